@@ -1,0 +1,46 @@
+# Every target sets up what it needs: a virtual environment in .venv with the locked versions.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo replay test lint format bench faults lock clean
+.DELETE_ON_ERROR:
+
+$(VENV)/.ready: requirements-dev.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+demo: $(VENV)/.ready  ## a whole experiment on the simulated atom probe, about 90 s
+	$(BIN)/evapd run config/sim.yaml
+
+replay: $(VENV)/.ready  ## 100 000 tungsten hits through the same path
+	$(BIN)/evapd run config/replay-tungsten.yaml
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest tests
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.ready  ## measured numbers beside the goals, the machine named
+	$(BIN)/python -m pytest tests/bench --override-ini=norecursedirs= -m bench -s -q --no-header
+
+faults: $(VENV)/.ready  ## wall-clock fault suite: reaction times, nothing lost
+	$(BIN)/python -m pytest tests/faults -v --no-header
+
+lock:  ## refresh the locked versions (needs uv)
+	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+	    --extra dev pyproject.toml -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,124 @@
+"""Blocks of TDC words and hits: structure of arrays, little endian, integers in physical units.
+
+A block is made once and never changed: its arrays are set read-only, because a published array that is
+written again would reach subscribers with the new content (zero copy above 64 KiB).
+"""
+
+from dataclasses import dataclass, field
+from enum import IntFlag
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Column(NamedTuple):
+    """One column of a block: name, little-endian dtype string, and unit."""
+
+    name: str
+    dtype: str
+    unit: str
+
+
+TDC_COLUMNS = (
+    Column("pulse", "<u8", "pulse"),  # absolute, ascending
+    Column("channel", "|u1", ""),  # 0 MCP, 1 x1, 2 x2, 3 y1, 4 y2; hex 1..6 = u1 u2 v1 v2 w1 w2
+    Column("time", "<i4", "bin"),  # bins after that pulse, ascending within a pulse
+)
+HIT_COLUMNS = (
+    Column("pulse", "<u4", "pulse"),  # offset from first_pulse
+    Column("tof_ps", "<i4", "ps"),  # raw: no t0 subtracted
+    Column("x_um", "<i4", "um"),
+    Column("y_um", "<i4", "um"),
+    Column("quality", "|u1", ""),  # 0 = all signals seen and consistent
+    Column("multiplicity", "|u1", ""),  # hits reconstructed in the same pulse, 255 = that many or more
+)
+
+
+class Loss(IntFlag):
+    """What may be missing from a block. Any flag but NONE means: never read the block as a low rate."""
+
+    NONE = 0
+    WORDS_LOST = 1  # the hardware says that it dropped words
+    SATURATED = 2  # a FIFO is or was full
+    SEQUENCE_GAP = 4  # frames are missing on the way from the TDC
+    COUNTER_JUMP = 8  # the pulse counter moved in a way pulses cannot explain
+    DAMAGED = 16  # words were discarded as impossible (channel, order, range)
+    OVERFLOW = 32  # our own bounded queue was full
+
+
+class Anchor(NamedTuple):
+    """One instant known in both clocks: a pulse number and CLOCK_MONOTONIC in microseconds."""
+
+    pulse: int
+    t_mono_us: int
+
+
+def _freeze(array: NDArray[Any]) -> None:
+    array.flags.writeable = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TdcBlock:
+    """TDC words of the pulses `first_pulse` to `last_pulse` (both included, so empty pulses count).
+
+    A block without a new pulse has `last_pulse == first_pulse - 1`. `inhibited_pulses` of the range
+    were counted by the hardware but were not live.
+    """
+
+    first_pulse: int
+    last_pulse: int
+    bin_ps: Fraction
+    pulse: NDArray[np.uint64]
+    channel: NDArray[np.uint8]
+    time: NDArray[np.int32]
+    anchor: Anchor = Anchor(0, 0)
+    loss: Loss = Loss.NONE
+    inhibited_pulses: int = 0
+
+    def __post_init__(self) -> None:
+        for array in (self.pulse, self.channel, self.time):
+            _freeze(array)
+
+    @property
+    def n(self) -> int:
+        """Number of words."""
+        return len(self.pulse)
+
+    @property
+    def pulses(self) -> int:
+        """Number of pulses covered, empty ones included."""
+        return self.last_pulse - self.first_pulse + 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HitBlock:
+    """Hits of the pulses `first_pulse` to `last_pulse` (both included): 18 bytes per hit."""
+
+    first_pulse: int
+    last_pulse: int
+    pulse: NDArray[np.uint32]
+    tof_ps: NDArray[np.int32]
+    x_um: NDArray[np.int32]
+    y_um: NDArray[np.int32]
+    quality: NDArray[np.uint8]
+    multiplicity: NDArray[np.uint8]
+    anchor: Anchor = Anchor(0, 0)
+    calibration: str = ""
+    loss: Loss = Loss.NONE
+    inhibited_pulses: int = field(default=0)
+
+    def __post_init__(self) -> None:
+        for column in HIT_COLUMNS:
+            _freeze(getattr(self, column.name))
+
+    @property
+    def n(self) -> int:
+        """Number of hits."""
+        return len(self.pulse)
+
+    @property
+    def pulses(self) -> int:
+        """Number of pulses covered, empty ones included."""
+        return self.last_pulse - self.first_pulse + 1

@@ -1,0 +1,193 @@
+"""One rig: everything the daemon must know, as checked and frozen objects.
+
+Keys carry their units; numbers may also be written as quantities (`5 kV`). Defaults are the values that
+suit a first try on the simulated instrument; what concerns energy has no default.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from evapd.units import Hertz, Kelvin, Megabyte, Millimetre, Nanometre, Nanosecond, Picosecond, Second, Volt
+
+Role = Literal[
+    "specimen", "pulser", "pulse", "laser", "vacuum", "temperature", "tdc", "stage", "io",
+    "mcp", "anode", "electrode", "reflectron",
+]  # fmt: skip
+Window = tuple[Nanosecond, Nanosecond]
+
+
+class Section(BaseModel):
+    """A part of the rig file: frozen, unknown keys are errors, NaN and infinity are not numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DeviceSpec(Section):
+    """One instrument: which driver speaks to it, what it is for, and the driver's own settings."""
+
+    driver: str
+    role: Role
+    settings: dict[str, Any] = Field(default_factory=dict)
+    required: bool = True  # a run does not start, and goes safe, without it
+
+
+class Instrument(Section):
+    """Geometry and timing that turn a time of flight into a mass-to-charge ratio."""
+
+    flight_path_mm: Annotated[Millimetre, Field(gt=0, le=5000)]
+    flight_path_kind: Literal["straight", "reflectron"] = "straight"
+    t0_ps: Picosecond = 0.0
+    alpha: Annotated[float, Field(gt=0.5, lt=2)] = 1.0  # scale of V_dc in the flight
+    beta: Annotated[float, Field(ge=0, lt=2)] = 0.7  # part of V_p that accelerates, voltage mode
+    tof_window_ns: Window = (50.0, 5000.0)  # hits that count for control
+    background_window_ns: Window | None = None  # a window without ions, for the uncorrelated rate
+
+
+class Specimen(Section):
+    """Who is on the stage and what it stands."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    v_dc_max_v: Annotated[Volt, Field(gt=0, le=30000)]
+    v_tot_max_v: Annotated[Volt, Field(gt=0, le=40000)]
+    elements: tuple[str, ...] = ()
+    preparation: str = ""
+    temperature_k: Kelvin | None = None
+    initial_radius_nm: Nanometre | None = None
+    shank_angle_deg: float | None = None
+
+
+class Person(Section):
+    """Who is responsible for the run."""
+
+    name: str = ""
+    affiliation: str = ""
+    email: str = ""
+
+
+class Pulse(Section):
+    """Pulse settings of a run."""
+
+    mode: Literal["voltage", "laser"] = "voltage"
+    rate_hz: Annotated[Hertz, Field(gt=0, le=10e6)]
+    fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.0  # V_p / V_dc, voltage mode
+    energy_pj: Annotated[float, Field(ge=0)] | None = None
+
+
+class Control(Section):
+    """The control law and its settings (see evapd.control.ControlSettings)."""
+
+    law: Literal["pi-log", "hold", "ramp", "monitor"]
+    target_rate: Annotated[float, Field(gt=0, le=0.5)] = 0.01  # detected hits per live pulse
+    v_start_v: Annotated[Volt, Field(ge=0)] = 0.0  # the law begins here, the supply ramps to it first
+    v_min_v: Annotated[Volt, Field(ge=0)] = 0.0
+    v_max_v: Annotated[Volt, Field(gt=0)]
+    tick_s: Annotated[Second, Field(ge=0.02, le=0.1)] = 0.05
+    delay_s: Annotated[Second, Field(ge=0, le=2)] = 0.1
+    max_slew_up: Annotated[float, Field(gt=0, le=0.1)] = 0.012  # 1/s of V
+    max_slew_up_hunting: Annotated[float, Field(gt=0, le=0.1)] = 0.012
+    max_slew_down: Annotated[float, Field(gt=0, le=5)] = 0.30
+    dark_rate_hz: Annotated[Hertz, Field(ge=0)] = 5.0
+    ramp_v_per_s: Annotated[float, Field(gt=0)] | None = None  # law `ramp` only
+
+
+class Guard(Section):
+    """Thresholds of the guard's rules. They may only lower energy."""
+
+    hv_tau_up_s: Annotated[Second, Field(gt=0, le=100)] = 0.05
+    hv_tau_down_s: Annotated[Second, Field(gt=0, le=100)] = 0.05
+    start_ramp_v_per_s: Annotated[float, Field(gt=0)] = 200.0  # up to v_start_v
+    ramp_down_v_per_s: Annotated[float, Field(gt=0)] = 2000.0
+    discharged_v: Annotated[Volt, Field(gt=0)] = 50.0  # below this a supply counts as down
+    readback_tolerance: Annotated[float, Field(gt=0, le=0.2)] = 0.02
+    readback_grace_s: Annotated[Second, Field(gt=0)] = 0.5
+    pulse_tolerance: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    stale_ticks: Annotated[int, Field(ge=2, le=10)] = 3  # a record older than this freezes the law
+    heartbeat_s: Annotated[Second, Field(gt=0.01, le=2)] = 0.150  # TDC silent: inhibit at once
+    silent_ramp_down_s: Annotated[Second, Field(gt=0)] = 5.0
+    device_timeout_s: Annotated[Second, Field(gt=0)] = 2.0  # no fresh reading for this long: UNKNOWN
+    rate_ceiling: Annotated[float, Field(gt=1)] = 10.0  # times the target, with a floor of counts
+    rate_ceiling_counts: Annotated[int, Field(ge=5)] = 60
+    pressure_max_pa: Annotated[float, Field(gt=0)] | None = None
+    temperature_deviation_k: Annotated[Kelvin, Field(gt=0)] | None = None
+    attended: bool = True
+    realtime: bool = True  # ask for SCHED_FIFO; the daemon says whether it was granted
+
+
+class End(Section):
+    """When a run stops by itself; the first condition that holds ends it."""
+
+    hits: Annotated[int, Field(gt=0)] | None = None
+    time_s: Annotated[Second, Field(gt=0)] | None = None
+    v_dc_v: Annotated[Volt, Field(gt=0)] | None = None
+    no_ions_s: Annotated[Second, Field(gt=0)] | None = None  # after evaporation once began
+    source_exhausted: bool = False  # a replay: stop when the TDC says that it has no more
+
+
+class Record(Section):
+    """What is written, and what must stay free."""
+
+    raw_words: bool = True
+    reserve_mb: Annotated[Megabyte, Field(ge=0)] = 1000.0
+    segment_mb: Annotated[Megabyte, Field(ge=1, le=4000)] = 256.0
+    finalise: bool = True  # write the .nxs when the run stops
+
+
+class Sockets(Section):
+    """Where others connect. Only loopback is accepted until CURVE keys are configured."""
+
+    stream: str = "tcp://127.0.0.1:17601"
+    live: str = "tcp://127.0.0.1:17602"
+    replay: str = "tcp://127.0.0.1:17603"
+    control: str = "tcp://127.0.0.1:17604"
+    stream_budget_mb: Annotated[Megabyte, Field(gt=0)] = 64.0  # per subscriber
+
+
+class Start(Section):
+    """What `evapd run` does after everything is ready."""
+
+    automatic: bool = False  # start a run by itself
+    exit_after_run: bool = False  # and end when it is finalised
+
+
+class TwinSpec(Section):
+    """The simulated instrument in place of the real one; `settings` are checked by the twin's own model."""
+
+    kind: str = "atom-probe"
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class Rig(Section):
+    """A whole rig file."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    folder: Path = Path("evapd-data")  # runs, sockets, twin, caches; relative to the working directory
+    devices: dict[str, DeviceSpec]
+    anode: Path  # anode file, relative to this file
+    instrument: Instrument
+    specimen: Specimen
+    operator: Person = Person()
+    pulse: Pulse
+    control: Control
+    guard: Guard = Guard()
+    end: End = End()
+    record: Record = Record()
+    sockets: Sockets = Sockets()
+    start: Start = Start()
+    notes: str = ""
+    twin: TwinSpec | None = None
+
+    @model_validator(mode="after")
+    def _limits_agree(self) -> Self:
+        if self.control.v_max_v > self.specimen.v_dc_max_v:
+            raise ValueError(
+                f"control.v_max_v {self.control.v_max_v:g} V exceeds specimen.v_dc_max_v {self.specimen.v_dc_max_v:g} V"
+            )
+        if not self.control.v_min_v <= self.control.v_start_v <= self.control.v_max_v:
+            raise ValueError("control: v_min_v <= v_start_v <= v_max_v does not hold")
+        return self
+
+    def devices_with_role(self, *roles: str) -> dict[str, DeviceSpec]:
+        """Devices by name that have one of the roles."""
+        return {name: spec for name, spec in self.devices.items() if spec.role in roles}

@@ -1,0 +1,1 @@
+"""Drivers, one file per instrument, found by entry point `evapd.drivers` only."""

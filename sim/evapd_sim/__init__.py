@@ -1,0 +1,1 @@
+"""The simulated atom probe: physics, and one byte-level instrument behind every driver."""

@@ -1,0 +1,64 @@
+"""The physical quantities that instruments and physics share: what a supply really puts out, what a gauge really feels.
+
+A wire instrument turns its own registers into demands here and reads back what is true; the physics reads and writes the same
+quantities. Nothing here knows a protocol. All times are seconds of one monotonic or virtual clock; `Plant.lock` guards everything.
+"""
+
+import math
+import threading
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class SupplyOutput:
+    """A voltage output that rises and falls with different time constants.
+
+    A supply sources current but does not sink it: downwards the cable and tip discharge through the bleeder.
+    """
+
+    tau_up_s: float = 0.05
+    tau_down_s: float = 0.5
+    v_v: float = 0.0  # what is really at the output
+    demand_v: float = 0.0  # what the regulator asks for now, 0 when the output is off
+    load_ohm: float = 1e9  # bleeder, for the current reading
+    trip: bool = False
+
+    @property
+    def i_a(self) -> float:
+        """Current in A through the load."""
+        return self.v_v / self.load_ohm
+
+    def advance(self, dt_s: float) -> None:
+        """Let the output follow its demand for `dt_s`."""
+        demand_v = 0.0 if self.trip else self.demand_v
+        tau_s = self.tau_up_s if demand_v > self.v_v else self.tau_down_s
+        self.v_v += (demand_v - self.v_v) * -math.expm1(-dt_s / tau_s)
+
+
+@dataclass(slots=True)
+class Trigger:
+    """The source of pulses."""
+
+    rate_hz: float = 1000.0
+    running: bool = False
+    inhibit_input: bool = False  # the rear input, wired to the interlock chain
+    missed: int = 0
+
+    @property
+    def live(self) -> bool:
+        """Whether pulses come now."""
+        return self.running and not self.inhibit_input
+
+
+@dataclass(slots=True)
+class Plant:
+    """Everything physical of one simulated rig."""
+
+    specimen: SupplyOutput = field(default_factory=SupplyOutput)
+    pulse: SupplyOutput = field(default_factory=lambda: SupplyOutput(tau_up_s=0.02, tau_down_s=0.05, load_ohm=1e5))
+    trigger: Trigger = field(default_factory=Trigger)
+    pressure_pa: dict[int, float] = field(default_factory=lambda: {1: 3e-9, 2: 2e-6})
+    gauge_status: dict[int, int] = field(default_factory=lambda: {1: 0, 2: 0})  # the controller's own code, 0 = ok
+    temperature_k: dict[str, float] = field(default_factory=lambda: {"A": 48.0, "B": 50.0, "C": 77.0, "D": 295.0})
+    temperature_setpoint_k: float = 48.0
+    lock: threading.RLock = field(default_factory=threading.RLock)
