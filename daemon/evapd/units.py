@@ -72,7 +72,9 @@ class _Unit:
 
     def _read(self, value: Any) -> Any:
         if isinstance(value, bool):
-            raise PydanticCustomError("quantity", "a yes/no value where a number in {unit} is wanted", {"unit": self.unit})
+            raise PydanticCustomError(
+                "quantity", "a yes/no value where a number in {unit} is wanted", {"unit": self.unit}
+            )
         if isinstance(value, str):
             try:
                 return parse_quantity(value, self.unit)
@@ -80,7 +82,9 @@ class _Unit:
                 raise PydanticCustomError("quantity", "{why}", {"why": str(error)}) from None
         return value
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
         return core_schema.no_info_before_validator_function(self._read, handler(source))
 
     def __get_pydantic_json_schema__(

@@ -55,10 +55,16 @@ class Plant:
     """Everything physical of one simulated rig."""
 
     specimen: SupplyOutput = field(default_factory=SupplyOutput)
-    pulse: SupplyOutput = field(default_factory=lambda: SupplyOutput(tau_up_s=0.02, tau_down_s=0.05, load_ohm=1e5))
+    pulse: SupplyOutput = field(
+        default_factory=lambda: SupplyOutput(tau_up_s=0.02, tau_down_s=0.05, load_ohm=1e5)
+    )
     trigger: Trigger = field(default_factory=Trigger)
     pressure_pa: dict[int, float] = field(default_factory=lambda: {1: 3e-9, 2: 2e-6})
-    gauge_status: dict[int, int] = field(default_factory=lambda: {1: 0, 2: 0})  # the controller's own code, 0 = ok
-    temperature_k: dict[str, float] = field(default_factory=lambda: {"A": 48.0, "B": 50.0, "C": 77.0, "D": 295.0})
+    gauge_status: dict[int, int] = field(
+        default_factory=lambda: {1: 0, 2: 0}
+    )  # the controller's own code, 0 = ok
+    temperature_k: dict[str, float] = field(
+        default_factory=lambda: {"A": 48.0, "B": 50.0, "C": 77.0, "D": 295.0}
+    )
     temperature_setpoint_k: float = 48.0
     lock: threading.RLock = field(default_factory=threading.RLock)

@@ -18,7 +18,9 @@ class Identity:
     raw: str = ""
 
     def __str__(self) -> str:
-        return " ".join(part for part in (self.vendor, self.model, self.serial and f"s/n {self.serial}") if part)
+        return " ".join(
+            part for part in (self.vendor, self.model, self.serial and f"s/n {self.serial}") if part
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

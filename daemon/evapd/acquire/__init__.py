@@ -1,0 +1,1 @@
+"""The acquire process: readout, matching, run life cycle."""

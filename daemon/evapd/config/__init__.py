@@ -1,0 +1,1 @@
+"""The rig file: YAML in, checked and frozen objects out."""

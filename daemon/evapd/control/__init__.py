@@ -1,0 +1,1 @@
+"""Control laws: pure, in virtual time."""

@@ -1,0 +1,1 @@
+"""The guard process: energy states, rules, control loop."""

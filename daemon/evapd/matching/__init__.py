@@ -1,0 +1,1 @@
+"""TDC words to hits."""

@@ -1,0 +1,1 @@
+"""Spectra, peaks, plots and summaries of a run."""

@@ -1,0 +1,1 @@
+"""Frames on their way out: publisher, replay, subscriber."""

@@ -1,0 +1,237 @@
+"""Frames: one topic, one JSON header, one payload; encoded once, the same bytes for journal and stream.
+
+The layout is written down in docs/protocols/stream.md. Columns are contiguous, little endian, and each begins at a
+multiple of 8 bytes, so that every language can map them without copying.
+"""
+
+import json
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evapd.blocks import HIT_COLUMNS, TDC_COLUMNS, Anchor, Column, HitBlock, Loss, TdcBlock
+from evapd.errors import FrameError
+
+VERSION = 1
+HITS, WORDS, LOOP, SLOW, STATE, EVENT, BEAT = "hits.", "words.", "loop.", "slow.", "state.", "event.", "beat."
+TOPICS = (HITS, WORDS, LOOP, SLOW, STATE, EVENT, BEAT)
+MAX_HEADER_BYTES = 65536
+MAX_PAYLOAD_BYTES = 256 * 1024 * 1024
+_ALIGN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Encoded bytes of one frame."""
+
+    topic: str
+    header: bytes
+    payload: bytes | memoryview
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of header and payload."""
+        return len(self.header) + len(self.payload)
+
+    def parts(self) -> list[bytes | memoryview]:
+        """Give the three parts of the multipart message."""
+        return [self.topic.encode("ascii"), self.header, self.payload]
+
+
+def _pack(columns: Sequence[tuple[Column, NDArray[Any]]]) -> tuple[list[dict[str, Any]], memoryview]:
+    sizes = [len(array) * np.dtype(column.dtype).itemsize for column, array in columns]
+    offsets = [0]
+    for size in sizes:
+        offsets.append(offsets[-1] + -(-size // _ALIGN) * _ALIGN)
+    buffer = np.zeros(offsets[-1], dtype=np.uint8)
+    described = []
+    for (column, array), offset, size in zip(columns, offsets[:-1], sizes, strict=True):
+        buffer[offset : offset + size].view(column.dtype)[:] = array
+        described.append({"name": column.name, "dtype": column.dtype, "offset": offset, "unit": column.unit})
+    return described, memoryview(buffer).toreadonly()
+
+
+@dataclass(slots=True)
+class Framer:
+    """Makes frames with headers of one instance; sequence numbers per topic have no gaps.
+
+    Thread-safe. `run` and `segment` are those of the run under way; between runs they are "" and 0.
+    """
+
+    instance: str
+    t_mono_us: Callable[[], int]
+    t_utc_us: Callable[[], int]
+    run: str = ""
+    segment: int = 0
+    _next: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TOPICS, 0))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def next_seq(self) -> dict[str, int]:
+        """Give the sequence number that the next frame of every topic will carry."""
+        with self._lock:
+            return dict(self._next)
+
+    def _frame(self, topic: str, extra: Mapping[str, Any], payload: bytes | memoryview) -> Frame:
+        with self._lock:
+            seq = self._next[topic]
+            self._next[topic] = seq + 1
+        header = {
+            "v": VERSION,
+            "instance": self.instance,
+            "run": self.run,
+            "segment": self.segment,
+            "seq": seq,
+            "t_mono_us": self.t_mono_us(),
+            "t_utc": self.t_utc_us(),
+            **extra,
+        }
+        return Frame(topic, json.dumps(header, separators=(",", ":"), allow_nan=False).encode(), payload)
+
+    def hits(self, block: HitBlock) -> Frame:
+        """Encode a block of hits."""
+        columns, payload = _pack([(column, getattr(block, column.name)) for column in HIT_COLUMNS])
+        extra = _block_header(block, columns) | {"calibration": block.calibration}
+        return self._frame(HITS, extra, payload)
+
+    def words(self, block: TdcBlock) -> Frame:
+        """Encode a block of TDC words."""
+        columns, payload = _pack([(column, getattr(block, column.name)) for column in TDC_COLUMNS])
+        extra = _block_header(block, columns) | {"bin_ps": [block.bin_ps.numerator, block.bin_ps.denominator]}
+        return self._frame(WORDS, extra, payload)
+
+    def samples(
+        self, topic: str, columns: Mapping[Column, Sequence[float] | NDArray[Any]], **extra: Any
+    ) -> Frame:
+        """Encode rows of numbers, such as those of the control loop; all columns have one length."""
+        arrays = [(column, np.asarray(values, dtype=column.dtype)) for column, values in columns.items()]
+        lengths = {len(array) for _, array in arrays}
+        if len(lengths) != 1:
+            raise FrameError(
+                f"{topic} columns of different lengths {sorted(lengths)}: give every column one value per row"
+            )
+        described, payload = _pack(arrays)
+        return self._frame(topic, {"n": lengths.pop(), "columns": described, **extra}, payload)
+
+    def document(self, topic: str, content: Any, **extra: Any) -> Frame:
+        """Encode a JSON payload: states, events, slow readings. NaN and infinity become null."""
+        payload = json.dumps(_finite(content), separators=(",", ":"), allow_nan=False).encode()
+        return self._frame(topic, {"n": 1, "columns": [], **extra}, payload)
+
+    def beat(self) -> Frame:
+        """Encode the last sequence number of every topic, -1 where nothing was sent yet."""
+        last = {topic: seq - 1 for topic, seq in self.next_seq().items() if topic != BEAT}
+        return self.document(BEAT, {"last_seq": last})
+
+    def restamp(self, message: "Message") -> Frame:
+        """Give a frame of another instance this instance's sequence number; the original stays under `origin`."""
+        own = ("v", "instance", "run", "segment", "seq")
+        extra = {key: value for key, value in message.header.items() if key not in own}
+        extra["origin"] = {key: message.header[key] for key in ("instance", "seq")}
+        return self._frame(message.topic, extra, message.payload)
+
+
+def _block_header(block: HitBlock | TdcBlock, columns: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "n": block.n,
+        "columns": columns,
+        "first_pulse": block.first_pulse,
+        "last_pulse": block.last_pulse,
+        "inhibited_pulses": block.inhibited_pulses,
+        "anchor": list(block.anchor),
+        "loss": int(block.loss),
+        "dropped": 0,
+    }
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    if isinstance(content, Mapping):
+        return {str(key): _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return content
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One decoded frame. `columns` are read-only views of the payload, `document` the JSON payload or None."""
+
+    topic: str
+    header: dict[str, Any]
+    payload: bytes | memoryview
+    columns: dict[str, NDArray[Any]]
+    document: Any = None
+
+    @property
+    def seq(self) -> int:
+        """Sequence number within topic and instance."""
+        return int(self.header["seq"])
+
+    def hit_block(self) -> HitBlock:
+        """Rebuild the hits."""
+        return HitBlock(**self._block(HITS, HIT_COLUMNS), calibration=str(self.header.get("calibration", "")))
+
+    def tdc_block(self) -> TdcBlock:
+        """Rebuild the words."""
+        numerator, denominator = self.header["bin_ps"]
+        return TdcBlock(**self._block(WORDS, TDC_COLUMNS), bin_ps=Fraction(numerator, denominator))
+
+    def _block(self, topic: str, columns: tuple[Column, ...]) -> dict[str, Any]:
+        missing = [column.name for column in columns if column.name not in self.columns]
+        if self.topic != topic or missing:
+            raise FrameError(
+                f"a frame of topic {self.topic!r} without columns {missing} cannot become a block of {topic!r}"
+            )
+        return {column.name: self.columns[column.name] for column in columns} | {
+            "first_pulse": int(self.header["first_pulse"]),
+            "last_pulse": int(self.header["last_pulse"]),
+            "inhibited_pulses": int(self.header.get("inhibited_pulses", 0)),
+            "anchor": Anchor(*self.header["anchor"]),
+            "loss": Loss(self.header["loss"]),
+        }
+
+
+def decode(topic: bytes, header: bytes, payload: bytes | memoryview) -> Message:
+    """Decode one frame; every byte is treated as hostile.
+
+    Raises:
+        FrameError: when the bytes are not a frame of this protocol.
+    """
+    if len(header) > MAX_HEADER_BYTES or len(payload) > MAX_PAYLOAD_BYTES:
+        raise FrameError(f"frame of {len(header)} + {len(payload)} bytes is larger than the protocol allows")
+    try:
+        name = topic.decode("ascii")
+        fields = json.loads(header)
+        if not isinstance(fields, dict) or fields["v"] != VERSION or not isinstance(fields["seq"], int):
+            raise FrameError(
+                f"frame of topic {name!r} has version {fields.get('v')!r}, this program reads {VERSION}"
+            )
+        columns = {str(entry["name"]): _view(entry, int(fields["n"]), payload) for entry in fields["columns"]}
+        document = None if columns or not len(payload) else json.loads(bytes(payload))
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise FrameError(f"not a frame: {type(error).__name__}: {error}") from None
+    return Message(name, fields, payload, columns, document)
+
+
+def _view(entry: dict[str, Any], n: int, payload: bytes | memoryview) -> NDArray[Any]:
+    dtype, offset = np.dtype(entry["dtype"]), int(entry["offset"])
+    if (
+        dtype.hasobject
+        or dtype.itemsize == 0
+        or n < 0
+        or offset < 0
+        or offset + n * dtype.itemsize > len(payload)
+    ):
+        raise FrameError(f"column {entry['name']!r} does not lie within its payload")
+    if n == 0:
+        return np.empty(0, dtype=dtype)
+    view = np.frombuffer(payload, dtype=dtype, count=n, offset=offset)
+    view.flags.writeable = False
+    return view

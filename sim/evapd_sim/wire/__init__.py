@@ -1,0 +1,1 @@
+"""One byte-level instrument per driver, written from the protocol on paper."""
