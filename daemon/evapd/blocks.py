@@ -55,6 +55,9 @@ class Anchor(NamedTuple):
     t_mono_us: int
 
 
+NO_ANCHOR = Anchor(0, 0)
+
+
 def _freeze(array: NDArray[Any]) -> None:
     array.flags.writeable = False
 
@@ -73,7 +76,7 @@ class TdcBlock:
     pulse: NDArray[np.uint64]
     channel: NDArray[np.uint8]
     time: NDArray[np.int32]
-    anchor: Anchor = Anchor(0, 0)
+    anchor: Anchor = NO_ANCHOR
     loss: Loss = Loss.NONE
     inhibited_pulses: int = 0
 
@@ -104,7 +107,7 @@ class HitBlock:
     y_um: NDArray[np.int32]
     quality: NDArray[np.uint8]
     multiplicity: NDArray[np.uint8]
-    anchor: Anchor = Anchor(0, 0)
+    anchor: Anchor = NO_ANCHOR
     calibration: str = ""
     loss: Loss = Loss.NONE
     inhibited_pulses: int = field(default=0)

@@ -54,7 +54,7 @@ def _pack(columns: Sequence[tuple[Column, NDArray[Any]]]) -> tuple[list[dict[str
     for (column, array), offset, size in zip(columns, offsets[:-1], sizes, strict=True):
         buffer[offset : offset + size].view(column.dtype)[:] = array
         described.append({"name": column.name, "dtype": column.dtype, "offset": offset, "unit": column.unit})
-    return described, memoryview(buffer).toreadonly()
+    return described, buffer.data.toreadonly()
 
 
 @dataclass(slots=True)
