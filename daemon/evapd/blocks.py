@@ -4,6 +4,7 @@ A block is made once and never changed: its arrays are set read-only, because a 
 written again would reach subscribers with the new content (zero copy above 64 KiB).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntFlag
 from fractions import Fraction
@@ -125,3 +126,46 @@ class HitBlock:
     def pulses(self) -> int:
         """Number of pulses covered, empty ones included."""
         return self.last_pulse - self.first_pulse + 1
+
+
+def join_words(blocks: Sequence[TdcBlock]) -> TdcBlock:
+    """Join consecutive blocks of one run; the anchor is that of the last.
+
+    Raises:
+        ValueError: when there is none, or when the bin widths differ.
+    """
+    if not blocks or any(block.bin_ps != blocks[0].bin_ps for block in blocks):
+        raise ValueError("join_words needs at least one block, all with one bin width")
+    if len(blocks) == 1:
+        return blocks[0]
+    columns = {c.name: np.concatenate([getattr(b, c.name) for b in blocks]) for c in TDC_COLUMNS}
+    return TdcBlock(**columns, bin_ps=blocks[0].bin_ps, **_joined(blocks))
+
+
+def join_hits(blocks: Sequence[HitBlock]) -> HitBlock:
+    """Join consecutive blocks of one run; pulses become offsets from the first block's first pulse.
+
+    Raises:
+        ValueError: when there is none, or when the calibrations differ.
+    """
+    if not blocks or any(block.calibration != blocks[0].calibration for block in blocks):
+        raise ValueError("join_hits needs at least one block, all of one calibration")
+    if len(blocks) == 1:
+        return blocks[0]
+    columns = {c.name: np.concatenate([getattr(b, c.name) for b in blocks]) for c in HIT_COLUMNS}
+    shifts = np.array([block.first_pulse - blocks[0].first_pulse for block in blocks], dtype=np.uint32)
+    columns["pulse"] += np.repeat(shifts, [block.n for block in blocks])
+    return HitBlock(**columns, calibration=blocks[0].calibration, **_joined(blocks))
+
+
+def _joined(blocks: Sequence[TdcBlock] | Sequence[HitBlock]) -> dict[str, Any]:
+    loss = Loss.NONE
+    for block in blocks:
+        loss |= block.loss
+    return {
+        "first_pulse": blocks[0].first_pulse,
+        "last_pulse": blocks[-1].last_pulse,
+        "anchor": blocks[-1].anchor,
+        "loss": loss,
+        "inhibited_pulses": sum(block.inhibited_pulses for block in blocks),
+    }

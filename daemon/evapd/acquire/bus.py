@@ -1,0 +1,76 @@
+"""The way out: journal first, then stream. One lock keeps the order of frames of one topic."""
+
+import logging
+import threading
+from typing import Any, Protocol
+
+from evapd.stream.frame import EVENT, STATE, Frame, Framer
+
+_log = logging.getLogger(__name__)
+_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "alarm": logging.ERROR}
+
+
+class Journal(Protocol):
+    """What the bus needs of a journal."""
+
+    def append(self, frame: Frame) -> bool:
+        """Take a frame; False when the queue is full."""
+        ...
+
+
+class Outlet(Protocol):
+    """What the bus needs of the stream."""
+
+    def publish(self, frame: Frame) -> None:
+        """Publish a frame."""
+        ...
+
+
+class Bus:
+    """Gives every frame of this process to the journal of the run, if one is open, and to the stream."""
+
+    def __init__(self, framer: Framer, outlet: Outlet) -> None:
+        self.framer = framer
+        self.alarms: dict[str, str] = {}  # present alarms by kind, newest text
+        self._outlet = outlet
+        self._journal: Journal | None = None
+        self._lock = threading.Lock()
+
+    def open_journal(self, journal: Journal, run: str) -> None:
+        """From now on frames belong to this run."""
+        with self._lock:
+            self._journal, self.framer.run, self.framer.segment = journal, run, 0
+
+    def close_journal(self) -> None:
+        """From now on frames belong to no run."""
+        with self._lock:
+            self._journal, self.framer.run, self.framer.segment = None, "", 0
+
+    def emit(self, frame: Frame) -> None:
+        """Journal and publish; an overflow of the journal is told by the journal itself."""
+        if self._journal is not None:
+            self._journal.append(frame)
+        self._outlet.publish(frame)
+
+    def relay(self, frame: Frame) -> None:
+        """Publish only: what another process has on disk already."""
+        self._outlet.publish(frame)
+
+    def event(self, kind: str, severity: str, what: str, **extra: Any) -> None:
+        """Say that something happened: to the log, the run and the stream."""
+        _log.log(_LEVELS[severity], "%s: %s", kind, what)
+        if severity == "alarm":
+            self.alarms[kind] = what
+        content = {"kind": kind, "severity": severity, "what": what, "source": "acquire", **extra}
+        with self._lock:
+            self.emit(self.framer.document(EVENT, content))
+
+    def state(self, content: dict[str, Any]) -> None:
+        """Tell the present state."""
+        with self._lock:
+            self.emit(self.framer.document(STATE, content))
+
+    def beat(self) -> None:
+        """Tell the last sequence numbers."""
+        with self._lock:
+            self._outlet.publish(self.framer.beat())

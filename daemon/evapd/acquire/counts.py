@@ -1,0 +1,64 @@
+"""What the pipeline has counted since arming; one immutable snapshot, replaced as a whole after each block."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from evapd.blocks import HitBlock, Loss, TdcBlock
+from evapd.config.model import Instrument
+from evapd.units import PS_PER_NS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Cumulative counts since arming."""
+
+    pulses: int = 0  # pulses whose hits have been matched
+    live_pulses: int = 0
+    words: int = 0
+    hits: int = 0
+    hits_window: int = 0  # in the time-of-flight window
+    hits_background: int = 0  # in the background window
+    loss: Loss = Loss.NONE  # everything ever flagged since arming
+    newest_loss: Loss = Loss.NONE  # of the newest block
+    losses: int = 0  # blocks that carried a flag
+
+
+class Counter:
+    """Adds blocks to counts; written by the pipeline's thread, read by any."""
+
+    def __init__(self, instrument: Instrument) -> None:
+        self._window_ps = _to_ps(instrument.tof_window_ns)
+        self._background_ps = _to_ps(instrument.background_window_ns) if instrument.background_window_ns else None
+        self.now = Counts()
+
+    def reset(self) -> None:
+        """Begin a run."""
+        self.now = Counts()
+
+    def add(self, words: TdcBlock | None, hits: HitBlock) -> None:
+        """Take in a block of words, if any, and the hits that came out of the matching."""
+        now = self.now
+        loss = hits.loss | (words.loss if words is not None else Loss.NONE)
+        self.now = replace(
+            now,
+            pulses=now.pulses + hits.pulses,
+            live_pulses=now.live_pulses + hits.pulses - hits.inhibited_pulses,
+            words=now.words + (words.n if words is not None else 0),
+            hits=now.hits + hits.n,
+            hits_window=now.hits_window + _within(hits, self._window_ps),
+            hits_background=now.hits_background + (_within(hits, self._background_ps) if self._background_ps else 0),
+            loss=now.loss | loss,
+            newest_loss=loss,
+            losses=now.losses + bool(loss),
+        )
+
+
+def _to_ps(window_ns: tuple[float, float]) -> tuple[int, int]:
+    return round(window_ns[0] * PS_PER_NS), round(window_ns[1] * PS_PER_NS)
+
+
+def _within(hits: HitBlock, window_ps: tuple[int, int]) -> int:
+    if not hits.n:
+        return 0
+    return int(np.count_nonzero((hits.tof_ps >= window_ps[0]) & (hits.tof_ps < window_ps[1])))

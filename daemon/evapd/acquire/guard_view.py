@@ -1,0 +1,91 @@
+"""Acquire's view of the guard: its journal is followed and published, its status is asked, commands are forwarded."""
+
+import logging
+import math
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from evapd.acquire.bus import Bus
+from evapd.errors import EvapdError
+from evapd.record.journal import JournalFollower
+from evapd.rpc import Requester
+from evapd.stream.frame import EVENT, LOOP, SLOW, Message
+
+_log = logging.getLogger(__name__)
+POLL_S = 0.02
+STATUS_EVERY_S = 0.5
+TIMEOUT_S = 0.5
+
+
+class GuardView:
+    """Follows the guard on a thread of its own; keeps the newest of what it said."""
+
+    def __init__(self, address: str, bus: Bus, on_segment: Callable[[dict[str, Any]], None]) -> None:
+        self.status: dict[str, Any] | None = None  # None: the guard does not answer
+        self.loop: dict[str, float] = {}
+        self.slow: dict[str, Any] = {}
+        self._address, self._bus, self._on_segment = address, bus, on_segment
+        self._follower: JournalFollower | None = None
+        self._instance = ""
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="guard-view", daemon=True)
+
+    @property
+    def energy_state(self) -> str:
+        """The specimen's energy state, or `unknown` when the guard does not answer."""
+        return str(self.status["energy_state"]) if self.status else "unknown"
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._ending.set()
+        self._thread.join(2.0)
+
+    def ask(self, cmd: str, **args: Any) -> dict[str, Any]:
+        """Send one request to the guard and give its result; raises StreamError when it refuses or is silent."""
+        with Requester(self._address, TIMEOUT_S) as requester:
+            return requester.request(cmd, args)
+
+    def _run(self) -> None:
+        with Requester(self._address, TIMEOUT_S) as requester:
+            countdown_s = 0.0
+            while not self._ending.wait(POLL_S):
+                countdown_s -= POLL_S
+                if countdown_s <= 0.0:
+                    self._ask_status(requester)
+                    countdown_s = STATUS_EVERY_S
+                if self._follower is not None:
+                    for message in self._follower.poll():
+                        self._relay(message)
+
+    def _ask_status(self, requester: Requester) -> None:
+        try:
+            self.status = requester.request("status", {})
+        except EvapdError as error:
+            if self.status is not None:
+                self._bus.event("guard", "alarm", f"the guard does not answer: {error}")
+            self.status = None
+            return
+        if self.status["instance"] != self._instance:
+            self._instance = self.status["instance"]
+            self._follower = JournalFollower(Path(self.status["journal"]))
+            self._bus.alarms.pop("guard", None)
+            self._bus.event("guard", "info", f"guard {self._instance} answers, {self.energy_state}")
+
+    def _relay(self, message: Message) -> None:
+        if message.topic == LOOP and message.header["n"]:
+            self.loop = {name: float(column[-1]) for name, column in message.columns.items()}
+        elif message.topic == SLOW:
+            self.slow = message.document
+        elif message.topic == EVENT and message.document.get("kind") == "segment":
+            self._on_segment(message.document)
+        self._bus.relay(self._bus.framer.restamp(message))
+
+    def v_dc_v(self) -> float:
+        """Newest measured V_dc in V, NaN when there is none."""
+        return self.loop.get("v_dc_v", math.nan)

@@ -1,0 +1,105 @@
+"""From blocks of words to frames, on one thread: match, count, journal first, then publish.
+
+Every block is matched and counted as it comes, so that the guard hears of it within milliseconds; frames are cut every
+10 000 hits or 50 ms, so that a subscriber is not flooded with small ones.
+"""
+
+import threading
+import time
+from typing import Protocol
+
+from evapd.acquire.counts import Counter
+from evapd.acquire.readout import Readout
+from evapd.blocks import HitBlock, TdcBlock, join_hits, join_words
+from evapd.stream.frame import Frame, Framer
+
+FLUSH_HITS = 10_000
+FLUSH_WORDS = 200_000
+FLUSH_S = 0.05
+_WAIT_S = 0.01
+
+
+class Matching(Protocol):
+    """What the pipeline needs of a matcher."""
+
+    def match(self, block: TdcBlock) -> HitBlock:
+        """Match a block."""
+        ...
+
+    def flush(self) -> HitBlock:
+        """Match the pulse that was carried over."""
+        ...
+
+
+class Sink(Protocol):
+    """Where frames go: journal, then stream."""
+
+    def emit(self, frame: Frame) -> None:
+        """Take a frame; never blocks."""
+        ...
+
+
+class Pipeline:
+    """Takes blocks from the readout while a run is under way."""
+
+    def __init__(self, readout: Readout, matcher: Matching, counter: Counter, framer: Framer, sink: Sink, *, words: bool) -> None:
+        self._readout, self._matcher, self._counter = readout, matcher, counter
+        self._framer, self._sink, self._record_words = framer, sink, words
+        self._words: list[TdcBlock] = []
+        self._hits: list[HitBlock] = []
+        self._pending_hits = self._pending_words = 0
+        self._flushed_s = time.monotonic()
+        self._draining = threading.Event()
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="pipeline", daemon=True)
+
+    def start(self) -> None:
+        """Begin to take blocks; the source is armed after this."""
+        self._thread.start()
+
+    def drain(self, timeout_s: float) -> bool:
+        """Take what is left in the queue, flush, and end; False when that was not done in time."""
+        self._draining.set()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            while True:
+                block = self._readout.take(_WAIT_S)
+                if block is not None:
+                    self._take_in(block, self._matcher.match(block))
+                elif self._draining.is_set():
+                    break
+                self._flush_when_due()
+            self._take_in(None, self._matcher.flush())
+            self._flush()
+        except BaseException as error:
+            # The conductor sees the error and closes the run; a dead pipeline must not look like a silent specimen.
+            self.error = error
+            raise
+
+    def _take_in(self, words: TdcBlock | None, hits: HitBlock) -> None:
+        self._counter.add(words, hits)
+        if words is not None and self._record_words:
+            self._words.append(words)
+            self._pending_words += words.n
+        self._hits.append(hits)
+        self._pending_hits += hits.n
+
+    def _flush_when_due(self) -> None:
+        due = time.monotonic() - self._flushed_s >= FLUSH_S
+        if due or self._pending_hits >= FLUSH_HITS or self._pending_words >= FLUSH_WORDS:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._flushed_s = time.monotonic()
+        if self._words:
+            words = join_words(self._words)
+            if words.n or words.loss:
+                self._sink.emit(self._framer.words(words))
+        if self._hits:
+            self._sink.emit(self._framer.hits(join_hits(self._hits)))
+        self._words.clear()
+        self._hits.clear()
+        self._pending_hits = self._pending_words = 0
