@@ -3,13 +3,19 @@
 Every message says what happened, where, and what to do about it.
 """
 
+from collections.abc import Sequence
+
 
 class EvapdError(Exception):
     """Base of every error that evapd raises on purpose."""
 
 
 class ConfigError(EvapdError):
-    """The person who wrote the configuration must act."""
+    """The person who wrote the configuration must act; `problems` lists each error with its place in the file."""
+
+    def __init__(self, message: str = "", problems: Sequence[object] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 class DeviceError(EvapdError):
@@ -50,6 +56,22 @@ class StreamError(EvapdError):
 
 class FrameError(StreamError):
     """Bytes that are not a frame, or a frame whose checksum fails."""
+
+
+class RequestError(StreamError):
+    """The daemon answered a request with an error; `kind` names its class, `message` is for a person."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(kind, message)
+        self.kind = kind
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.message} [{self.kind}]"
+
+
+class RequestTimeout(StreamError):
+    """No answer in time; whether the request was executed is not known."""
 
 
 class RecordError(EvapdError):

@@ -1,0 +1,22 @@
+"""JSON requests over ZeroMQ: one home for the control sockets of acquire and guard (docs/protocols/control.md).
+
+Imports neither numpy nor asyncio, because the guard polls its own socket from its control loop.
+"""
+
+from evapd.errors import RequestError, RequestTimeout
+from evapd.rpc.dispatch import MAX_REQUEST_BYTES, Args, Command, Dispatcher, Handler, NoArgs
+from evapd.rpc.requester import Requester
+from evapd.rpc.service import Service
+
+__all__ = [
+    "MAX_REQUEST_BYTES",
+    "Args",
+    "Command",
+    "Dispatcher",
+    "Handler",
+    "NoArgs",
+    "RequestError",
+    "RequestTimeout",
+    "Requester",
+    "Service",
+]

@@ -1,0 +1,153 @@
+"""The asking side: synchronous, one socket per thread, a fresh socket after a time-out."""
+
+import threading
+import time
+import uuid
+from types import TracebackType
+from typing import Any, Self
+
+import zmq
+
+from evapd.errors import RequestError, RequestTimeout, StreamError
+from evapd.rpc.dispatch import VERSION
+from evapd.stream.jsontext import from_json, to_json
+from evapd.stream.sockets import check_local, connect, open_socket
+
+_MAX_REPLY_BYTES = 16 * 1024 * 1024
+
+
+class Requester:
+    """Asks one service. Any thread may call `request`; each has a socket of its own.
+
+    Nothing is queued for a service that is not there: a request that timed out before it could be sent is never
+    executed later. A request that was sent and timed out may or may not have been executed; asking again with the
+    same `request_id` gives the reply without executing it twice.
+
+    Args:
+        address: Local ZeroMQ address of the service.
+        timeout_s: Deadline of a request in seconds, unless the call names another.
+        context: ZeroMQ context; without one the requester makes its own.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        timeout_s: float = 2.0,
+        *,
+        context: "zmq.Context[zmq.Socket[bytes]] | None" = None,
+    ) -> None:
+        self.address = check_local(address)
+        self.timeout_s = timeout_s
+        self.client = uuid.uuid4().hex
+        self._own_context = context is None
+        self._context: zmq.Context[zmq.Socket[bytes]] = context or zmq.Context()
+        self._sockets: dict[threading.Thread, zmq.Socket[bytes]] = {}
+        self._lock = threading.Lock()
+
+    def request(
+        self,
+        command: str,
+        args: dict[str, Any] | None = None,
+        *,
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+    ) -> dict[str, Any]:
+        """Send a command and wait for its result.
+
+        Raises:
+            RequestError: when the service answers with an error.
+            RequestTimeout: when it does not answer in time.
+            StreamError: when it answers with something else.
+        """
+        limit_s = self.timeout_s if timeout_s is None else timeout_s
+        deadline = time.monotonic() + limit_s
+        request_id = request_id or uuid.uuid4().hex
+        body = to_json(
+            {"v": VERSION, "id": request_id, "client": self.client, "cmd": command, "args": args or {}}
+        )
+        socket = self._socket()
+        try:
+            reply = _exchange(socket, request_id, body, deadline)
+        except (
+            BaseException
+        ):  # also KeyboardInterrupt: a reply may still come and must not answer the next question
+            self._drop()
+            raise
+        if reply is None:
+            self._drop()
+            raise RequestTimeout(
+                f"no answer to {command!r} from {self.address} within {limit_s:g} s: is evapd running there?"
+            )
+        return _result(reply)
+
+    def close(self) -> None:
+        """Close the sockets of all threads; no call may be under way."""
+        with self._lock:
+            for socket in self._sockets.values():
+                socket.close(linger=0)
+            self._sockets.clear()
+        if self._own_context:
+            self._context.destroy(linger=0)
+
+    def _socket(self) -> "zmq.Socket[bytes]":
+        thread = threading.current_thread()
+        with self._lock:
+            for other in [other for other in self._sockets if not other.is_alive()]:
+                self._sockets.pop(other).close(linger=0)
+            if thread not in self._sockets:
+                socket = open_socket(
+                    self._context, zmq.DEALER, max_message_bytes=_MAX_REPLY_BYTES, send_hwm=8, receive_hwm=8
+                )
+                socket.immediate = True  # queue nothing for a service that is not there
+                connect(socket, self.address)
+                self._sockets[thread] = socket
+            return self._sockets[thread]
+
+    def _drop(self) -> None:
+        with self._lock:
+            socket = self._sockets.pop(threading.current_thread(), None)
+        if socket is not None:
+            socket.close(linger=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _wait(socket: "zmq.Socket[bytes]", event: int, deadline: float) -> bool:
+    left_ms = max(0, round((deadline - time.monotonic()) * 1000))
+    return bool(socket.poll(left_ms, event))
+
+
+def _exchange(
+    socket: "zmq.Socket[bytes]", request_id: str, body: bytes, deadline: float
+) -> dict[str, Any] | None:
+    if not _wait(socket, zmq.POLLOUT, deadline):
+        return None
+    try:
+        socket.send(body, flags=zmq.NOBLOCK)
+    except zmq.Again:
+        return None  # the service went between the poll and the send
+    while _wait(socket, zmq.POLLIN, deadline):
+        parts = socket.recv_multipart(flags=zmq.NOBLOCK)
+        try:
+            reply = from_json(parts[-1])
+        except ValueError:
+            continue  # not for us to judge: the deadline stands
+        if isinstance(reply, dict) and reply.get("id") == request_id:
+            return reply
+    return None
+
+
+def _result(reply: dict[str, Any]) -> dict[str, Any]:
+    if reply.get("ok") is True and isinstance(reply.get("result"), dict):
+        result: dict[str, Any] = reply["result"]
+        return result
+    error = reply.get("error")
+    if isinstance(error, dict):
+        raise RequestError(str(error.get("kind", "")), str(error.get("message", "")))
+    raise StreamError(f"the reply is neither a result nor an error: {str(reply)[:200]}")

@@ -1,0 +1,181 @@
+"""The ROUTER socket of a control service, on a thread of its own or polled by its owner's loop."""
+
+import logging
+import threading
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Self
+
+import zmq
+
+from evapd.errors import StateError
+from evapd.rpc.dispatch import MAX_REQUEST_BYTES, Command, Dispatcher
+from evapd.stream.sockets import Waker, bind, open_socket
+
+log = logging.getLogger(__name__)
+_MAX_PARTS = 2  # behind the routing id: an optional empty delimiter (REQ) and the request
+_HWM = 100
+
+
+class Service:
+    """Answers requests at one address.
+
+    Either `start()` and `stop()` (own thread), or `open()`, `poll_once()` from one loop, and `close()`. The
+    descriptor `fd` becomes readable at an edge only: after it fires, call `poll_once` until it returns 0, or simply
+    call it once per tick.
+
+    Args:
+        address: Local ZeroMQ address, see `evapd.stream.sockets.check_local`.
+        commands: What is served; `describe` is added.
+        context: ZeroMQ context; without one the service makes its own.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        commands: Iterable[Command],
+        *,
+        context: "zmq.Context[zmq.Socket[bytes]] | None" = None,
+    ) -> None:
+        self.address = address
+        self._dispatcher = Dispatcher(commands)
+        self._given_context = context
+        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._socket: zmq.Socket[bytes] | None = None
+        self._thread: threading.Thread | None = None
+        self._waker: Waker | None = None
+        self._stop = threading.Event()
+        self._malformed = 0
+
+    @property
+    def rejected(self) -> int:
+        """Messages that got no reply: wrong number of parts, or no readable id."""
+        return self._malformed + self._dispatcher.rejected
+
+    @property
+    def fd(self) -> int:
+        """Descriptor for the owner's poller (edge-triggered)."""
+        return int(self._opened().getsockopt(zmq.FD))
+
+    @property
+    def alive(self) -> bool:
+        """Whether the service's own thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def describe(self) -> dict[str, Any]:
+        """List the commands with the JSON schema of their arguments."""
+        return self._dispatcher.describe()
+
+    def open(self) -> str:
+        """Bind; gives the endpoint, which is also `address` from now on.
+
+        Raises:
+            ConfigError: when the address is not local.
+            StreamError: when somebody else has it.
+        """
+        if self._socket is not None:
+            raise StateError(f"the service at {self.address} is open already")
+        self._context = self._given_context or zmq.Context()
+        try:
+            socket = open_socket(
+                self._context,
+                zmq.ROUTER,
+                max_message_bytes=2 * MAX_REQUEST_BYTES,  # so that a request just too long still gets a reply
+                send_hwm=_HWM,
+                receive_hwm=_HWM,
+            )
+            self.address = bind(socket, self.address)
+        except BaseException:
+            self._end_context()
+            raise
+        self._socket = socket
+        return self.address
+
+    def poll_once(self, limit: int = 32) -> int:
+        """Answer at most `limit` requests that wait; never blocks, never raises for what a client sends."""
+        socket = self._opened()
+        for handled in range(limit):
+            try:
+                parts, overlong = _receive(socket)
+            except zmq.Again:
+                return handled
+            peer, envelope, body = parts[0], parts[1:-1], parts[-1]
+            if overlong or len(parts) < 2 or envelope not in ([], [b""]):
+                self._malformed += 1
+                continue
+            reply = self._dispatcher.answer(peer, body)
+            if reply is not None:
+                # ROUTER drops what a vanished or stalled client does not take: it never blocks here.
+                socket.send_multipart([peer, *envelope, reply], flags=zmq.NOBLOCK)
+        return limit
+
+    def close(self) -> None:
+        """Close the socket; replies under way get a moment to leave."""
+        if self._socket is not None:
+            self._socket.close(linger=100)
+            self._socket = None
+        self._end_context()
+
+    def start(self) -> str:
+        """Open and serve on a thread of its own; gives the endpoint."""
+        endpoint = self.open()
+        self._stop.clear()
+        self._waker = Waker()
+        self._thread = threading.Thread(
+            target=self._serve, args=(self._waker,), name=f"service {endpoint}", daemon=True
+        )
+        self._thread.start()
+        return endpoint
+
+    def stop(self) -> None:
+        """End the thread and close."""
+        self._stop.set()
+        if self._thread is not None and self._waker is not None:
+            self._waker.wake()
+            self._thread.join()
+            self._waker.close()
+            self._thread = self._waker = None
+        self.close()
+
+    def _serve(self, waker: Waker) -> None:
+        poller = zmq.Poller()
+        poller.register(self._opened(), zmq.POLLIN)
+        poller.register(waker.fd, zmq.POLLIN)
+        try:
+            while not self._stop.is_set():
+                poller.poll()
+                self.poll_once()
+        except zmq.ContextTerminated:
+            log.warning("the ZeroMQ context of %s was ended before the service was stopped", self.address)
+
+    def _opened(self) -> "zmq.Socket[bytes]":
+        if self._socket is None:
+            raise StateError(f"the service at {self.address} is not open: call open() or start() first")
+        return self._socket
+
+    def _end_context(self) -> None:
+        if self._context is not None and self._given_context is None:
+            self._context.destroy(linger=100)
+        self._context = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def _receive(socket: "zmq.Socket[bytes]") -> tuple[list[bytes], bool]:
+    """Read one message; parts beyond the protocol's are thrown away one by one, never gathered."""
+    parts = [socket.recv(flags=zmq.NOBLOCK)]
+    overlong = False
+    while socket.rcvmore:
+        part = socket.recv(flags=zmq.NOBLOCK)
+        if len(parts) <= _MAX_PARTS:
+            parts.append(part)
+        else:
+            overlong = True
+    return parts, overlong

@@ -1,0 +1,60 @@
+"""JSON as evapd writes and reads it: no NaN, no infinity, never an exception that is not ValueError."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+MAX_INTEGER = 2**53 - 1  # what every language reads exactly
+MAX_DEPTH = 32
+
+
+def to_json(content: Any) -> bytes:
+    """Encode as compact UTF-8; NaN and infinity become null, numpy scalars plain numbers.
+
+    Raises:
+        TypeError: for an object that JSON has no word for.
+    """
+    return json.dumps(_plain(content), separators=(",", ":"), allow_nan=False).encode()
+
+
+def from_json(text: bytes) -> Any:
+    """Decode hostile bytes.
+
+    Raises:
+        ValueError: when they are not JSON; also for NaN, infinity, absurd nesting and absurd integers.
+    """
+    try:
+        content = json.loads(text, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    level = [content]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, dict | list)
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not level:
+            return content
+    raise ValueError("nested too deeply")
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _plain(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {str(key): _plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple | set | frozenset):
+        return [_plain(value) for value in content]
+    if content is None or isinstance(content, str | bool | int):
+        return content
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    scalar = getattr(content, "item", None)  # numpy's scalars, without importing numpy
+    if scalar is None:
+        raise TypeError(f"{type(content).__name__} cannot be written as JSON")
+    return _plain(scalar())

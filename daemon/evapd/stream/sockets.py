@@ -1,0 +1,156 @@
+"""ZeroMQ sockets the way evapd opens them: local, bounded, and closed to bytes that are not ZeroMQ.
+
+Three traps of libzmq are dealt with here, once: without a ZAP domain, random TCP bytes reach the application as
+messages (ZMTP 1.0 fall-back); without MAXMSGSIZE one peer can fill the memory; and binding an `ipc:` path silently
+takes it away from whoever listens there.
+"""
+
+import ipaddress
+import os
+import socket as posix
+import threading
+from pathlib import Path
+
+import zmq
+
+from evapd.config.layout import MAX_SOCKET_PATH
+from evapd.errors import ConfigError, StreamError
+
+ZAP_DOMAIN = b"evapd"
+LARGEST_FRAME_BYTES = 256 * 1024  # 10 000 hits of 18 bytes and their header, rounded up
+_LEAST_HWM = 4
+
+
+def high_water_mark(budget_bytes: int, largest_frame_bytes: int = LARGEST_FRAME_BYTES) -> int:
+    """Turn a bytes budget into the messages that libzmq counts, at least 4."""
+    return max(_LEAST_HWM, budget_bytes // largest_frame_bytes)
+
+
+def check_local(address: str) -> str:
+    """Accept loopback TCP, ipc and inproc addresses only; gives the address as libzmq wants it.
+
+    Raises:
+        ConfigError: for any other address: an open port needs CURVE keys, which this version does not have.
+    """
+    scheme, _, rest = address.partition("://")
+    if scheme == "inproc" and rest:
+        return address
+    if scheme == "ipc" and rest:
+        if len(os.fsencode(rest)) > MAX_SOCKET_PATH:
+            raise ConfigError(
+                f"{address}: a socket path has at most {MAX_SOCKET_PATH} bytes, choose a shorter folder"
+            )
+        return address
+    host, _, port = rest.rpartition(":")
+    if scheme == "tcp" and (port == "*" or (port.isascii() and port.isdigit() and int(port) < 65536)):
+        host = "127.0.0.1" if host == "localhost" else host
+        try:
+            if ipaddress.ip_address(host.strip("[]")).is_loopback:
+                return f"tcp://{host}:{port}"
+        except ValueError:
+            pass  # not a numeric address: refused below
+    raise ConfigError(
+        f"{address}: only tcp://127.0.0.1:PORT, tcp://[::1]:PORT and ipc://PATH are allowed, "
+        "because the sockets carry no keys; reach another machine through an SSH tunnel"
+    )
+
+
+def open_socket(
+    context: "zmq.Context[zmq.Socket[bytes]]",
+    kind: int,
+    *,
+    max_message_bytes: int,
+    send_hwm: int,
+    receive_hwm: int,
+    linger_ms: int = 0,
+) -> "zmq.Socket[bytes]":
+    """Open a socket with every limit set; nothing is left to libzmq's defaults of 1000 messages."""
+    socket = context.socket(kind)
+    socket.zap_domain = ZAP_DOMAIN
+    socket.maxmsgsize = max_message_bytes
+    socket.sndhwm = send_hwm
+    socket.rcvhwm = receive_hwm
+    socket.linger = linger_ms
+    return socket
+
+
+def bind(socket: "zmq.Socket[bytes]", address: str) -> str:
+    """Bind to a local address and give the endpoint, with the port that `*` became. Closes the socket on failure.
+
+    Raises:
+        ConfigError: when the address is not local.
+        StreamError: when the address cannot be had.
+    """
+    try:
+        address = check_local(address)
+        socket.ipv6 = "[" in address
+        if address.startswith("ipc://"):
+            _refuse_live_ipc(Path(address.removeprefix("ipc://")))
+        socket.bind(address)
+    except zmq.ZMQError as error:
+        socket.close(linger=0)
+        raise StreamError(
+            f"cannot listen on {address}: {error.strerror}; is another evapd running, does the folder exist?"
+        ) from None
+    except (ConfigError, StreamError):
+        socket.close(linger=0)
+        raise
+    return bytes(socket.getsockopt(zmq.LAST_ENDPOINT)).decode().rstrip("\0")
+
+
+def connect(socket: "zmq.Socket[bytes]", address: str) -> None:
+    """Connect to a local address; a peer that is not there yet is awaited in the background.
+
+    Raises:
+        ConfigError: when the address is not local.
+    """
+    try:
+        address = check_local(address)
+        socket.ipv6 = "[" in address
+        socket.reconnect_ivl = 100
+        socket.reconnect_ivl_max = 1000
+        socket.connect(address)
+    except zmq.ZMQError as error:
+        socket.close(linger=0)
+        raise ConfigError(f"cannot connect to {address}: {error.strerror}") from None
+    except ConfigError:
+        socket.close(linger=0)
+        raise
+
+
+def _refuse_live_ipc(path: Path) -> None:
+    with posix.socket(posix.AF_UNIX, posix.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return  # nobody listens: a left-over file may be replaced
+    raise StreamError(f"cannot listen on ipc://{path}: another evapd listens there; stop it first")
+
+
+class Waker:
+    """Wakes a thread that polls file descriptors; `wake` may be called from any thread, also after `close`."""
+
+    def __init__(self) -> None:
+        self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._closed = False
+        self._lock = threading.Lock()  # a descriptor closed meanwhile may belong to somebody else by now
+
+    def wake(self) -> None:
+        """Make `fd` readable."""
+        with self._lock:
+            if not self._closed:
+                os.eventfd_write(self.fd, 1)
+
+    def clear(self) -> None:
+        """Make `fd` quiet again."""
+        try:
+            os.eventfd_read(self.fd)
+        except BlockingIOError:
+            return  # it was quiet
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                os.close(self.fd)
