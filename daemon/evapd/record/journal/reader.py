@@ -1,0 +1,205 @@
+"""Reading a journal: every whole frame, nothing else, and an account of what was not readable."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from evapd.errors import FrameError, RecordError
+from evapd.record.journal.layout import HEAD, MAGIC, NEXT, RawFrame, checked_frame, parse_head
+from evapd.record.journal.segments import segment_number, segments
+from evapd.stream.frame import Message
+
+_SEARCH_BYTES = 1 << 20
+
+
+@dataclass(slots=True)
+class _Sequence:
+    """Sequence numbers seen of one topic of one instance."""
+
+    first: int
+    last: int
+    count: int
+
+    @property
+    def missing(self) -> int:
+        # Not counted from 0: an instance outlives runs. Not from step to step: threads may append out of order.
+        return self.last - self.first + 1 - self.count
+
+
+@dataclass(slots=True)
+class JournalReport:
+    """What reading found: frames and bytes that are whole, and everything that is not."""
+
+    segments: int = 0
+    frames: int = 0
+    bytes: int = 0
+    torn_bytes: int = 0  # behind the last whole frame of a segment
+    damaged_bytes: int = 0  # skipped between whole frames
+    crc_errors: int = 0  # frames of plausible shape whose checksum fails
+    undecodable: int = 0  # frames whose checksum holds but that this program cannot read
+    missing_segments: int = 0  # numbers left out between the first and the last segment
+    per_topic: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    _sequences: dict[tuple[str, str], _Sequence] = field(default_factory=dict)
+
+    @property
+    def gaps(self) -> dict[str, int]:
+        """Frames missing per topic, by their sequence numbers; topics without a gap are left out."""
+        missing: dict[str, int] = {}
+        for (_, topic), sequence in self._sequences.items():
+            if sequence.missing > 0:
+                missing[topic] = missing.get(topic, 0) + sequence.missing
+        return missing
+
+    @property
+    def whole(self) -> bool:
+        """True when nothing is known to be missing: a torn tail counts as missing."""
+        lost = self.torn_bytes + self.damaged_bytes + self.undecodable + self.missing_segments
+        return lost == 0 and not self.gaps
+
+    def count(self, message: Message) -> None:
+        """Take one message into account."""
+        self.per_topic[message.topic] = self.per_topic.get(message.topic, 0) + 1
+        key = (str(message.header.get("instance", "")), message.topic)
+        sequence = self._sequences.get(key)
+        if sequence is None:
+            self._sequences[key] = _Sequence(message.seq, message.seq, 1)
+            return
+        sequence.first = min(sequence.first, message.seq)
+        sequence.last = max(sequence.last, message.seq)
+        sequence.count += 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give plain data for JSON."""
+        return {
+            "segments": self.segments,
+            "frames": self.frames,
+            "bytes": self.bytes,
+            "torn_bytes": self.torn_bytes,
+            "damaged_bytes": self.damaged_bytes,
+            "crc_errors": self.crc_errors,
+            "undecodable": self.undecodable,
+            "missing_segments": self.missing_segments,
+            "per_topic": dict(self.per_topic),
+            "gaps": self.gaps,
+            "problems": list(self.problems),
+        }
+
+
+def frame_at(file: BinaryIO, offset: int, size: int) -> tuple[RawFrame | None, bool]:
+    """Read the frame that begins at `offset` of a file of `size` bytes.
+
+    Returns:
+        The frame, or None when there is no whole one; and whether a plausible frame failed its checksum.
+    """
+    if offset + HEAD.size > size:
+        return None, False
+    file.seek(offset)
+    data = file.read(HEAD.size)
+    head = parse_head(data) if len(data) == HEAD.size else None
+    if head is None or offset + head.frame_len > size:
+        return None, False
+    header, payload = file.read(head.header_len), file.read(head.payload_len)
+    if len(header) + len(payload) + HEAD.size < head.frame_len:  # cut while we read
+        return None, False
+    frame = checked_frame(data, header, payload, offset)
+    return frame, frame is None
+
+
+def find_frame(file: BinaryIO, offset: int, size: int) -> tuple[RawFrame | None, int]:
+    """Find the first whole frame at or behind `offset`; also count the checksums that failed on the way."""
+    failed = 0
+    while offset + HEAD.size <= size:
+        file.seek(offset)
+        piece = file.read(min(_SEARCH_BYTES, size - offset))
+        at = piece.find(MAGIC)
+        if at < 0:
+            offset += max(1, len(piece) - len(MAGIC) + 1)
+            continue
+        frame, bad = frame_at(file, offset + at, size)
+        failed += bad
+        if frame is not None:
+            return frame, failed
+        offset += at + 1
+    return None, failed
+
+
+def scan(path: Path, report: JournalReport) -> Iterator[RawFrame]:
+    """Give every whole frame of a segment in order, NEXT frames included, and account for the rest in `report`.
+
+    A place that holds no whole frame is skipped only up to the next whole frame; without one it is a torn tail.
+
+    Raises:
+        RecordError: when the file cannot be read.
+    """
+    report.segments += 1
+    try:
+        with path.open("rb") as file:
+            size, offset = path.stat().st_size, 0
+            while offset < size:
+                frame, bad = frame_at(file, offset, size)
+                if frame is None:
+                    frame, failed = find_frame(file, offset + 1, size)
+                    report.crc_errors += bad + failed
+                    if frame is None:
+                        report.torn_bytes += size - offset
+                        report.problems.append(
+                            f"{path.name}: {size - offset} bytes behind byte {offset} are no whole frame"
+                        )
+                        return
+                    report.damaged_bytes += frame.offset - offset
+                    report.problems.append(f"{path.name}: bytes {offset} to {frame.offset - 1} are damaged")
+                offset = frame.offset + frame.nbytes
+                report.frames += 1
+                report.bytes += frame.nbytes
+                yield frame
+    except OSError as error:
+        raise RecordError(
+            f"journal {path}: {error.strerror}; check the disk and the file's permissions"
+        ) from error
+
+
+def read_segment(path: Path, report: JournalReport | None = None) -> Iterator[Message]:
+    """Give every whole message of one segment; a torn tail or damage is reported, never read as data.
+
+    Raises:
+        RecordError: when the file cannot be read.
+    """
+    report = report if report is not None else JournalReport()
+    for frame in scan(path, report):
+        if frame.kind == NEXT:
+            continue
+        try:
+            message = frame.message()
+        except FrameError as error:
+            report.undecodable += 1
+            report.problems.append(f"{path.name}: frame at byte {frame.offset}: {error}")
+            continue
+        report.count(message)
+        yield message
+
+
+def read_journal(
+    directory: Path, prefix: str | None = None, report: JournalReport | None = None
+) -> Iterator[Message]:
+    """Give every whole message of all segments of a folder in order; links to other folders are not followed.
+
+    Raises:
+        RecordError: when the folder or a file cannot be read.
+    """
+    report = report if report is not None else JournalReport()
+    before: Path | None = None
+    for path in segments(directory, prefix):
+        expected = segment_number(before) + 1 if before and _series(before) == _series(path) else 1
+        missing = segment_number(path) - expected
+        # A standing folder may have been tidied up at its beginning; inside a series every number counts.
+        if before and _series(before) == _series(path) and missing > 0:
+            report.missing_segments += missing
+            report.problems.append(f"{path.name}: {missing} segments before it are missing")
+        before = path
+        yield from read_segment(path, report)
+
+
+def _series(path: Path) -> str:
+    return path.name.rsplit("-", 1)[0]

@@ -1,0 +1,357 @@
+"""Writing a journal: a bounded queue, one thread that writes, one that makes what was written durable."""
+
+import errno
+import logging
+import math
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from evapd.errors import RecordError
+from evapd.record.journal.layout import HEAD, KIND_OF_TOPIC, check_size, pack_head
+from evapd.record.journal.sink import SegmentSink, make_durable
+from evapd.stream.frame import Frame
+
+_log = logging.getLogger(__name__)
+_SYNC_PERIOD_S = 1.0
+_LOSS_REPORT_S = 1.0
+_BATCH_FRAMES = 64
+_BATCH_BYTES = 4 << 20
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Frames, and their bytes on disk."""
+
+    frames: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: "Count") -> "Count":
+        return Count(self.frames + other.frames, self.bytes + other.bytes)
+
+
+class JournalWriter:
+    """Appends frames to segments `<prefix>-000001.evj` of one folder at a time.
+
+    `append` never waits for the disk. What it refuses is counted in `lost` and told to `on_fault`; what it accepts
+    is written in order. A frame counts as `written` when its write has returned: from then on it survives a kill
+    of the process; when it is `synced` it survives a loss of power.
+
+    After an error of the disk nothing more is written, so that a hole is never followed by data: end the run.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        prefix: str,
+        segment_bytes: int,
+        queue_bytes: int,
+        reserve_bytes: int,
+        on_fault: Callable[[str], None],
+        clock: Callable[[], float],
+    ) -> None:
+        """Create the folder and the first segment, and start both threads.
+
+        Args:
+            directory: where segments go; made when absent.
+            prefix: name of this series, for example `acquire`.
+            segment_bytes: size at which a new segment begins.
+            queue_bytes: bound of what may wait for the disk.
+            reserve_bytes: bytes that must be free at the start, and below which `low_space` turns True.
+            on_fault: told what happened and what to do; called on the thread that noticed, must not block.
+            clock: monotonic seconds.
+
+        Raises:
+            RecordError: when the folder cannot be written or too little is free.
+        """
+        self.prefix = prefix
+        self._segment_bytes = segment_bytes
+        self._queue_bytes = queue_bytes
+        self._reserve_bytes = reserve_bytes
+        self._on_fault = on_fault
+        self._clock = clock
+        lock = threading.Lock()
+        self._work = threading.Condition(lock)  # the writing thread waits here
+        self._tick = threading.Condition(lock)  # the syncing thread waits here
+        self._done = threading.Condition(lock)  # callers of sync() wait here
+        self._queue: deque[Frame | Path] = deque()  # a path is the order to go on in that folder
+        self._queued_bytes = 0
+        self._accepted = 0
+        self._sync_goal = 0  # accepted frames that somebody waits for
+        self._written = Count()
+        self._synced = Count()
+        self._lost = 0
+        self._lost_told: tuple[int, float] | None = None  # how many, and when
+        self._faults: list[str] = []
+        self._broken = self._closing = self._written_all = self._low_space = False
+        self._sink = SegmentSink(directory, prefix)
+        self._open(directory)
+        self._threads = [
+            threading.Thread(target=self._write_loop, name=f"journal-{prefix}-write", daemon=True),
+            threading.Thread(target=self._sync_loop, name=f"journal-{prefix}-sync", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _open(self, directory: Path) -> None:
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+            free = self.free_bytes()
+            if free < self._reserve_bytes:
+                raise RecordError(
+                    f"journal {directory}: {free / 1e6:.0f} MB are free, {self._reserve_bytes / 1e6:.0f} MB must be; "
+                    "move old runs away or lower record.reserve_mb"
+                )
+            self._sink.open()
+        except OSError as error:
+            raise RecordError(
+                f"journal {directory}: {error.strerror}; check that the folder may be written"
+            ) from error
+
+    @property
+    def segment(self) -> Path:
+        """Absolute path of the segment being written."""
+        return self._sink.path
+
+    @property
+    def written(self) -> Count:
+        """Frames whose write has returned."""
+        return self._written
+
+    @property
+    def synced(self) -> Count:
+        """Frames that a completed fdatasync covers."""
+        return self._synced
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes that wait for the disk."""
+        return self._queued_bytes
+
+    @property
+    def lost(self) -> int:
+        """Frames that were not written: the queue was full, the disk failed, or the journal was closed."""
+        return self._lost
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Every fault told so far, oldest first."""
+        return tuple(self._faults)
+
+    @property
+    def broken(self) -> bool:
+        """True when the disk failed and nothing more is written."""
+        return self._broken
+
+    @property
+    def low_space(self) -> bool:
+        """True when less than the reserve is free; looked up once a second, so that asking costs nothing."""
+        return self._low_space
+
+    def free_bytes(self) -> int:
+        """Ask the file system how much an ordinary user may still write, in bytes. May wait for the disk."""
+        status = os.statvfs(self._sink.directory)
+        return status.f_bavail * status.f_frsize
+
+    def append(self, frame: Frame) -> bool:
+        """Queue a frame; from any thread, never waiting for the disk.
+
+        Returns:
+            False when the frame was refused: queue full, disk failed, or closed. It is counted and told.
+
+        Raises:
+            FrameError: when the frame is larger than the protocol allows, or its topic has no place here.
+        """
+        check_size(frame)
+        nbytes = HEAD.size + frame.nbytes
+        with self._work:
+            full = self._queued_bytes > 0 and self._queued_bytes + nbytes > self._queue_bytes
+            if not (full or self._broken or self._closing):
+                self._queue.append(frame)
+                self._queued_bytes += nbytes
+                self._accepted += 1
+                self._work.notify()
+                return True
+            self._lost += 1
+            message = self._loss_message(full=full)
+        if message:
+            self._fault(message)
+        return False
+
+    def _loss_message(self, *, full: bool) -> str:
+        """Say that frames are lost: the first time at once, later once a second. The lock is held."""
+        told, at = self._lost_told or (0, -math.inf)
+        if not full or self._clock() - at < _LOSS_REPORT_S:  # a broken disk was told when it broke
+            return ""
+        self._lost_told = (self._lost, self._clock())
+        return (
+            f"journal {self.segment}: the queue of {self._queue_bytes / 1e6:.0f} MB is full, {self._lost - told} frames "
+            "are lost; the disk is too slow for this rate: lower the rate, switch raw words off, or use a faster disk"
+        )
+
+    def move_to(self, directory: Path) -> None:
+        """Go on in another folder, behind everything appended so far; does not wait.
+
+        The present segment ends with a NEXT frame that names the new one. When the new folder cannot be
+        written, that is a fault and the journal goes on where it is.
+        """
+        with self._work:
+            self._queue.append(directory)
+            self._work.notify()
+
+    def sync(self, timeout_s: float = 10.0) -> bool:
+        """Wait until everything accepted so far is durable; False when that did not happen in time."""
+        with self._done:
+            goal = self._accepted
+            if self._synced.frames < goal:
+                self._sync_goal = goal
+                self._tick.notify()
+                self._done.wait_for(lambda: self._synced.frames >= goal or self._broken, timeout_s)
+            return self._synced.frames >= goal
+
+    def close(self, timeout_s: float = 10.0) -> int:
+        """Write what is queued, make it durable, and end both threads; idempotent.
+
+        Returns:
+            How many frames were still queued.
+        """
+        with self._work:
+            if self._closing:
+                return 0
+            self._closing = True
+            drained = sum(1 for item in self._queue if isinstance(item, Frame))
+            self._work.notify()
+        deadline = self._clock() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.1, deadline - self._clock()))
+        if any(thread.is_alive() for thread in self._threads):
+            self._fault(
+                f"journal {self.segment}: the disk did not take the last {self._queued_bytes} bytes within "
+                f"{timeout_s:g} s of closing; they are lost when this process ends. Check the disk"
+            )
+        _log.info(
+            "journal %s closed: %d frames drained, %d written", self.segment, drained, self._written.frames
+        )
+        return drained
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _fault(self, message: str) -> None:
+        self._faults.append(message)
+        _log.error(message)
+        self._on_fault(message)
+
+    def _break(self, error: OSError) -> None:
+        """Stop writing for good because the disk failed."""
+        with self._work:
+            if self._broken:
+                return
+            self._broken = True
+            left = self._accepted - self._written.frames
+            self._lost += left
+            self._queue.clear()
+            self._queued_bytes = 0
+            self._work.notify()
+            self._done.notify_all()
+        advice = "make room" if error.errno in _NO_SPACE else "check the disk (dmesg, smartctl)"
+        self._fault(
+            f"journal {self.segment}: {error.strerror}; writing has stopped, {self._written.frames} frames before this "
+            f"are readable, {left} accepted ones are lost. End the run, {advice}, then start a new one"
+        )
+
+    def _write_loop(self) -> None:
+        while True:
+            with self._work:
+                self._work.wait_for(lambda: self._queue or self._closing or self._broken)
+                batch = self._take_batch()
+            if not batch or not all(map(self._carry_out, batch)):
+                break
+        with self._tick:
+            self._written_all = True
+            self._tick.notify()
+
+    def _take_batch(self) -> list[list[Frame] | Path]:
+        """Take what fits one segment and one call, or one order to move, off the queue. The lock is held."""
+        if not self._queue:
+            return []
+        first = self._queue.popleft()
+        if isinstance(first, Path):
+            return [first]
+        group, size = [first], HEAD.size + first.nbytes
+        rotate = self._sink.size > 0 and self._sink.size + size > self._segment_bytes
+        room = self._segment_bytes - (0 if rotate else self._sink.size)
+        while self._queue and len(group) < _BATCH_FRAMES:
+            item = self._queue[0]
+            if isinstance(item, Path) or size + HEAD.size + item.nbytes > min(room, _BATCH_BYTES):
+                break
+            group.append(item)
+            size += HEAD.size + item.nbytes
+            self._queue.popleft()
+        return [self._sink.directory, group] if rotate else [group]
+
+    def _carry_out(self, order: list[Frame] | Path) -> bool:
+        if isinstance(order, Path):
+            return self._change(order)
+        parts = [
+            (pack_head(KIND_OF_TOPIC[frame.topic], frame.header, frame.payload), frame.header, frame.payload)
+            for frame in order
+        ]
+        whole, error = self._sink.write(parts)
+        nbytes = sum(HEAD.size + frame.nbytes for frame in order[:whole])
+        with self._work:
+            self._written += Count(whole, nbytes)
+            self._queued_bytes = max(0, self._queued_bytes - nbytes)
+            if self._sync_due():
+                self._tick.notify()
+        if error is not None:
+            self._break(error)
+        return error is None and not self._broken
+
+    def _change(self, directory: Path) -> bool:
+        try:
+            ended, error = self._sink.change(directory)
+        except OSError as problem:
+            if directory == self._sink.directory:  # no new segment where we are: the disk is at its end
+                self._break(problem)
+                return False
+            self._fault(
+                f"journal cannot move to {directory}: {problem.strerror}; it goes on in {self.segment}. "
+                "Check that the folder may be written"
+            )
+            return True
+        if error is not None:
+            self._fault(
+                f"journal {ended}: {error.strerror}; it goes on in {self.segment} without a link to it"
+            )
+        return True
+
+    def _sync_due(self) -> bool:
+        return self._written_all or self._synced.frames < self._sync_goal <= self._written.frames
+
+    def _sync_loop(self) -> None:
+        last = False
+        while not last:
+            with self._tick:
+                self._tick.wait_for(self._sync_due, _SYNC_PERIOD_S)
+                last = self._written_all
+                covered = self._written  # before the files are asked for: these frames lie in them
+            try:
+                self._low_space = self.free_bytes() < self._reserve_bytes
+                make_durable(self._sink.unsynced())
+            except OSError as error:
+                self._break(error)
+            with self._done:
+                if not self._broken:
+                    self._synced = covered
+                self._done.notify_all()
+        self._sink.close()

@@ -1,0 +1,368 @@
+"""The writer: nothing accepted is lost, nothing lost is silent, and it never waits for the disk."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from evapd.errors import FrameError, RecordError
+from evapd.record.journal import JournalReport, JournalWriter, read_journal, segments
+from evapd.record.journal.sink import SegmentSink, is_being_written
+from evapd.stream.frame import EVENT, Frame, Framer
+
+
+def frame_of(number: int, filler: int = 0) -> Frame:
+    framer = Framer("one", lambda: 5, lambda: 6)
+    framer._next[EVENT] = number
+    return framer.document(EVENT, {"i": number, "filler": "x" * filler})
+
+
+class Journal:
+    """A writer under test, and what it told."""
+
+    def __init__(self, folder: Path, **settings: int) -> None:
+        self.faults: list[str] = []
+        self.now = 0.0
+        chosen = {"segment_bytes": 1 << 20, "queue_bytes": 1 << 20, "reserve_bytes": 0} | settings
+        self.writer = JournalWriter(
+            folder, prefix="t", on_fault=self.faults.append, clock=lambda: self.now, **chosen
+        )
+
+
+@pytest.fixture
+def journal(tmp_path: Path):
+    made: list[Journal] = []
+
+    def make(folder: Path = tmp_path / "j", **settings: int) -> Journal:
+        made.append(Journal(folder, **settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.writer.close()
+
+
+def numbers(folder: Path) -> list[int]:
+    return [message.document["i"] for message in read_journal(folder)]
+
+
+def test_what_was_appended_is_read_back_in_order(journal: Callable[..., Journal], tmp_path: Path) -> None:
+    writer = journal().writer
+    for i in range(500):
+        assert writer.append(frame_of(i))
+
+    assert writer.sync()
+    assert numbers(tmp_path / "j") == list(range(500))
+    assert writer.written == writer.synced
+    assert writer.written.bytes == writer.segment.stat().st_size
+
+
+def test_closing_drains_the_queue_first(journal: Callable[..., Journal], tmp_path: Path) -> None:
+    writer = journal(queue_bytes=64 << 20).writer
+    for i in range(3000):
+        writer.append(frame_of(i, filler=1000))
+
+    writer.close()
+
+    assert numbers(tmp_path / "j") == list(range(3000))
+    assert writer.synced.frames == 3000
+    assert writer.close() == 0
+
+
+def test_segments_stay_within_their_size_and_follow_each_other(
+    journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    writer = journal(segment_bytes=4000).writer
+    for i in range(200):
+        writer.append(frame_of(i, filler=300))
+    writer.close()
+
+    files = segments(tmp_path / "j")
+    assert len(files) > 20
+    assert max(path.stat().st_size for path in files) < 4000 + 200  # and the NEXT frame
+    assert numbers(tmp_path / "j") == list(range(200))
+
+
+def test_a_frame_larger_than_a_segment_gets_one_of_its_own(
+    journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    writer = journal(segment_bytes=1000).writer
+    for i, filler in enumerate((10, 5000, 10)):
+        writer.append(frame_of(i, filler))
+    writer.close()
+
+    assert numbers(tmp_path / "j") == [0, 1, 2]
+    assert len(segments(tmp_path / "j")) == 3
+
+
+def test_a_segment_is_never_written_twice(journal: Callable[..., Journal], tmp_path: Path) -> None:
+    first = journal().writer
+    first.append(frame_of(0))
+    first.close()
+    before = first.segment.read_bytes()
+
+    second = journal().writer
+    second.append(frame_of(1))
+    second.close()
+
+    assert second.segment != first.segment
+    assert first.segment.read_bytes() == before
+    assert first.segment.stat().st_mode & 0o777 == 0o640
+
+
+def test_an_overflow_is_refused_counted_and_told_once(
+    journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    one = journal(queue_bytes=5000)
+    stop = _stall(one.writer)
+    accepted = [one.writer.append(frame_of(i, filler=400)) for i in range(100)]
+    stop()
+    one.writer.close()
+
+    assert 1 < sum(accepted) < 100
+    assert one.writer.lost == 100 - sum(accepted)
+    assert len(one.faults) == 1
+    assert "queue" in one.faults[0]
+    assert numbers(tmp_path / "j") == [i for i, ok in enumerate(accepted) if ok]
+
+
+def _stall(writer: JournalWriter) -> Callable[[], None]:
+    """Make the disk take nothing until the returned call."""
+    gate, sink = threading.Event(), writer._sink
+    write = sink.write
+
+    def waiting(frames):
+        gate.wait(10)
+        return write(frames)
+
+    sink.write = waiting
+    return gate.set
+
+
+def test_losses_are_told_again_after_a_second_with_their_number(journal: Callable[..., Journal]) -> None:
+    one = journal(queue_bytes=2000)
+    release = _stall(one.writer)
+    for i in range(50):
+        one.writer.append(frame_of(i, filler=500))
+    one.now = 2.0
+    one.writer.append(frame_of(50, filler=500))
+    release()
+
+    assert len(one.faults) == 2
+    assert f"{one.writer.lost - 1} frames" in one.faults[1]
+
+
+def test_too_little_space_refuses_the_start(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="must be"):
+        Journal(tmp_path, reserve_bytes=1 << 60)
+
+
+def test_a_folder_that_cannot_be_made_refuses_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(RecordError, match="check that the folder"):
+        Journal(tmp_path / "file" / "j")
+
+
+def test_falling_below_the_reserve_shows(journal: Callable[..., Journal]) -> None:
+    writer = journal().writer
+    assert not writer.low_space
+    writer._reserve_bytes = 1 << 60
+    writer.append(frame_of(0))
+
+    assert writer.sync()
+    assert writer.low_space
+
+
+def test_a_topic_without_a_kind_or_a_giant_header_is_refused(journal: Callable[..., Journal]) -> None:
+    writer = journal().writer
+
+    with pytest.raises(FrameError, match=r"live\."):
+        writer.append(Frame("live.", b"{}", b""))
+    with pytest.raises(FrameError, match="larger"):
+        writer.append(Frame(EVENT, b" " * 70000, b""))
+
+
+def test_short_writes_are_continued(journal: Callable[..., Journal], tmp_path: Path, monkeypatch) -> None:
+    real = os.writev
+    monkeypatch.setattr(os, "writev", lambda fd, parts: real(fd, [bytes(parts[0][:7])]))
+    writer = journal().writer
+    for i in range(40):
+        writer.append(frame_of(i, filler=20))
+    writer.close()
+
+    assert numbers(tmp_path / "j") == list(range(40))
+
+
+FULL_DISK = """
+import resource, sys, time
+from pathlib import Path
+from evapd.record.journal import JournalWriter
+from evapd.stream.frame import EVENT, Framer
+folder = Path(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+faults = []
+writer = JournalWriter(folder, prefix="t", segment_bytes=10**9, queue_bytes=10**7, reserve_bytes=0,
+                       on_fault=faults.append, clock=time.monotonic)
+framer = Framer("one", lambda: 1, lambda: 2)
+for i in range(200):
+    writer.append(framer.document(EVENT, {"i": i, "filler": "x" * 1000}))
+writer.sync(5)
+refused = not writer.append(framer.document(EVENT, {"i": 999}))
+writer.close()
+print(writer.written.frames, writer.written.bytes, writer.lost, refused, len(faults), faults[0])
+"""
+
+
+def test_a_disk_that_takes_no_more_stops_cleanly_at_the_last_whole_frame(tmp_path: Path) -> None:
+    # A file-size limit of the kernel: the write is cut short, then refused, as on a full disk.
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, tmp_path], capture_output=True, text=True, timeout=60, check=True
+    )
+    frames, size, lost, refused, faults, what = done.stdout.split(maxsplit=5)
+    report = JournalReport()
+
+    events = [message.document["i"] for message in read_journal(tmp_path, report=report)]
+
+    assert events == list(range(int(frames)))
+    assert int(frames) + int(lost) == 201
+    assert (tmp_path / "t-000001.evj").stat().st_size == int(size)  # the torn frame was cut off
+    assert (refused, faults) == ("True", "1")
+    assert "make room" in what
+    assert report.whole
+
+
+def _mounted(folder: Path) -> bool:
+    command = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(folder)]
+    return os.geteuid() == 0 and subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def test_a_full_file_system_keeps_every_frame_before_the_fault(tmp_path: Path) -> None:
+    # Where mounting is allowed this is a real full tmpfs, elsewhere the device that is always full.
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if not _mounted(disk):
+        sink = SegmentSink(tmp_path, "t")
+        sink._fd = os.open("/dev/full", os.O_WRONLY)
+        whole, error = sink.write([[b"abc"]])
+        sink.close()
+        assert whole == 0
+        assert error is not None
+        assert error.errno == errno.ENOSPC
+        return
+    try:
+        one = Journal(disk)
+        for i in range(300):
+            one.writer.append(frame_of(i, filler=1000))
+        one.writer.close()
+        events = numbers(disk)
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    assert 50 < len(events) < 300
+    assert events == list(range(one.writer.written.frames))
+    assert len(one.faults) == 1
+    assert "No space left" in one.faults[0]
+
+
+def test_an_error_of_the_disk_while_syncing_is_a_fault_too(
+    journal: Callable[..., Journal], monkeypatch
+) -> None:
+    one = journal()
+
+    def broken(_fd: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", broken)
+    one.writer.append(frame_of(0))
+
+    assert not one.writer.sync(5)
+    assert one.writer.broken
+    assert one.writer.synced.frames == 0
+    assert "Input/output error" in one.faults[0]
+    assert "check the disk" in one.faults[0]
+
+
+def test_moving_ends_the_segment_with_a_link_and_keeps_the_order(
+    journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    writer = journal().writer
+    for i in range(10):
+        if i == 4:
+            writer.move_to(tmp_path / "run" / "guard")
+        if i == 8:
+            writer.move_to(tmp_path / "j")
+        writer.append(frame_of(i))
+    writer.close()
+
+    assert numbers(tmp_path / "j") == [0, 1, 2, 3, 8, 9]
+    assert numbers(tmp_path / "run" / "guard") == [4, 5, 6, 7]
+    assert [path.name for path in segments(tmp_path / "j")] == ["t-000001.evj", "t-000002.evj"]
+
+
+def test_a_move_that_fails_is_a_fault_and_the_journal_goes_on(
+    journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    one = journal()
+    (tmp_path / "file").touch()
+    one.writer.move_to(tmp_path / "file" / "guard")
+    one.writer.append(frame_of(7))
+    one.writer.close()
+
+    assert numbers(tmp_path / "j") == [7]
+    assert "goes on in" in one.faults[0]
+
+
+def test_appending_after_the_close_is_refused_and_counted(journal: Callable[..., Journal]) -> None:
+    writer = journal().writer
+    writer.close()
+
+    assert not writer.append(frame_of(0))
+    assert writer.lost == 1
+
+
+def test_a_segment_tells_whether_its_writer_lives(journal: Callable[..., Journal]) -> None:
+    writer = journal().writer
+    assert is_being_written(writer.segment)
+
+    writer.close()
+
+    assert not is_being_written(writer.segment)
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from evapd.record.journal import JournalWriter
+from evapd.stream.frame import EVENT, Framer
+writer = JournalWriter(Path(sys.argv[1]), prefix="t", segment_bytes=200_000, queue_bytes=10**6, reserve_bytes=0,
+                       on_fault=lambda what: None, clock=time.monotonic)
+framer = Framer("one", lambda: 1, lambda: 2)
+for i in range(10**9):
+    while not writer.append(framer.document(EVENT, {"i": i, "filler": "x" * 3000})):
+        framer._next[EVENT] = i
+    print(writer.written.frames, flush=True)
+"""
+
+
+@pytest.mark.parametrize("lines", [1, 300, 1500])
+def test_every_frame_whose_write_returned_survives_a_kill(tmp_path: Path, lines: int) -> None:
+    process = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout:
+        acknowledged = [int(process.stdout.readline()) for _ in range(lines)][-1]
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    report = JournalReport()
+
+    events = [message.document["i"] for message in read_journal(tmp_path, report=report)]
+
+    assert len(events) >= acknowledged
+    assert events == list(range(len(events)))
+    assert report.damaged_bytes == 0
+    assert not report.gaps
