@@ -4,8 +4,7 @@ The layout is written down in docs/protocols/stream.md. Columns are contiguous, 
 multiple of 8 bytes, so that every language can map them without copying.
 """
 
-import json
-import math
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from evapd.blocks import HIT_COLUMNS, TDC_COLUMNS, Anchor, Column, HitBlock, Loss, TdcBlock
 from evapd.errors import FrameError
+from evapd.stream.jsontext import MAX_INTEGER, from_json, to_json
 
 VERSION = 1
 HITS, WORDS, LOOP, SLOW, STATE, EVENT, BEAT = "hits.", "words.", "loop.", "slow.", "state.", "event.", "beat."
@@ -24,6 +24,8 @@ TOPICS = (HITS, WORDS, LOOP, SLOW, STATE, EVENT, BEAT)
 MAX_HEADER_BYTES = 65536
 MAX_PAYLOAD_BYTES = 256 * 1024 * 1024
 _ALIGN = 8
+# What a column may consist of; numpy's own dtype syntax would also let objects, strings and records in.
+_DTYPES = re.compile(r"<[iu][248]|<f[48]|[|<]?[iu]1|\|b1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,11 @@ class Frame:
     def nbytes(self) -> int:
         """Bytes of header and payload."""
         return len(self.header) + len(self.payload)
+
+    @property
+    def seq(self) -> int:
+        """Sequence number within topic and instance, read from the header."""
+        return int(from_json(self.header)["seq"])
 
     def parts(self) -> list[bytes | memoryview]:
         """Give the three parts of the multipart message."""
@@ -91,7 +98,7 @@ class Framer:
             "t_utc": self.t_utc_us(),
             **extra,
         }
-        return Frame(topic, json.dumps(header, separators=(",", ":"), allow_nan=False).encode(), payload)
+        return Frame(topic, to_json(header), payload)
 
     def hits(self, block: HitBlock) -> Frame:
         """Encode a block of hits."""
@@ -120,8 +127,7 @@ class Framer:
 
     def document(self, topic: str, content: Any, **extra: Any) -> Frame:
         """Encode a JSON payload: states, events, slow readings. NaN and infinity become null."""
-        payload = json.dumps(_finite(content), separators=(",", ":"), allow_nan=False).encode()
-        return self._frame(topic, {"n": 1, "columns": [], **extra}, payload)
+        return self._frame(topic, {"n": 1, "columns": [], **extra}, to_json(content))
 
     def beat(self) -> Frame:
         """Encode the last sequence number of every topic, -1 where nothing was sent yet."""
@@ -149,19 +155,12 @@ def _block_header(block: HitBlock | TdcBlock, columns: list[dict[str, Any]]) -> 
     }
 
 
-def _finite(content: Any) -> Any:
-    if isinstance(content, float) and not math.isfinite(content):
-        return None
-    if isinstance(content, Mapping):
-        return {str(key): _finite(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
-    return content
-
-
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One decoded frame. `columns` are read-only views of the payload, `document` the JSON payload or None."""
+    """One decoded frame. `columns` are read-only views of the payload, `document` the JSON payload or None.
+
+    `decode` has checked `v`, `instance`, `seq`, `n` and `columns` of the header; the rest is as it came.
+    """
 
     topic: str
     header: dict[str, Any]
@@ -174,14 +173,23 @@ class Message:
         """Sequence number within topic and instance."""
         return int(self.header["seq"])
 
+    @property
+    def instance(self) -> str:
+        """The start of the daemon that this frame belongs to."""
+        return str(self.header["instance"])
+
     def hit_block(self) -> HitBlock:
-        """Rebuild the hits."""
+        """Rebuild the hits; raises FrameError when the header lacks what a block needs."""
         return HitBlock(**self._block(HITS, HIT_COLUMNS), calibration=str(self.header.get("calibration", "")))
 
     def tdc_block(self) -> TdcBlock:
-        """Rebuild the words."""
-        numerator, denominator = self.header["bin_ps"]
-        return TdcBlock(**self._block(WORDS, TDC_COLUMNS), bin_ps=Fraction(numerator, denominator))
+        """Rebuild the words; raises FrameError when the header lacks what a block needs."""
+        try:
+            numerator, denominator = self.header["bin_ps"]
+            bin_ps = Fraction(numerator, denominator)
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+            raise FrameError(f"words without a usable bin_ps: {type(error).__name__}: {error}") from None
+        return TdcBlock(**self._block(WORDS, TDC_COLUMNS), bin_ps=bin_ps)
 
     def _block(self, topic: str, columns: tuple[Column, ...]) -> dict[str, Any]:
         missing = [column.name for column in columns if column.name not in self.columns]
@@ -189,13 +197,23 @@ class Message:
             raise FrameError(
                 f"a frame of topic {self.topic!r} without columns {missing} cannot become a block of {topic!r}"
             )
-        return {column.name: self.columns[column.name] for column in columns} | {
-            "first_pulse": int(self.header["first_pulse"]),
-            "last_pulse": int(self.header["last_pulse"]),
-            "inhibited_pulses": int(self.header.get("inhibited_pulses", 0)),
-            "anchor": Anchor(*self.header["anchor"]),
-            "loss": Loss(self.header["loss"]),
-        }
+        wrong = [c.name for c in columns if self.columns[c.name].dtype != np.dtype(c.dtype)]
+        if wrong:
+            raise FrameError(
+                f"columns {wrong} of a frame of topic {topic!r} have another type than the protocol's"
+            )
+        try:
+            return {column.name: self.columns[column.name] for column in columns} | {
+                "first_pulse": int(self.header["first_pulse"]),
+                "last_pulse": int(self.header["last_pulse"]),
+                "inhibited_pulses": int(self.header.get("inhibited_pulses", 0)),
+                "anchor": Anchor(*self.header["anchor"]),
+                "loss": Loss(self.header["loss"]),
+            }
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+            raise FrameError(
+                f"a frame of topic {topic!r} lacks a block's header: {type(error).__name__}: {error}"
+            ) from None
 
 
 def decode(topic: bytes, header: bytes, payload: bytes | memoryview) -> Message:
@@ -208,27 +226,34 @@ def decode(topic: bytes, header: bytes, payload: bytes | memoryview) -> Message:
         raise FrameError(f"frame of {len(header)} + {len(payload)} bytes is larger than the protocol allows")
     try:
         name = topic.decode("ascii")
-        fields = json.loads(header)
-        if not isinstance(fields, dict) or fields["v"] != VERSION or not isinstance(fields["seq"], int):
-            raise FrameError(
-                f"frame of topic {name!r} has version {fields.get('v')!r}, this program reads {VERSION}"
-            )
-        columns = {str(entry["name"]): _view(entry, int(fields["n"]), payload) for entry in fields["columns"]}
-        document = None if columns or not len(payload) else json.loads(bytes(payload))
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        fields = from_json(header)
+        if not isinstance(fields, dict) or fields["v"] != VERSION:
+            raise FrameError(f"frame of topic {name!r} is not of version {VERSION}: update this program")
+        _natural(fields, "seq")
+        n = _natural(fields, "n")
+        if not isinstance(fields["instance"], str):
+            raise FrameError("the instance in a header is not a text")
+        columns = {str(entry["name"]): _view(entry, n, payload) for entry in fields["columns"]}
+        document = None if columns or not len(payload) else from_json(bytes(payload))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FrameError(f"not a frame: {type(error).__name__}: {error}") from None
     return Message(name, fields, payload, columns, document)
 
 
+def _natural(fields: dict[str, Any], name: str) -> int:
+    value = fields[name]
+    if type(value) is not int or not 0 <= value <= MAX_INTEGER:
+        raise FrameError(f"{name} in a header is {str(value)[:40]}, not a whole number from 0 to 2^53 - 1")
+    return value
+
+
 def _view(entry: dict[str, Any], n: int, payload: bytes | memoryview) -> NDArray[Any]:
-    dtype, offset = np.dtype(entry["dtype"]), int(entry["offset"])
-    if (
-        dtype.hasobject
-        or dtype.itemsize == 0
-        or n < 0
-        or offset < 0
-        or offset + n * dtype.itemsize > len(payload)
-    ):
+    if not _DTYPES.fullmatch(entry["dtype"]):
+        raise FrameError(
+            f"column {entry['name']!r} has dtype {str(entry['dtype'])[:40]!r}, which is not of the protocol"
+        )
+    dtype, offset = np.dtype(entry["dtype"]), _natural(entry, "offset")
+    if offset + n * dtype.itemsize > len(payload):
         raise FrameError(f"column {entry['name']!r} does not lie within its payload")
     if n == 0:
         return np.empty(0, dtype=dtype)

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 MAX_INTEGER = 2**53 - 1  # what every language reads exactly
 MAX_DEPTH = 32
@@ -25,7 +25,7 @@ def from_json(text: bytes) -> Any:
         ValueError: when they are not JSON; also for NaN, infinity, absurd nesting and absurd integers.
     """
     try:
-        content = json.loads(text, parse_constant=_refuse)
+        content = json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     level = [content]
@@ -41,8 +41,13 @@ def from_json(text: bytes) -> Any:
     raise ValueError("nested too deeply")
 
 
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON number")
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number that a message may carry")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refuse(text[:40])
 
 
 def _plain(content: Any) -> Any:
