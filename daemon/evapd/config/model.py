@@ -4,10 +4,11 @@ Keys carry their units; numbers may also be written as quantities (`5 kV`). Defa
 suit a first try on the simulated instrument; what concerns energy has no default.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from evapd.units import Hertz, Kelvin, Megabyte, Millimetre, Nanometre, Nanosecond, Picosecond, Second, Volt
 
@@ -15,7 +16,17 @@ Role = Literal[
     "specimen", "pulser", "pulse", "laser", "vacuum", "temperature", "tdc", "stage", "io",
     "mcp", "anode", "electrode", "reflectron",
 ]  # fmt: skip
-Window = tuple[Nanosecond, Nanosecond]
+
+
+def _ascending(window: tuple[float, float]) -> tuple[float, float]:
+    if not window[0] < window[1]:
+        raise ValueError(
+            f"the window ends at {window[1]:g} ns, allowed is an end after its start {window[0]:g} ns"
+        )
+    return window
+
+
+Window = Annotated[tuple[Nanosecond, Nanosecond], AfterValidator(_ascending)]
 
 
 class Section(BaseModel):
@@ -158,6 +169,34 @@ class TwinSpec(Section):
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
+def limit_conflicts(specimen: Specimen, control: Control, pulse: Pulse) -> Iterator[tuple[str, str]]:
+    """Find voltages of different sections that contradict each other, as (dotted key, what is wrong)."""
+    if specimen.v_tot_max_v < specimen.v_dc_max_v:
+        yield (
+            "specimen.v_tot_max_v",
+            f"{specimen.v_tot_max_v:g} V is below v_dc_max_v, allowed is at least {specimen.v_dc_max_v:g} V",
+        )
+    if control.v_max_v > specimen.v_dc_max_v:
+        yield (
+            "control.v_max_v",
+            f"{control.v_max_v:g} V exceeds specimen.v_dc_max_v, allowed is at most {specimen.v_dc_max_v:g} V",
+        )
+    if not control.v_min_v <= control.v_start_v <= control.v_max_v:
+        yield (
+            "control.v_start_v",
+            (
+                f"{control.v_start_v:g} V is not between v_min_v and v_max_v, "
+                f"allowed is {control.v_min_v:g} V to {control.v_max_v:g} V"
+            ),
+        )
+    v_tot_v = control.v_start_v * (1.0 + pulse.fraction)
+    if pulse.mode == "voltage" and v_tot_v > specimen.v_tot_max_v:
+        yield (
+            "pulse.fraction",
+            f"V_tot is {v_tot_v:g} V at v_start_v already, allowed by specimen.v_tot_max_v is {specimen.v_tot_max_v:g} V",
+        )
+
+
 class Rig(Section):
     """A whole rig file."""
 
@@ -180,12 +219,8 @@ class Rig(Section):
 
     @model_validator(mode="after")
     def _limits_agree(self) -> Self:
-        if self.control.v_max_v > self.specimen.v_dc_max_v:
-            raise ValueError(
-                f"control.v_max_v {self.control.v_max_v:g} V exceeds specimen.v_dc_max_v {self.specimen.v_dc_max_v:g} V"
-            )
-        if not self.control.v_min_v <= self.control.v_start_v <= self.control.v_max_v:
-            raise ValueError("control: v_min_v <= v_start_v <= v_max_v does not hold")
+        for where, what in limit_conflicts(self.specimen, self.control, self.pulse):
+            raise ValueError(f"{where}: {what}")
         return self
 
     def devices_with_role(self, *roles: str) -> dict[str, DeviceSpec]:
