@@ -4,19 +4,39 @@ import threading
 import time
 from collections.abc import Callable
 
-from evapd.link import LinkRecord, LinkSender
+from evapd.acquire.counts import Counts
+from evapd.link import LinkFlag, LinkRecord, LinkSender
 
 PERIOD_S = 0.010
+_NEVER_US = 2**32 - 1
 
 
 class Beacon:
-    """Sends a record every 10 ms as long as the process lives, whether a run is under way or not."""
+    """Sends a record every 10 ms as long as the process lives, whether a run is under way or not.
 
-    def __init__(self, sender: LinkSender, make: Callable[[int, int], LinkRecord]) -> None:
-        self._sender, self._make = sender, make
-        self._ending = threading.Event()
+    `counts` gives the newest counts, `heartbeat_s` the monotonic time of the last TDC heartbeat or None, `flags` what holds
+    now; flags of loss are found by comparing counts from record to record.
+    """
+
+    def __init__(
+        self,
+        sender: LinkSender,
+        config: bytes,
+        counts: Callable[[], Counts],
+        heartbeat_s: Callable[[], float | None],
+        flags: Callable[[], LinkFlag],
+    ) -> None:
         self.sent = self.refused = 0
+        self._sender, self._config = sender, config
+        self._counts, self._heartbeat_s, self._flags = counts, heartbeat_s, flags
+        self._before = Counts()
+        self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="beacon", daemon=True)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the guard listens."""
+        return self._sender.connected
 
     def start(self) -> None:
         """Begin."""
@@ -28,11 +48,36 @@ class Beacon:
         self._thread.join(1.0)
         self._sender.close()
 
+    def record(self, seq: int, now_ns: int) -> LinkRecord:
+        """Make the record of this instant."""
+        counts, before = self._counts(), self._before
+        self._before = counts
+        flags = self._flags()
+        if counts.saturated_blocks > before.saturated_blocks:
+            flags |= LinkFlag.SATURATED
+        if counts.lost_blocks > before.lost_blocks:
+            flags |= LinkFlag.LOSS
+        if counts.jump_blocks > before.jump_blocks:
+            flags |= LinkFlag.COUNTER_JUMP
+        return LinkRecord(
+            seq=seq,
+            t_mono_ns=now_ns,
+            flags=flags,
+            pulse_counter=counts.pulses,
+            live_pulses=counts.live_pulses,
+            hits_window=counts.hits_window,
+            background_hits=counts.hits_background,
+            hits_total=counts.hits,
+            words=counts.words,
+            heartbeat_age_us=_age_us(self._heartbeat_s(), now_ns),
+            config=self._config,
+        )
+
     def _run(self) -> None:
         deadline_s = time.monotonic()
         seq = 0
         while not self._ending.is_set():
-            if self._sender.send(self._make(seq, time.monotonic_ns())):
+            if self._sender.send(self.record(seq, time.monotonic_ns())):
                 self.sent += 1
             else:
                 self.refused += 1
@@ -44,10 +89,7 @@ class Beacon:
             self._ending.wait(max(0.0, -late_s))
 
 
-def heartbeat_age_us(last_block_s: float | None, now_ns: int) -> int:
-    """Age of the newest heartbeat in us, saturated at what the record can carry."""
-    if last_block_s is None:
-        return 2**32 - 1
-    return min(2**32 - 1, max(0, now_ns // 1000 - int(last_block_s * 1e6)))
-
-
+def _age_us(heartbeat_s: float | None, now_ns: int) -> int:
+    if heartbeat_s is None:
+        return _NEVER_US
+    return min(_NEVER_US, max(0, now_ns // 1000 - int(heartbeat_s * 1e6)))

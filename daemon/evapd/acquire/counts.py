@@ -8,6 +8,9 @@ from evapd.blocks import HitBlock, Loss, TdcBlock
 from evapd.config.model import Instrument
 from evapd.units import PS_PER_NS
 
+# A damaged word is noise, not a missing ion: it is counted, but does not make the rate a lower bound.
+_LOST = Loss.WORDS_LOST | Loss.SEQUENCE_GAP | Loss.OVERFLOW
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
@@ -20,8 +23,9 @@ class Counts:
     hits_window: int = 0  # in the time-of-flight window
     hits_background: int = 0  # in the background window
     loss: Loss = Loss.NONE  # everything ever flagged since arming
-    newest_loss: Loss = Loss.NONE  # of the newest block
-    losses: int = 0  # blocks that carried a flag
+    lost_blocks: int = 0  # blocks whose counts are a lower bound because words were lost
+    saturated_blocks: int = 0  # blocks whose counts are a lower bound because a FIFO was full
+    jump_blocks: int = 0  # blocks before which the pulse counter jumped
 
 
 class Counter:
@@ -29,7 +33,9 @@ class Counter:
 
     def __init__(self, instrument: Instrument) -> None:
         self._window_ps = _to_ps(instrument.tof_window_ns)
-        self._background_ps = _to_ps(instrument.background_window_ns) if instrument.background_window_ns else None
+        self._background_ps = (
+            _to_ps(instrument.background_window_ns) if instrument.background_window_ns else None
+        )
         self.now = Counts()
 
     def reset(self) -> None:
@@ -47,10 +53,12 @@ class Counter:
             words=now.words + (words.n if words is not None else 0),
             hits=now.hits + hits.n,
             hits_window=now.hits_window + _within(hits, self._window_ps),
-            hits_background=now.hits_background + (_within(hits, self._background_ps) if self._background_ps else 0),
+            hits_background=now.hits_background
+            + (_within(hits, self._background_ps) if self._background_ps else 0),
             loss=now.loss | loss,
-            newest_loss=loss,
-            losses=now.losses + bool(loss),
+            lost_blocks=now.lost_blocks + bool(loss & _LOST),
+            saturated_blocks=now.saturated_blocks + bool(loss & Loss.SATURATED),
+            jump_blocks=now.jump_blocks + bool(loss & Loss.COUNTER_JUMP),
         )
 
 

@@ -4,6 +4,7 @@ Every block is matched and counted as it comes, so that the guard hears of it wi
 10 000 hits or 50 ms, so that a subscriber is not flooded with small ones.
 """
 
+import logging
 import threading
 import time
 from typing import Protocol
@@ -13,6 +14,7 @@ from evapd.acquire.readout import Readout
 from evapd.blocks import HitBlock, TdcBlock, join_hits, join_words
 from evapd.stream.frame import Frame, Framer
 
+_log = logging.getLogger(__name__)
 FLUSH_HITS = 10_000
 FLUSH_WORDS = 200_000
 FLUSH_S = 0.05
@@ -42,7 +44,16 @@ class Sink(Protocol):
 class Pipeline:
     """Takes blocks from the readout while a run is under way."""
 
-    def __init__(self, readout: Readout, matcher: Matching, counter: Counter, framer: Framer, sink: Sink, *, words: bool) -> None:
+    def __init__(
+        self,
+        readout: Readout,
+        matcher: Matching,
+        counter: Counter,
+        framer: Framer,
+        sink: Sink,
+        *,
+        words: bool,
+    ) -> None:
         self._readout, self._matcher, self._counter = readout, matcher, counter
         self._framer, self._sink, self._record_words = framer, sink, words
         self._words: list[TdcBlock] = []
@@ -50,7 +61,7 @@ class Pipeline:
         self._pending_hits = self._pending_words = 0
         self._flushed_s = time.monotonic()
         self._draining = threading.Event()
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="pipeline", daemon=True)
 
     def start(self) -> None:
@@ -74,10 +85,10 @@ class Pipeline:
                 self._flush_when_due()
             self._take_in(None, self._matcher.flush())
             self._flush()
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, it must be seen and the run closed
             # The conductor sees the error and closes the run; a dead pipeline must not look like a silent specimen.
+            _log.exception("the pipeline has failed")
             self.error = error
-            raise
 
     def _take_in(self, words: TdcBlock | None, hits: HitBlock) -> None:
         self._counter.add(words, hits)

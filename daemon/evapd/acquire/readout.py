@@ -30,6 +30,7 @@ class Readout:
         self.last_error = ""
         self.last_block_s: float | None = None  # monotonic time of the newest block or heartbeat
         self.overflows = 0
+        self.blocks_taken = 0  # from the source since the last arming, heartbeats included
         self._words_put = 0  # written by the readout thread alone
         self._words_taken = 0  # written by the taker alone
         self.armed = threading.Event()
@@ -101,7 +102,7 @@ class Readout:
         while not self._ending.is_set():
             if self._wanted.is_set() and not self.armed.is_set():
                 self._source.arm()
-                self._lost_here = Loss.NONE
+                self._lost_here, self.overflows, self.blocks_taken = Loss.NONE, 0, 0
                 self.last_block_s = time.monotonic()
                 self.armed.set()
             if not self.armed.is_set():
@@ -124,6 +125,7 @@ class Readout:
         if block is None:
             return
         self.last_block_s = time.monotonic()
+        self.blocks_taken += 1
         if self.blocks.qsize() >= QUEUE_BLOCKS or self._words_put - self._words_taken + block.n > QUEUE_WORDS:
             # The words are lost, the pulses are not: later blocks show the gap in pulse numbers and carry the flag.
             self.overflows += 1

@@ -65,7 +65,9 @@ class RunMachine:
         """
         target = _MOVES.get((self.state, event))
         if target is None:
-            raise StateError(f"'{event}' does not fit a daemon that is {self.state}; ask `evapd status` and try again")
+            raise StateError(
+                f"'{event}' does not fit a daemon that is {self.state}; ask `evapd status` and try again"
+            )
         before, self.state = self.state, target
         if target is not before:
             self._on_change(before, event, target)

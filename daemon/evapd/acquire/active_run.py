@@ -1,0 +1,253 @@
+"""The run under way: its folder, journal, matcher and pipeline; opened in one order, closed in the reverse."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from evapd.acquire.bus import Bus
+from evapd.acquire.counts import Counter
+from evapd.acquire.description import describe_run
+from evapd.acquire.ends import Ends
+from evapd.acquire.pipeline import Pipeline
+from evapd.acquire.readout import Readout
+from evapd.blocks import Loss
+from evapd.config import LoadedRig
+from evapd.errors import DeviceTimeout
+from evapd.matching import Anode, Matcher
+from evapd.record.journal import JournalWriter
+from evapd.record.run import (
+    ACQUIRE_PREFIX,
+    Condition,
+    Note,
+    RunInfo,
+    RunStore,
+    Segment,
+    StateChange,
+    new_run_folder,
+)
+
+JOURNAL_QUEUE_BYTES = 512 * 1024 * 1024
+ARM_S = 3.0
+DISARM_S = 3.0
+DRAIN_S = 60.0
+
+
+class ActiveRun:
+    """One run from the making of its folder to the closing of its record."""
+
+    def __init__(
+        self, loaded: LoadedRig, bus: Bus, readout: Readout, counter: Counter, *, name: str, notes: str
+    ) -> None:
+        self.name, self.opened, self.guard_seen = name, False, False
+        self.ends = Ends(loaded.rig.end)
+        self._loaded, self._bus, self._readout, self._counter = loaded, bus, readout, counter
+        self._notes = notes
+        self._t_utc_us, self._t_mono_us = time.time_ns() // 1000, time.monotonic_ns() // 1000
+        self._store = RunStore(new_run_folder(loaded.layout.runs, name, self._t_utc_us))
+        self._journal: JournalWriter | None = None
+        self._pipeline: Pipeline | None = None
+
+    @property
+    def id(self) -> str:
+        """Name of the run folder."""
+        return self._store.folder.name
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self._store.folder
+
+    def elapsed_s(self) -> float:
+        """Seconds since the run was asked for."""
+        return time.monotonic() - self._t_mono_us / 1e6
+
+    def open(self, guard_identities: dict[str, Any]) -> None:
+        """Make the folder, open the journal, and start the consumers; the source comes last, by `arm()`."""
+        record = self._loaded.rig.record
+        anode = Anode.load(self._loaded.anode_path)
+        matcher = Matcher(anode)
+        self._store.create(
+            describe_run(
+                self._loaded,
+                anode,
+                run_id=self.id,
+                name=self.name,
+                notes=self._notes,
+                instance=self._bus.framer.instance,
+                devices=guard_identities,
+                t_utc_us=self._t_utc_us,
+                t_mono_us=self._t_mono_us,
+            )
+        )
+        self.opened = True
+        self._journal = JournalWriter(
+            self._store.journal,
+            prefix=ACQUIRE_PREFIX,
+            segment_bytes=int(record.segment_mb * 1e6),
+            queue_bytes=JOURNAL_QUEUE_BYTES,
+            reserve_bytes=int(record.reserve_mb * 1e6),
+            on_fault=self._on_fault,
+            clock=time.monotonic,
+        )
+        self._counter.reset()
+        self._bus.open_journal(self._journal, self.id)
+        self._pipeline = Pipeline(
+            self._readout, matcher, self._counter, self._bus.framer, self._bus, words=record.raw_words
+        )
+        self._pipeline.start()
+
+    def arm(self) -> None:
+        """Arm the TDC and wait for its first heartbeat.
+
+        Raises:
+            DeviceTimeout: when it does not come.
+        """
+        self._readout.arm()
+        deadline_s = time.monotonic() + ARM_S
+        while not (self._readout.armed.is_set() and self._readout.blocks_taken > 0):
+            if time.monotonic() > deadline_s:
+                why = self._readout.last_error or "armed, but no heartbeat came"
+                raise DeviceTimeout(f"TDC '{self._readout.name}' does not deliver: {why}")
+            time.sleep(0.005)
+        self._change_state("running")
+
+    def disarm(self) -> None:
+        """Stop the source, take what is under way, flush the pipeline; what fails is told, the rest goes on."""
+        self._readout.disarm()
+        deadline_s = time.monotonic() + DISARM_S
+        while self._readout.armed.is_set() and time.monotonic() < deadline_s:
+            time.sleep(0.005)
+        if self._pipeline is not None and not self._pipeline.drain(DRAIN_S):
+            self._bus.event(
+                "pipeline", "alarm", f"matching did not drain within {DRAIN_S:.0f} s, hits are missing"
+            )
+
+    def failure(self) -> str | None:
+        """Say what has broken of the run's own parts, or None."""
+        if self._pipeline is not None and self._pipeline.error is not None:
+            return f"matching failed: {self._pipeline.error!r}; the words are recorded, see the log"
+        if not self._readout.armed.is_set():
+            why = self._readout.last_error or "it is no longer armed"
+            return f"the TDC '{self._readout.name}' is lost: {why}"
+        if self._journal is not None and self._journal.broken:
+            return f"recording failed: {self._journal.faults[-1]}"
+        return None
+
+    def low_space(self) -> bool:
+        """Whether the reserve of disk space has been reached."""
+        return self._journal is not None and self._journal.low_space
+
+    def open_segment(self, settings: dict[str, Any], reason: str, first_pulse: int) -> int:
+        """Begin a segment; gives its number."""
+
+        def add(info: RunInfo) -> dict[str, Any]:
+            segment = Segment(
+                number=len(info.segments),
+                first_pulse=first_pulse,
+                t_mono_us=time.monotonic_ns() // 1000,
+                t_utc=time.time_ns() // 1000,
+                settings=settings,
+                reason=reason,
+            )
+            return {"segments": (*info.segments, segment)}
+
+        return self._store.change(add).segments[-1].number
+
+    def note(self, text: str, pulse: int) -> None:
+        """Add a person's note."""
+        note = Note(
+            text=text, t_utc=time.time_ns() // 1000, t_mono_us=time.monotonic_ns() // 1000, pulse=pulse
+        )
+        self._store.change(lambda info: {"notes": (*info.notes, note)})
+
+    def close(self, reason: str, *flags: str) -> dict[str, Any]:
+        """Close the journal and complete the record; gives its short form."""
+        written = lost = 0
+        self._bus.close_journal()
+        if self._journal is not None:
+            self._journal.close()
+            written, lost = self._journal.written.frames, self._journal.lost
+        if not self.opened:
+            return {"id": "", "folder": "", "end_reason": reason, "conditions": ["ABORTED"]}
+        conditions = [Condition(flag) for flag in flags if flag]
+        counts = self._counter.now
+        if counts.loss or self._readout.overflows:
+            conditions.append(Condition.TAINTED)
+        if lost or (self._pipeline is not None and self._pipeline.error is not None):
+            conditions.append(Condition.INCOMPLETE)
+        info = self._change_state(
+            "finished",
+            reason,
+            end_reason=reason,
+            t_end_utc=time.time_ns() // 1000,
+            t_end_mono_us=time.monotonic_ns() // 1000,
+            counters={
+                "hits": counts.hits,
+                "hits_window": counts.hits_window,
+                "pulses": counts.pulses,
+                "live_pulses": counts.live_pulses,
+                "words": counts.words,
+                "loss": int(counts.loss),
+                "loss_names": [flag.name for flag in Loss if flag in counts.loss],
+                "lost_blocks": counts.lost_blocks,
+                "saturated_blocks": counts.saturated_blocks,
+                "counter_jumps": counts.jump_blocks,
+                "queue_overflows": self._readout.overflows,
+                "journal_frames": written,
+                "journal_lost": lost,
+            },
+            conditions=tuple(conditions),
+        )
+        return {
+            "id": self.id,
+            "folder": str(self.folder),
+            "end_reason": reason,
+            "conditions": [str(flag) for flag in info.conditions],
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """Short form for `status`."""
+        return {
+            "id": self.id,
+            "folder": str(self.folder),
+            "started_utc": self._t_utc_us,
+            "elapsed_s": self.elapsed_s(),
+            "segment": self._bus.framer.segment,
+        }
+
+    def journal_lost(self) -> int:
+        """Frames that the journal could not take."""
+        return self._journal.lost if self._journal is not None else 0
+
+    def journal_status(self) -> dict[str, Any] | None:
+        """How recording stands."""
+        journal = self._journal
+        if journal is None:
+            return None
+        return {
+            "frames": journal.written.frames,
+            "bytes": journal.written.bytes,
+            "synced_frames": journal.synced.frames,
+            "queued_bytes": journal.queued_bytes,
+            "lost": journal.lost,
+            "faults": list(journal.faults),
+        }
+
+    def _on_fault(self, message: str) -> None:
+        self._bus.event("journal", "alarm", message)
+
+    def _change_state(self, state: Any, reason: str = "", **changes: Any) -> RunInfo:
+        change = StateChange(
+            state=state, t_mono_us=time.monotonic_ns() // 1000, t_utc=time.time_ns() // 1000, reason=reason
+        )
+
+        def make(info: RunInfo) -> dict[str, Any]:
+            conditions = changes.pop("conditions", ())
+            return {
+                "state": state,
+                "states": (*info.states, change),
+                "conditions": info.with_conditions(*conditions),
+                **changes,
+            }
+
+        return self._store.change(make)

@@ -1,0 +1,313 @@
+"""Conducts runs: arms consumers before the source, watches, stops in order, and always closes what it opened."""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from evapd.acquire.active_run import ActiveRun
+from evapd.acquire.bus import Bus
+from evapd.acquire.counts import Counter
+from evapd.acquire.finaliser import Finaliser
+from evapd.acquire.guard_view import GuardView
+from evapd.acquire.readout import Readout
+from evapd.acquire.state import RunEvent, RunMachine, RunState
+from evapd.config import LoadedRig
+from evapd.errors import EvapdError, StateError
+
+_log = logging.getLogger(__name__)
+TDC_READY_S = 5.0
+GUARD_GONE_S = 1.0
+DOWN = ("off", "standby", "safe", "ramping_down", "fault_latched")
+
+
+class Conductor:
+    """Owns the state of the run. `tick()` is called by the main loop; requests come from the control socket's thread."""
+
+    def __init__(
+        self, loaded: LoadedRig, readout: Readout, counter: Counter, bus: Bus, guard: GuardView
+    ) -> None:
+        self.machine = RunMachine(self._changed)
+        self.run: ActiveRun | None = None
+        self.last_run: dict[str, Any] | None = None
+        self.finaliser: Finaliser | None = None
+        self._loaded, self._readout, self._counter, self._bus, self._guard = (
+            loaded,
+            readout,
+            counter,
+            bus,
+            guard,
+        )
+        self._lock = threading.Lock()
+        self._start_wanted: tuple[str, str] | None = None
+        self._stop_wanted: tuple[str, str] | None = None  # reason, condition flag or ""
+        self._guard_gone_s: float | None = None
+        self._steps: dict[RunState, Callable[[], None]] = {
+            RunState.IDLE: self._idle,
+            RunState.ARMING: self._arm,
+            RunState.RUNNING: self._watch,
+            RunState.STOPPING: self._close,
+            RunState.FINALISING: self._finalise,
+        }
+
+    # Requests, from other threads.
+
+    def request_start(self, name: str | None, notes: str) -> dict[str, Any]:
+        """Take note that a run is to begin; refuses when one is under way."""
+        with self._lock:
+            if self.machine.state is not RunState.IDLE or self._start_wanted:
+                raise StateError(
+                    f"a run cannot start while the daemon is {self.machine.state}; stop it first"
+                )
+            self._start_wanted = (name or self._loaded.rig.specimen.name, notes)
+            self._stop_wanted = None
+        return {"accepted": True}
+
+    def request_stop(self, reason: str, flag: str = "") -> dict[str, Any]:
+        """Take note that the run is to end; always accepted, the first reason is kept."""
+        with self._lock:
+            self._start_wanted = None
+            if self._stop_wanted is None:
+                self._stop_wanted = (reason, flag)
+        return {"accepted": True, "run_state": str(self.machine.state)}
+
+    def abort(self, reason: str) -> dict[str, Any]:
+        """Let the guard make safe now; then close the run as aborted."""
+        try:
+            result = self._guard.ask("abort", reason=reason)
+        finally:
+            self.request_stop(reason, "ABORTED")
+        return {"accepted": True, "guard": result}
+
+    def forward_settings(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Give new settings to the guard, which opens a segment and says so."""
+        return self._guard.ask("set", **settings)
+
+    def note(self, text: str) -> dict[str, Any]:
+        """Write a note into the run's events."""
+        self._bus.event("note", "info", text, pulse=self._counter.now.pulses)
+        if self.run is not None:
+            self.run.note(text, self._counter.now.pulses)
+        return {"accepted": True}
+
+    def on_segment(self, change: dict[str, Any]) -> None:
+        """Open a segment, as the guard reported."""
+        run = self.run
+        if run is not None:
+            pulse = int(change.get("pulse", -1))
+            self._bus.framer.segment = run.open_segment(
+                settings=dict(change.get("settings", {})),
+                reason=str(change.get("what", "")),
+                first_pulse=pulse if pulse >= 0 else self._counter.now.pulses,
+            )
+
+    # Steps, on the main thread.
+
+    def tick(self) -> None:
+        """Do what the present state asks for."""
+        self._steps[self.machine.state]()
+
+    def _changed(self, before: RunState, event: RunEvent, after: RunState) -> None:
+        run = self.run.id if self.run else ""
+        self._bus.event("run", "info", f"{before} -> {after} ({event})", run=run, run_state=str(after))
+
+    def _idle(self) -> None:
+        with self._lock:
+            wanted, self._start_wanted = self._start_wanted, None
+            self._stop_wanted = None
+        if wanted is not None:
+            name, notes = wanted
+            self.run = ActiveRun(
+                self._loaded, self._bus, self._readout, self._counter, name=name, notes=notes
+            )
+            self.machine.move(RunEvent.START)
+
+    def _arm(self) -> None:
+        run = self._present_run()
+        try:
+            self._check_ready()
+            run.open(guard_identities=self._identities())
+            run.arm()
+            self._guard.ask("run_begin", run_id=run.id, folder=str(run.folder), digest=self._loaded.digest)
+        except EvapdError as error:
+            self._bus.event("run", "alarm", f"the run cannot start: {error}")
+            self.request_stop(f"the run could not start: {error}", "ABORTED")
+            self.machine.move(RunEvent.FAILED)
+            return
+        self._guard_gone_s = None
+        self.machine.move(RunEvent.ARMED)
+
+    def _check_ready(self) -> None:
+        status = self._guard.status
+        if status is None:
+            raise StateError("the guard does not answer; nothing may be energised without it")
+        if status["digest"] != self._loaded.digest:
+            raise StateError(
+                "guard and acquire were started with different configurations; restart both with one file"
+            )
+        deadline_s = time.monotonic() + TDC_READY_S
+        while not self._readout.online and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        if not self._readout.online:
+            why = self._readout.last_error or "no answer yet"
+            raise StateError(
+                f"the TDC '{self._readout.name}' is not there: {why}; look at its power and cable"
+            )
+
+    def _watch(self) -> None:
+        run = self._present_run()
+        failure = run.failure() or self._guard_failure(run)
+        if failure:
+            self._bus.event("run", "alarm", failure)
+            self.request_stop(failure, "ABORTED")
+            self.machine.move(RunEvent.FAILED)
+            return
+        counts = self._counter.now
+        reason = run.ends.reason(
+            elapsed_s=run.elapsed_s(),
+            hits_window=counts.hits_window,
+            v_dc_v=self._guard.v_dc_v(),
+            exhausted=self._readout.exhausted,
+        )
+        if reason is None and run.low_space():
+            reason = f"less than {self._loaded.rig.record.reserve_mb:g} MB free for recording"
+        if reason:
+            self.request_stop(reason)
+        if self._stop_wanted is not None:
+            self.machine.move(RunEvent.STOP)
+
+    def _guard_failure(self, run: ActiveRun) -> str | None:
+        status = self._guard.status
+        if status is None:
+            self._guard_gone_s = self._guard_gone_s or time.monotonic()
+            gone_s = time.monotonic() - self._guard_gone_s
+            return "the guard is gone" if gone_s > GUARD_GONE_S else None
+        self._guard_gone_s = None
+        if status.get("run_id") == run.id:
+            run.guard_seen = True
+            if status["energy_state"] in DOWN:
+                return f"the guard went to {status['energy_state']}: {_newest_alarm(status)}"
+        elif run.guard_seen:
+            return (
+                f"the guard no longer knows this run and is {status['energy_state']}: {_newest_alarm(status)}"
+            )
+        return None
+
+    def _close(self) -> None:
+        run = self._present_run()
+        reason, flag = self._stop_wanted or ("stopped", "")
+        self._end_energy(reason)
+        run.disarm()
+        self._await_guard(run)
+        self.last_run = run.close(reason, flag)
+        self._bus.event("run", "info", f"closed: {reason}", run=run.id)
+        self.machine.move(RunEvent.CLOSED)
+        if run.opened and self._loaded.rig.record.finalise:
+            self.finaliser = Finaliser(run.folder)
+
+    def _end_energy(self, reason: str) -> None:
+        try:
+            self._guard.ask("run_end", reason=reason)
+        except EvapdError as error:
+            # A guard that does not answer has seen the silence, or is dead and its successor ramps down.
+            self._bus.event("guard", "alarm", f"the guard did not confirm the end of the run: {error}")
+
+    def _await_guard(self, run: ActiveRun) -> None:
+        """Wait until the voltage is down and the guard's journal has left the run folder, as long as the guard answers."""
+        rig = self._loaded.rig
+        deadline_s = (
+            time.monotonic()
+            + rig.specimen.v_dc_max_v / rig.guard.ramp_down_v_per_s
+            + 30 * rig.guard.hv_tau_down_s
+            + 10.0
+        )
+        silent_until_s = time.monotonic() + 2 * GUARD_GONE_S
+        while time.monotonic() < deadline_s:
+            status = self._guard.status
+            if status is not None and status.get("run_id") != run.id:
+                return
+            if status is None and time.monotonic() > silent_until_s:
+                return
+            time.sleep(0.05)
+        self._bus.event("guard", "alarm", "the guard did not reach safe in time; look at the supply")
+
+    def _finalise(self) -> None:
+        if self.finaliser is None:
+            self.run = None
+            self.machine.move(RunEvent.FINALISED)
+            return
+        done = self.finaliser.poll()
+        if done is None:
+            return
+        finaliser, self.finaliser = self.finaliser, None
+        self.run = None
+        if done:
+            self._bus.event("run", "info", f"finalised in {finaliser.run_folder}")
+            self.machine.move(RunEvent.FINALISED)
+        else:
+            self._bus.event(
+                "finalise",
+                "alarm",
+                f"finalising failed: {finaliser.error}; run `evapd export {finaliser.run_folder}`",
+            )
+            self.machine.move(RunEvent.FAILED)
+
+    def _identities(self) -> dict[str, Any]:
+        devices = (self._guard.status or {}).get("devices", {})
+        return {name: device.get("identity") for name, device in devices.items()} | {
+            self._readout.name: str(self._readout.identity)
+        }
+
+    def _present_run(self) -> ActiveRun:
+        if self.run is None:
+            raise StateError(f"no run object in state {self.machine.state}")
+        return self.run
+
+    def status(self) -> dict[str, Any]:
+        """Everything a client may want to know at one glance."""
+        counts, run, status = self._counter.now, self.run, self._guard.status
+        rate = self._guard.loop.get("rate", math.nan)
+        return {
+            "instance": self._bus.framer.instance,
+            "run_state": str(self.machine.state),
+            "run": run.as_dict() if run else None,
+            "last_run": self.last_run,
+            "finalising": self.finaliser.progress if self.finaliser else None,
+            "hits": counts.hits,
+            "pulses": counts.pulses,
+            "words": counts.words,
+            "rate_per_pulse": rate if math.isfinite(rate) else None,
+            "losses": {
+                "flags": str(counts.loss),
+                "lost_blocks": counts.lost_blocks,
+                "saturated_blocks": counts.saturated_blocks,
+                "counter_jumps": counts.jump_blocks,
+                "queue_overflows": self._readout.overflows,
+                "journal": run.journal_lost() if run else 0,
+            },
+            "journal": run.journal_status() if run else None,
+            "devices": self._devices(status),
+            "guard": status,
+            "alarms": sorted(self._bus.alarms.values())
+            + [str(alarm) for alarm in (status or {}).get("alarms", [])],
+        }
+
+    def _devices(self, status: dict[str, Any] | None) -> dict[str, Any]:
+        readout = self._readout
+        age_s = None if readout.last_block_s is None else time.monotonic() - readout.last_block_s
+        state = "online" if readout.online else "unknown"
+        tdc = {
+            "role": "tdc",
+            "state": state,
+            "age_s": age_s,
+            "last_error": readout.last_error,
+            "reading": None,
+        }
+        return dict((status or {}).get("devices", {})) | {readout.name: tdc}
+
+
+def _newest_alarm(status: dict[str, Any]) -> str:
+    alarms = status.get("alarms") or ["no alarm given"]
+    return str(alarms[-1])

@@ -1,0 +1,120 @@
+"""All parts of the acquire process, put together, run, and taken apart in order."""
+
+import gc
+import signal
+import threading
+import time
+import uuid
+from types import FrameType
+from typing import Any
+
+from evapd.acquire.beacon import Beacon
+from evapd.acquire.bus import Bus
+from evapd.acquire.commands import make_commands
+from evapd.acquire.conductor import Conductor
+from evapd.acquire.counts import Counter
+from evapd.acquire.guard_view import GuardView
+from evapd.acquire.herald import Herald
+from evapd.acquire.readout import Readout
+from evapd.acquire.state import RunState
+from evapd.config import LoadedRig
+from evapd.device import TdcSource, build_device
+from evapd.errors import ConfigError
+from evapd.link import LinkFlag, LinkSender, short_digest
+from evapd.matching import Anode, Matcher
+from evapd.notify import Notifier
+from evapd.rpc import Service
+from evapd.stream.frame import Framer
+from evapd.stream.publisher import Publisher
+
+TICK_S = 0.05
+
+
+class Acquire:
+    """All parts of the process; `run()` until somebody asks to end it."""
+
+    def __init__(self, loaded: LoadedRig) -> None:
+        self.loaded = loaded
+        self._ending = threading.Event()
+        framer = Framer(uuid.uuid4().hex, lambda: time.monotonic_ns() // 1000, lambda: time.time_ns() // 1000)
+        sockets = loaded.rig.sockets
+        self.publisher = Publisher(
+            sockets.stream,
+            sockets.live,
+            sockets.replay,
+            instance=framer.instance,
+            budget_bytes=int(sockets.stream_budget_mb * 1e6),
+            snapshot=self._snapshot,
+            next_seq=framer.next_seq,
+        )
+        self.bus = Bus(framer, self.publisher)
+        self.counter = Counter(loaded.rig.instrument)
+        self.readout = _make_readout(loaded, self.bus)
+        self.guard = GuardView(loaded.layout.guard_ipc, self.bus, self._on_segment)
+        self.conductor = Conductor(loaded, self.readout, self.counter, self.bus, self.guard)
+        self.beacon = Beacon(
+            LinkSender(loaded.layout.link_socket),
+            short_digest(loaded.digest),
+            lambda: self.counter.now,
+            lambda: self.readout.last_block_s,
+            self._flags,
+        )
+        self.herald = Herald(self.bus, self.conductor.status, self.publisher.publish_live)
+        self.service = Service(sockets.control, make_commands(self.conductor))
+
+    def _snapshot(self) -> dict[str, Any]:
+        return self.conductor.status()
+
+    def _on_segment(self, change: dict[str, Any]) -> None:
+        self.conductor.on_segment(change)
+
+    def _flags(self) -> LinkFlag:
+        flags = LinkFlag.NONE
+        if self.readout.armed.is_set():
+            flags |= LinkFlag.ARMED
+        if self.conductor.machine.state in {RunState.ARMING, RunState.RUNNING}:
+            flags |= LinkFlag.RUN_ACTIVE
+        if self.readout.exhausted:
+            flags |= LinkFlag.SOURCE_EXHAUSTED
+        return flags
+
+    def end(self, signum: int, _frame: FrameType | None) -> None:
+        """Handle SIGTERM and SIGINT: stop the run, then the process."""
+        self.conductor.request_stop(f"{signal.Signals(signum).name} received")
+        self._ending.set()
+
+    def run(self, notifier: Notifier) -> None:
+        """Serve until `end()`; then close the run and everything else, in the reverse order of opening."""
+        Matcher(Anode.load(self.loaded.anode_path)).warm_up()
+        self.publisher.start()
+        self.guard.start()
+        self.beacon.start()
+        self.readout.start()
+        self.service.start()
+        self.herald.start()
+        notifier.ready("idle")
+        gc.collect()
+        gc.freeze()  # what lives for ever is never looked at again
+        try:
+            while not (self._ending.is_set() and self.conductor.machine.state is RunState.IDLE):
+                self.conductor.tick()
+                notifier.watchdog()
+                self._ending.wait(TICK_S) if not self._ending.is_set() else time.sleep(TICK_S)
+        finally:
+            notifier.stopping()
+            self.service.stop()
+            self.readout.stop(2.0)
+            self.beacon.stop()
+            self.guard.stop()
+            self.herald.stop()
+            self.publisher.stop()
+
+
+def _make_readout(loaded: LoadedRig, bus: Bus) -> Readout:
+    (name, spec), *_ = loaded.rig.devices_with_role("tdc").items()
+    source = build_device(name, loaded)
+    if not isinstance(source, TdcSource):
+        raise ConfigError(
+            f"devices.{name}: driver '{spec.driver}' delivers hits, this version reads words only"
+        )
+    return Readout(name, source, bus.event)

@@ -1,0 +1,47 @@
+"""The acquire process: configuration, recovery of what an earlier one left, then the daemon."""
+
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+from evapd.config import load_rig
+from evapd.errors import ConfigError, EvapdError
+from evapd.logging import setup
+from evapd.notify import Notifier
+from evapd.record.recover import recover_unfinished
+
+_log = logging.getLogger(__name__)
+EXIT_CONFIG = 78
+
+
+def main(config: Path, folder: Path | None) -> int:
+    """Run the acquire process; gives its exit code: 0 done, 1 failed, 78 invalid configuration."""
+    stop_logging = setup("acquire")
+    try:
+        return _run(config, folder)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_CONFIG
+    except EvapdError as error:
+        _log.error("%s", error)
+        return 1
+    finally:
+        stop_logging()
+
+
+def _run(config: Path, folder: Path | None) -> int:
+    loaded = load_rig(config, folder)
+    loaded.layout.make()
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(loaded.layout.numba_cache))
+    # Only now: numba reads where its cache lies when it is imported, and an installed tree may be read-only.
+    from evapd.acquire.daemon import Acquire  # noqa: PLC0415
+
+    for report in recover_unfinished(loaded.layout.runs):
+        _log.warning("%s", report)
+    acquire = Acquire(loaded)
+    signal.signal(signal.SIGTERM, acquire.end)
+    signal.signal(signal.SIGINT, acquire.end)
+    acquire.run(Notifier())
+    return 0

@@ -1,0 +1,284 @@
+"""The command line. Each command is thin: it checks words, calls one part, and prints for people or, with --json, for programs.
+
+Exit codes: 0 done, 1 failed, 2 usage, 78 invalid configuration.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from evapd import __version__
+from evapd.config import Sockets, check_rig, rig_schema
+from evapd.errors import ConfigError, EvapdError, RequestTimeout
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 78
+
+app = typer.Typer(
+    name="evapd",
+    help="The field-evaporation daemon: acquisition, control and recording for home-built atom probes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Config = Annotated[Path, typer.Argument(help="rig file (YAML)")]
+Run = Annotated[Path, typer.Argument(help="run folder or .nxs file")]
+Folder = Annotated[Path | None, typer.Option(help="folder for runs and sockets, instead of the rig's own")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
+ControlAddress = Annotated[str, typer.Option("--control", help="address of the control socket")]
+CONTROL = Sockets().control
+STREAM = Sockets().stream
+
+
+def _print(content: Any, *, as_json: bool, text: str = "") -> None:
+    typer.echo(json.dumps(content, indent=2, default=str) if as_json else text)
+
+
+def _fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+def _ask(control: str, command: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
+    from evapd.rpc import Requester
+
+    with Requester(control, 2.0) as requester:
+        try:
+            return requester.request(command, args or {})
+        except RequestTimeout:
+            _fail(
+                f"no daemon answers at {control}; start one with `evapd run CONFIG`, or name its address with --control"
+            )
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+@app.command()
+def check(config: Config, *, as_json: Json = False) -> None:
+    """Check a rig file and report every error at once, as file:line:column."""
+    loaded, problems = check_rig(config)
+    found = [str(problem) for problem in problems]
+    if loaded is not None:
+        found += _anode_problems(loaded.anode_path)
+    if found:
+        _print({"valid": False, "problems": found}, as_json=as_json, text="\n".join(found))
+        raise typer.Exit(EXIT_CONFIG)
+    assert loaded is not None  # noqa: S101 - no problems means that there is a rig
+    text = f"{config}: valid, rig '{loaded.rig.name}', {len(loaded.rig.devices)} devices"
+    _print({"valid": True, "digest": loaded.digest, "problems": []}, as_json=as_json, text=text)
+
+
+def _anode_problems(path: Path) -> list[str]:
+    from evapd.matching.anode import Anode
+
+    try:
+        Anode.load(path)
+    except ConfigError as error:
+        return str(error).splitlines()
+    return []
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of a rig file, with the settings of every installed driver."""
+    typer.echo(json.dumps(rig_schema(), indent=2, sort_keys=True))
+
+
+@app.command()
+def drivers(*, as_json: Json = False) -> None:
+    """List the installed drivers: name, kind, class, package, and what they are for."""
+    from evapd.report.tables import driver_rows, table
+
+    rows = driver_rows()
+    _print(rows, as_json=as_json, text=table(rows, ("name", "kind", "class", "package", "doc")))
+
+
+@app.command()
+def run(config: Config, folder: Folder = None) -> None:
+    """Start everything that a rig needs and watch over it until Ctrl-C, or until its run has ended."""
+    from evapd.report.outcome import report_outcome
+    from evapd.supervisor.progress import Progress
+    from evapd.supervisor.supervisor import supervise
+
+    loaded, problems = check_rig(config, folder)
+    if loaded is None:
+        _fail("\n".join(map(str, problems)), EXIT_CONFIG)
+    if found := _anode_problems(loaded.anode_path):
+        _fail("\n".join(found), EXIT_CONFIG)
+    progress = Progress(sys.stdout)
+    progress.say(f"evapd {__version__}, rig '{loaded.rig.name}' ({config}), folder {loaded.layout.folder}")
+    code, record = supervise(loaded, progress)
+    if record is not None:
+        good = report_outcome(loaded, Path(record["folder"]), progress.say)
+        code = code or (0 if good else EXIT_FAILED)
+    raise typer.Exit(code)
+
+
+@app.command()
+def status(control: ControlAddress = CONTROL, *, as_json: Json = False) -> None:
+    """Ask a running daemon how things stand."""
+    from evapd.report.tables import status_text
+
+    answer = _ask(control, "status")
+    _print(answer, as_json=as_json, text=status_text(answer))
+
+
+@app.command()
+def start(
+    name: Annotated[str | None, typer.Option(help="name of the run")] = None,
+    notes: Annotated[str, typer.Option(help="notes for the record")] = "",
+    control: ControlAddress = CONTROL,
+) -> None:
+    """Begin a run."""
+    _ask(control, "start", {"name": name, "notes": notes})
+    typer.echo("accepted; follow it with `evapd watch`")
+
+
+@app.command()
+def stop(reason: Annotated[str, typer.Argument()] = "", control: ControlAddress = CONTROL) -> None:
+    """End the run: pulses off, voltage down, record closed."""
+    _ask(control, "stop", {"reason": reason})
+    typer.echo("accepted")
+
+
+@app.command()
+def abort(
+    reason: Annotated[str, typer.Argument()] = "",
+    control: ControlAddress = CONTROL,
+    folder: Annotated[Path, typer.Option(help="the rig's folder, for the way straight to the guard")] = Path(
+        "evapd-data"
+    ),
+) -> None:
+    """Pulses off and voltage down by the quickest way, now. Goes straight to the guard when acquire is gone."""
+    from evapd.client import abort_now
+
+    typer.echo(abort_now(control, folder, reason))
+
+
+@app.command("set")
+def set_(
+    *,
+    target_rate: Annotated[float | None, typer.Option(help="hits per live pulse")] = None,
+    pulse_fraction: Annotated[float | None, typer.Option(help="V_p / V_dc")] = None,
+    pulse_rate_hz: Annotated[float | None, typer.Option(help="Hz")] = None,
+    law: Annotated[str | None, typer.Option(help="control law")] = None,
+    hold: Annotated[
+        bool | None, typer.Option("--hold/--release", help="hold the voltage, or let the law go on")
+    ] = None,
+    control: ControlAddress = CONTROL,
+) -> None:
+    """Change settings of the run under way; each change opens a segment."""
+    settings = {
+        "target_rate": target_rate, "pulse_fraction": pulse_fraction, "pulse_rate_hz": pulse_rate_hz, "law": law, "hold": hold
+    }  # fmt: skip
+    given = {key: value for key, value in settings.items() if value is not None}
+    if not given:
+        _fail("nothing to set; see `evapd set --help`", 2)
+    typer.echo(json.dumps(_ask(control, "set", given)))
+
+
+@app.command()
+def note(text: str, control: ControlAddress = CONTROL) -> None:
+    """Write a note into the run's record."""
+    _ask(control, "note", {"text": text})
+
+
+@app.command()
+def watch(
+    stream: Annotated[str, typer.Option(help="address of the stream")] = STREAM,
+    control: ControlAddress = CONTROL,
+    *,
+    once: Annotated[bool, typer.Option(help="print the present state and end")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show rate, voltage, hits and alarms live in the terminal."""
+    from evapd.client.watch import watch as watch_live
+
+    raise typer.Exit(watch_live(stream, control, once=once, as_json=as_json))
+
+
+@app.command()
+def runs(
+    folder: Annotated[Path, typer.Argument(help="the rig's folder")] = Path("evapd-data"),
+    *,
+    as_json: Json = False,
+) -> None:
+    """List the runs in a rig's folder."""
+    from evapd.report.tables import run_rows, table
+
+    rows = run_rows(folder / "runs")
+    _print(rows, as_json=as_json, text=table(rows, ("id", "state", "flags", "hits", "pulses", "end")))
+
+
+@app.command()
+def plot(
+    run_path: Run,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="PNG file; <id>.png in the run folder")
+    ] = None,
+) -> None:
+    """Write a PNG report of a finalised run: spectrum with found peaks, detector map, histories."""
+    from evapd.report.plot import plot_run
+
+    typer.echo(plot_run(run_path, output))
+
+
+@app.command()
+def export(run_path: Run) -> None:
+    """Finalise a run folder into its .nxs file (again, where that was interrupted)."""
+    from evapd.record.finalise import finalise
+
+    with typer.progressbar(length=1000, label="finalising") as bar:
+        done = finalise(run_path, progress=lambda share: bar.update(int(1000 * share) - bar.pos))
+    typer.echo(done)
+
+
+@app.command()
+def recover(
+    folder: Annotated[Path, typer.Argument(help="run folder, or the rig's folder for all of its runs")],
+) -> None:
+    """Mark what a dead daemon left unfinished; the journal is read, never changed."""
+    from evapd.record.recover import recover_run, recover_unfinished
+
+    single = (folder / "run.json").exists()
+    reports = [recover_run(folder)] if single else recover_unfinished(folder / "runs")
+    for report in reports:
+        typer.echo(report)
+    if not reports:
+        typer.echo("nothing to recover")
+
+
+@app.command()
+def guard(config: Config, folder: Folder = None) -> None:
+    """Run the guard process alone, as a service manager does."""
+    from evapd.guard.process import main as guard_main
+
+    raise typer.Exit(guard_main(config, folder))
+
+
+@app.command()
+def acquire(config: Config, folder: Folder = None) -> None:
+    """Run the acquire process alone, as a service manager does."""
+    from evapd.acquire.process import main as acquire_main
+
+    raise typer.Exit(acquire_main(config, folder))
+
+
+def main() -> None:
+    """Entry point: an error that evapd raises on purpose is a message, not a traceback."""
+    try:
+        app()
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(EXIT_CONFIG)
+    except EvapdError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(EXIT_FAILED)

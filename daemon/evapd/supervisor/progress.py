@@ -1,0 +1,49 @@
+"""What `evapd run` says while a run is under way: one line, rewritten on a terminal, else every few seconds."""
+
+import time
+from typing import Any, TextIO
+
+_EVERY_S = 5.0
+
+
+def line(status: dict[str, Any]) -> str:
+    """Describe the present moment in one line."""
+    run, guard = status.get("run") or {}, status.get("guard") or {}
+    elapsed_s = run.get("elapsed_s") or 0.0
+    target, rate = guard.get("target_rate"), status.get("rate_per_pulse")
+    share = f"{100 * rate / target:4.0f} % of target" if rate is not None and target else "rate unknown"
+    v_dc_v = guard.get("v_dc_v")
+    voltage = "V_dc unknown" if v_dc_v is None else f"V_dc {v_dc_v:6.0f} V"
+    if status["run_state"] == "finalising":
+        return f"finalising {100 * (status.get('finalising') or 0.0):3.0f} %"
+    state = guard.get("energy_state", "guard silent")
+    return f"{elapsed_s:6.1f} s  {status['run_state']:9s} {state:12s} {voltage}  {share}  {status['hits']:>9,d} hits"
+
+
+class Progress:
+    """Writes lines to a person; keeps a terminal's last line up to date."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._live = out.isatty()
+        self._open = False
+        self._due_s = 0.0
+
+    def say(self, text: str) -> None:
+        """Write a line that stays."""
+        self._out.write(f"{self._end_line()}{text}\n")
+        self._out.flush()
+
+    def update(self, status: dict[str, Any]) -> None:
+        """Show the present moment."""
+        if self._live:
+            self._out.write(f"\r\x1b[2K{line(status)}")
+            self._open = True
+            self._out.flush()
+        elif time.monotonic() >= self._due_s:
+            self._due_s = time.monotonic() + _EVERY_S
+            self.say(line(status))
+
+    def _end_line(self) -> str:
+        ended, self._open = self._open, False
+        return "\n" if ended else ""

@@ -1,0 +1,194 @@
+"""Starts twin, guard and acquire, restarts what dies, and stops in the order that safety asks for.
+
+The supervisor holds nothing that matters: when it is killed, guard and acquire go on, and can be stopped one by one.
+"""
+
+import logging
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+from typing import Any
+
+from evapd.config import LoadedRig
+from evapd.errors import StreamError
+from evapd.rpc import Requester
+from evapd.supervisor.child import Child, StartFailed
+from evapd.supervisor.progress import Progress
+
+_log = logging.getLogger(__name__)
+POLL_S = 0.1
+READY_S = 60.0  # a cold start compiles the kernels
+REQUEST_S = 1.0
+RESTART_DELAYS_S = (0.0, 0.5, 1.0, 2.0, 5.0)
+EXIT_CONFIG = 78
+
+
+class Supervisor:
+    """One `evapd run`."""
+
+    def __init__(self, loaded: LoadedRig, progress: Progress) -> None:
+        self.loaded = loaded
+        self.folder_args = [str(loaded.path), "--folder", str(loaded.layout.folder)]
+        self._progress = progress
+        self._ending = threading.Event()
+        self._requester = Requester(loaded.rig.sockets.control, REQUEST_S)
+        self._again_s: dict[str, float] = {}
+        self._alarms: set[str] = set()
+        self.children: dict[str, Child] = {}
+        if loaded.twin is not None:
+            self._add("twin", "evapd_sim", ["twin"])
+        self._add("guard", "evapd.guard", [])
+        self._add("acquire", "evapd.acquire", [])
+
+    def _add(self, name: str, module: str, words: list[str]) -> None:
+        layout = self.loaded.layout
+        command = [sys.executable, "-m", module, *words, *self.folder_args]
+        self.children[name] = Child(name, command, layout.sockets, layout.folder / "log")
+
+    def end(self, signum: int, _frame: FrameType | None) -> None:
+        """Handle Ctrl-C and SIGTERM."""
+        if self._ending.is_set():
+            self._progress.say("still stopping: the voltage goes down first")
+        else:
+            self._progress.say(f"{signal.Signals(signum).name}: going to safe, closing the run")
+        self._ending.set()
+
+    def start(self) -> None:
+        """Start all and wait until they are ready.
+
+        Raises:
+            StartFailed: when one ends before it is ready; the others are stopped by `stop()`.
+        """
+        for name in self.children:
+            self.children[name].start()
+            if name == "twin":  # the instruments are there before the daemon asks for them
+                self._await_ready(["twin"])
+        self._await_ready(list(self.children))
+
+    def _await_ready(self, names: list[str]) -> None:
+        deadline_s = time.monotonic() + READY_S
+        waiting = [self.children[name] for name in names if not self.children[name].ready]
+        while waiting and not self._ending.is_set():
+            for child in waiting:
+                code = child.poll()
+                if code is not None:
+                    raise StartFailed(child, code)
+                if child.ready:
+                    self._progress.say(
+                        f"  {child.name:8s} ready after {child.ready_after_s:.1f} s  {child.status}"
+                    )
+            waiting = [child for child in waiting if not child.ready]
+            if time.monotonic() > deadline_s:
+                raise StartFailed(waiting[0], -1)
+            time.sleep(0.02)
+
+    def ask(self, command: str, **args: Any) -> dict[str, Any] | None:
+        """Ask acquire; None when it does not answer."""
+        try:
+            return self._requester.request(command, args)
+        except StreamError as error:
+            _log.debug("acquire: %s", error)
+            return None
+
+    def serve(self, *, start_run: bool, until_run_ends: bool) -> dict[str, Any] | None:
+        """Watch over the children until Ctrl-C, or until the run that was started has been finalised; gives that run's record."""
+        began = False
+        if start_run:
+            self._progress.say(f"starting a run of '{self.loaded.rig.specimen.name}'")
+            self.ask("start")
+        while not self._ending.is_set():
+            self._tend()
+            status = self.ask("status")
+            if status is not None:
+                self._tell(status)
+                began = began or status["run_state"] != "idle"
+                if began and until_run_ends and status["run_state"] == "idle":
+                    return status.get("last_run")
+            self._ending.wait(POLL_S)
+        return None
+
+    def _tell(self, status: dict[str, Any]) -> None:
+        for alarm in status.get("alarms", []):
+            if alarm not in self._alarms:
+                self._progress.say(f"ALARM: {alarm}")
+        self._alarms = set(status.get("alarms", []))
+        if status["run_state"] != "idle":
+            self._progress.update(status)
+
+    def _tend(self) -> None:
+        """Restart what has died: the guard always and at once, for it alone brings the voltage down."""
+        for child in self.children.values():
+            code = child.poll()
+            if code is None:
+                continue
+            due_s = self._again_s.get(child.name)
+            if due_s is None:
+                delay_s = RESTART_DELAYS_S[min(child.restarts, len(RESTART_DELAYS_S) - 1)]
+                self._progress.say(
+                    f"ALARM: {child.name} ended with exit code {code}, restarting it\n{child.last_words()}"
+                )
+                due_s = self._again_s[child.name] = time.monotonic() + delay_s
+            if time.monotonic() >= due_s:
+                del self._again_s[child.name]
+                child.restarts += 1
+                child.start()
+
+    def stop(self) -> bool:
+        """Run closed and voltage down, then guard, acquire, twin; False when something had to be killed."""
+        clean = self._close_run()
+        for name in ("guard", "acquire", "twin"):
+            child = self.children.get(name)
+            if child is None:
+                continue
+            patience_s = self._ramp_down_s() if name == "guard" else 30.0
+            if child.terminate(patience_s) is None:
+                self._progress.say(
+                    f"ALARM: {name} did not end within {patience_s:.0f} s and was killed; look at the supply"
+                )
+                child.kill()
+                clean = False
+        self._requester.close()
+        return clean
+
+    def _close_run(self) -> bool:
+        acquire = self.children["acquire"]
+        if acquire.poll() is not None or not acquire.ready:
+            return True
+        self.ask("stop", reason="the supervisor was asked to end")
+        deadline_s = time.monotonic() + self._ramp_down_s() + 600.0
+        while time.monotonic() < deadline_s:
+            status = self.ask("status")
+            if status is None and acquire.poll() is not None:
+                return False
+            if status is not None:
+                if status["run_state"] == "idle":
+                    return True
+                self._progress.update(status)
+            time.sleep(POLL_S)
+        return False
+
+    def _ramp_down_s(self) -> float:
+        rig = self.loaded.rig
+        return 20.0 + rig.specimen.v_dc_max_v / rig.guard.ramp_down_v_per_s + 30.0 * rig.guard.hv_tau_down_s
+
+
+def supervise(loaded: LoadedRig, progress: Progress) -> tuple[int, dict[str, Any] | None]:
+    """Run a rig until it ends; gives the exit code and the record of the run that was started automatically."""
+    loaded.layout.make()
+    supervisor = Supervisor(loaded, progress)
+    signal.signal(signal.SIGINT, supervisor.end)
+    signal.signal(signal.SIGTERM, supervisor.end)
+    code, record = 0, None
+    try:
+        supervisor.start()
+        start = loaded.rig.start
+        record = supervisor.serve(start_run=start.automatic, until_run_ends=start.exit_after_run)
+    except StartFailed as error:
+        progress.say(str(error))
+        code = error.code if error.code in {1, EXIT_CONFIG} else 1
+    finally:
+        if not supervisor.stop():
+            code = code or 1
+    return code, record
