@@ -153,9 +153,35 @@ def test_losses_are_told_again_after_a_second_with_their_number(journal: Callabl
     one.now = 2.0
     one.writer.append(frame_of(50, filler=500))
     release()
+    one.writer.close()
 
     assert len(one.faults) == 2
     assert f"{one.writer.lost - 1} frames" in one.faults[1]
+
+
+def test_a_fault_may_be_told_to_somebody_whose_lock_the_appender_holds(tmp_path: Path) -> None:
+    lock, told = threading.Lock(), threading.Event()
+
+    def on_fault(_what: str) -> None:
+        with lock:
+            told.set()
+
+    writer = JournalWriter(
+        tmp_path,
+        prefix="t",
+        segment_bytes=1 << 20,
+        queue_bytes=1000,
+        reserve_bytes=0,
+        on_fault=on_fault,
+        clock=lambda: 0.0,
+    )
+    release = _stall(writer)
+    with lock:
+        for i in range(20):
+            writer.append(frame_of(i, filler=500))
+    assert told.wait(10)
+    release()
+    writer.close()
 
 
 def test_too_little_space_refuses_the_start(tmp_path: Path) -> None:
@@ -282,6 +308,7 @@ def test_an_error_of_the_disk_while_syncing_is_a_fault_too(
     one.writer.append(frame_of(0))
 
     assert not one.writer.sync(5)
+    one.writer.close()
     assert one.writer.broken
     assert one.writer.synced.frames == 0
     assert "Input/output error" in one.faults[0]

@@ -14,6 +14,7 @@ from typing import Self
 from evapd.errors import RecordError
 from evapd.record.journal.layout import HEAD, KIND_OF_TOPIC, check_size, pack_head
 from evapd.record.journal.sink import SegmentSink, make_durable
+from evapd.record.journal.teller import FaultTeller
 from evapd.stream.frame import Frame
 
 _log = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class JournalWriter:
             segment_bytes: size at which a new segment begins.
             queue_bytes: bound of what may wait for the disk.
             reserve_bytes: bytes that must be free at the start, and below which `low_space` turns True.
-            on_fault: told what happened and what to do; called on the thread that noticed, must not block.
+            on_fault: told what happened and what to do, on a thread of its own.
             clock: monotonic seconds.
 
         Raises:
@@ -74,7 +75,6 @@ class JournalWriter:
         self._segment_bytes = segment_bytes
         self._queue_bytes = queue_bytes
         self._reserve_bytes = reserve_bytes
-        self._on_fault = on_fault
         self._clock = clock
         lock = threading.Lock()
         self._work = threading.Condition(lock)  # the writing thread waits here
@@ -88,10 +88,10 @@ class JournalWriter:
         self._synced = Count()
         self._lost = 0
         self._lost_told: tuple[int, float] | None = None  # how many, and when
-        self._faults: list[str] = []
         self._broken = self._closing = self._written_all = self._low_space = False
         self._sink = SegmentSink(directory, prefix)
         self._open(directory)
+        self._teller = FaultTeller(f"journal-{prefix}-faults", on_fault)
         self._threads = [
             threading.Thread(target=self._write_loop, name=f"journal-{prefix}-write", daemon=True),
             threading.Thread(target=self._sync_loop, name=f"journal-{prefix}-sync", daemon=True),
@@ -142,7 +142,7 @@ class JournalWriter:
     @property
     def faults(self) -> tuple[str, ...]:
         """Every fault told so far, oldest first."""
-        return tuple(self._faults)
+        return tuple(self._teller.told)
 
     @property
     def broken(self) -> bool:
@@ -181,7 +181,7 @@ class JournalWriter:
             self._lost += 1
             message = self._loss_message(full=full)
         if message:
-            self._fault(message)
+            self._teller.tell(message)
         return False
 
     def _loss_message(self, *, full: bool) -> str:
@@ -231,7 +231,7 @@ class JournalWriter:
         for thread in self._threads:
             thread.join(max(0.1, deadline - self._clock()))
         if any(thread.is_alive() for thread in self._threads):
-            self._fault(
+            self._teller.tell(
                 f"journal {self.segment}: the disk did not take the last {self._queued_bytes} bytes within "
                 f"{timeout_s:g} s of closing; they are lost when this process ends. Check the disk"
             )
@@ -246,11 +246,6 @@ class JournalWriter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _fault(self, message: str) -> None:
-        self._faults.append(message)
-        _log.error(message)
-        self._on_fault(message)
-
     def _break(self, error: OSError) -> None:
         """Stop writing for good because the disk failed."""
         with self._work:
@@ -264,7 +259,7 @@ class JournalWriter:
             self._work.notify()
             self._done.notify_all()
         advice = "make room" if error.errno in _NO_SPACE else "check the disk (dmesg, smartctl)"
-        self._fault(
+        self._teller.tell(
             f"journal {self.segment}: {error.strerror}; writing has stopped, {self._written.frames} frames before this "
             f"are readable, {left} accepted ones are lost. End the run, {advice}, then start a new one"
         )
@@ -324,13 +319,13 @@ class JournalWriter:
             if directory == self._sink.directory:  # no new segment where we are: the disk is at its end
                 self._break(problem)
                 return False
-            self._fault(
+            self._teller.tell(
                 f"journal cannot move to {directory}: {problem.strerror}; it goes on in {self.segment}. "
                 "Check that the folder may be written"
             )
             return True
         if error is not None:
-            self._fault(
+            self._teller.tell(
                 f"journal {ended}: {error.strerror}; it goes on in {self.segment} without a link to it"
             )
         return True
