@@ -1,0 +1,51 @@
+"""The micro-channel plate: which ions it sees when several come at once, and what it sees when none come."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evapd_sim.projection import uniform_on_disc
+
+Floats = NDArray[np.float64]
+
+
+def seen_in_crowd(
+    rng: np.random.Generator, pulse: NDArray[np.int64], saturation_ions: float
+) -> NDArray[np.bool_]:
+    """Which of the ions survive saturation: the k-th of a pulse (from 0) with probability exp(-k / saturation_ions).
+
+    The first is always seen; n ions give about saturation_ions (1 - exp(-n / saturation_ions)).
+    """
+    n = len(pulse)
+    if n < 2:
+        return np.ones(n, dtype=np.bool_)
+    order = np.argsort(pulse, kind="stable")
+    sorted_pulse = pulse[order]
+    index = np.arange(n)
+    first = np.zeros(n, dtype=np.int64)
+    new = sorted_pulse[1:] != sorted_pulse[:-1]
+    if new.all():
+        return np.ones(n, dtype=np.bool_)
+    first[1:] = np.where(new, index[1:], 0)
+    rank = np.empty(n, dtype=np.int64)
+    rank[order] = index - np.maximum.accumulate(first)
+    return rng.random(n) < np.exp(-rank / saturation_ions)
+
+
+@dataclass(frozen=True, slots=True)
+class DarkHits:
+    """Hits without an ion: uniform over the pulse period and the plate. Shapes (n,)."""
+
+    pulse: NDArray[np.int64]
+    t_ps: Floats
+    x_mm: Floats
+    y_mm: Floats
+
+
+def dark_hits(
+    rng: np.random.Generator, n: int, *, pulses: int, period_ps: float, radius_mm: float
+) -> DarkHits:
+    """Draw `n` dark hits of `pulses` pulses."""
+    x_mm, y_mm = uniform_on_disc(rng, n, radius_mm)
+    return DarkHits(pulse=rng.integers(0, pulses, n), t_ps=rng.random(n) * period_ps, x_mm=x_mm, y_mm=y_mm)
