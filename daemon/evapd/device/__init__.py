@@ -1,5 +1,6 @@
 """What a driver fulfils and what the daemon does with it: contracts, transports, supervision."""
 
+from evapd.device.build import build_device
 from evapd.device.protocols import (
     Device,
     DigitalIo,
@@ -29,11 +30,15 @@ from evapd.device.readings import (
     TdcReading,
     ThermometerReading,
 )
+from evapd.device.snapshot import DeviceState, Snapshot
+from evapd.device.supervise import DeviceWorker
 from evapd.device.transport import Transport, open_transport
 
 __all__ = [
     "AxisReading",
     "Device",
+    "DeviceState",
+    "DeviceWorker",
     "DigitalIo",
     "DigitalReading",
     "DriverConfig",
@@ -50,6 +55,7 @@ __all__ = [
     "Pulser",
     "PulserReading",
     "Reading",
+    "Snapshot",
     "Stage",
     "StageReading",
     "TdcDescription",
@@ -58,5 +64,6 @@ __all__ = [
     "Thermometer",
     "ThermometerReading",
     "Transport",
+    "build_device",
     "open_transport",
 ]
