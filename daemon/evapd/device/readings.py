@@ -43,6 +43,8 @@ class HighVoltageReading(Reading):
     interlock_open: bool | None = None
     inhibited: bool | None = None
     remote: bool | None = None
+    v_in_force_v: float | None = None  # set value in force now, while the instrument itself ramps to v_set_v
+    current_limited: bool | None = None  # the current limit governs: v_meas_v falls short of v_set_v
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,3 +138,4 @@ class TdcReading(Reading):
     lost_words: int
     sequence_gaps: int
     saturated: bool
+    exhausted: bool = False  # a source of recorded data has no more

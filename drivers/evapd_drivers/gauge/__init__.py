@@ -1,1 +1,1 @@
-"""Drivers: gauge."""
+"""Vacuum gauge controllers: Pfeiffer TPG 26x and 36x."""

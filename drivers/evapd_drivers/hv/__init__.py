@@ -1,1 +1,1 @@
-"""Drivers: hv."""
+"""High-voltage supplies: FuG with Probus V."""

@@ -1,1 +1,1 @@
-"""Drivers: pulser."""
+"""Sources of pulses and their amplitude: SRS DG645, Elektro-Automatik supplies."""

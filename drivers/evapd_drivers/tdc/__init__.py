@@ -1,1 +1,1 @@
-"""Drivers: tdc."""
+"""Time-to-digital converters: anything that speaks tdc-stream."""

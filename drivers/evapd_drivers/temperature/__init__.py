@@ -1,1 +1,1 @@
-"""Drivers: temperature."""
+"""Temperature controllers: Lake Shore 335 and 336."""
