@@ -17,7 +17,7 @@ from evapd.errors import (
 )
 from evapd_drivers.pulser import dg645 as codec
 from evapd_drivers.pulser.dg645 import Dg645
-from support.scripted_peer import Peer, SocketPeer
+from support.scripted_peer import SILENCE_S, Peer, SocketPeer
 
 
 class Generator:
@@ -57,7 +57,7 @@ def make(generator, tmp_path):
 
     def make_(*, opened=True, **settings):
         driver = Dg645(
-            Dg645.Config(**{"connect": wire.connect, "rate_max_hz": "250 kHz", "timeout_s": 0.1} | settings)
+            Dg645.Config(**{"connect": wire.connect, "rate_max_hz": "250 kHz", "timeout_s": 5.0} | settings)
         )
         drivers.append(driver)
         if opened:
@@ -224,14 +224,14 @@ def test_an_error_queue_without_end_is_a_protocol_error(make, generator):
     ],
 )
 def test_a_bad_reply_is_never_a_reading(make, generator, reply, error):
-    driver = make()
+    driver = make(timeout_s=SILENCE_S)
     generator.peer.faults[b"TRAT?"] = reply
     with pytest.raises(error):
         driver.read()
 
 
 def test_after_silence_the_driver_opens_again(make, generator):
-    driver = make()
+    driver = make(timeout_s=SILENCE_S)
     generator.peer.faults[b"TRAT?"] = b""
     with pytest.raises(DeviceTimeout):
         driver.read()

@@ -18,7 +18,7 @@ from evapd.errors import (
 )
 from evapd_drivers.pulser import ea_scpi as codec
 from evapd_drivers.pulser.ea_scpi import EaScpi
-from support.scripted_peer import Peer, SocketPeer
+from support.scripted_peer import SILENCE_S, Peer, SocketPeer
 
 
 class Supply:
@@ -58,7 +58,7 @@ def make(supply, tmp_path):
     drivers = []
 
     def make_(*, opened=True, **settings):
-        settings = {"gain": 20.0, "supply_min_v": 15, "supply_max_v": 150, "timeout_s": 0.1} | settings
+        settings = {"gain": 20.0, "supply_min_v": 15, "supply_max_v": 150, "timeout_s": 5.0} | settings
         driver = EaScpi(EaScpi.Config(connect=wire.connect, **settings))
         drivers.append(driver)
         if opened:
@@ -218,7 +218,7 @@ def test_a_pause_follows_every_message_where_configured(supply, tmp_path):
     ],
 )
 def test_a_bad_reply_is_never_a_reading(make, supply, reply, error):
-    driver = make()
+    driver = make(timeout_s=SILENCE_S)
     supply.peer.faults[b"MEAS:VOLT?"] = reply
     with pytest.raises(error):
         driver.read()

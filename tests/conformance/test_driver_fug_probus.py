@@ -18,7 +18,7 @@ from evapd.errors import (
 )
 from evapd_drivers.hv import fug_probus as codec
 from evapd_drivers.hv.fug_probus import FugProbus
-from support.scripted_peer import Peer, PtyPeer, SocketPeer
+from support.scripted_peer import SILENCE_S, Peer, PtyPeer, SocketPeer
 
 
 class Supply:
@@ -57,7 +57,7 @@ def make(supply, tmp_path):
     drivers = []
 
     def make_(*, opened=True, **settings):
-        given_ = {"connect": wire.connect, "v_max_v": "15 kV", "i_max_a": "0.3 mA", "timeout_s": 0.1}
+        given_ = {"connect": wire.connect, "v_max_v": "15 kV", "i_max_a": "0.3 mA", "timeout_s": 5.0}
         driver = FugProbus(FugProbus.Config(**given_ | settings))
         drivers.append(driver)
         if opened:
@@ -118,7 +118,7 @@ def test_only_e0_is_an_acknowledgement(line):
 @pytest.mark.parametrize(
     ("line", "model", "serial"),
     [
-        (b"FUG HCK 800 - 20 000 MOD 17022-01-01", "HCK 800 - 20 000 MOD", "17022-01-01"),
+        (b"FUG HCK 800 - 20 000 MOD 17022-01-01", "HCK 800 - 20 000", "17022-01-01"),
         (b"FUG HCP 140-1250", "HCP 140-1250", ""),
     ],
 )
@@ -258,7 +258,7 @@ def test_the_output_comes_on_only_in_remote(make, supply):
 
 
 def test_an_output_that_stays_off_is_a_refusal(make, supply):
-    driver = make()
+    driver = make(timeout_s=SILENCE_S)
     supply.peer.faults[b">DON ?"] = b"DON:0\r\n"
     with pytest.raises(DeviceRefused, match="interlock"):
         driver.output(True)
@@ -283,7 +283,7 @@ def test_making_safe_is_ramp_off_set_point_zero_output_off(make, supply):
 
 @pytest.mark.parametrize("fault", [b"E2\r\n", b"garbage\r\n", b"", b"E"])
 def test_making_safe_sends_every_step_whatever_the_first_answers(make, supply, fault):
-    driver = make()
+    driver = make(timeout_s=SILENCE_S)
     supply.registers |= {"BON": "1", "DON": "1"}
     supply.peer.faults[b">S0B 0"] = fault
     with pytest.raises(DeviceError):
@@ -312,14 +312,14 @@ def test_making_safe_on_a_lost_link_says_so(make):
     ],
 )
 def test_a_bad_reply_is_never_a_reading(make, supply, reply, error):
-    driver = make()
+    driver = make(timeout_s=SILENCE_S)
     supply.peer.faults[b">M0 ?"] = reply
     with pytest.raises(error):
         driver.read()
 
 
 def test_after_silence_the_driver_opens_again(make, supply):
-    driver = make()
+    driver = make(timeout_s=SILENCE_S)
     supply.peer.faults[b">M0 ?"] = b""
     with pytest.raises(DeviceTimeout):
         driver.read()
@@ -339,7 +339,9 @@ def test_a_negative_supply_takes_and_gives_negative_voltages(make, supply):
 
 def test_a_late_reply_on_a_serial_port_never_answers_the_next_question(supply, tmp_path):
     wire = PtyPeer(tmp_path / "fug.pty", supply.peer.feed)
-    driver = FugProbus(FugProbus.Config(connect=wire.connect, v_max_v=15000, i_max_a=3e-4, timeout_s=0.1))
+    driver = FugProbus(
+        FugProbus.Config(connect=wire.connect, v_max_v=15000, i_max_a=3e-4, timeout_s=SILENCE_S)
+    )
     driver.open()
     supply.peer.faults[b">S0 5000"] = b""
     with pytest.raises(DeviceTimeout):

@@ -17,7 +17,7 @@ from evapd.errors import (
 )
 from evapd_drivers.temperature import lakeshore_336 as codec
 from evapd_drivers.temperature.lakeshore_336 import LakeShore336
-from support.scripted_peer import Peer, SocketPeer
+from support.scripted_peer import SILENCE_S, Peer, SocketPeer
 
 
 class Controller:
@@ -64,7 +64,7 @@ def make(controller, tmp_path):
     drivers = []
 
     def make_(*, opened=True, clock=None, **settings):
-        settings = {"sensors": {"stage": "A", "tip": "B"}, "timeout_s": 0.1, "interval_s": 0} | settings
+        settings = {"sensors": {"stage": "A", "tip": "B"}, "timeout_s": 5.0, "interval_s": 0} | settings
         timing = {"clock": clock, "sleep": clock.sleep} if clock else {}
         driver = LakeShore336(LakeShore336.Config(connect=wire.connect, **settings), **timing)
         drivers.append(driver)
@@ -188,7 +188,7 @@ def test_commands_keep_their_distance(make):
     ],
 )
 def test_a_bad_reply_is_never_a_reading(make, controller, reply, error):
-    driver = make()
+    driver = make(timeout_s=SILENCE_S)
     controller.peer.faults[b"KRDG? A"] = reply
     with pytest.raises(error):
         driver.read()
@@ -208,7 +208,9 @@ def test_making_safe_keeps_the_temperature(make, controller):
 
 def test_the_driver_works_through_pyvisa(controller):
     wire = SocketPeer(None, controller.peer.feed)
-    driver = LakeShore336(LakeShore336.Config(connect=wire.connect, sensors={"stage": "A"}, interval_s=0))
+    driver = LakeShore336(
+        LakeShore336.Config(connect=wire.connect, sensors={"stage": "A"}, interval_s=0, timeout_s=SILENCE_S)
+    )
     assert driver.open().model == "MODEL336"
     driver.set_setpoint(52.5)
     assert driver.read().setpoint_k == 52.5

@@ -12,7 +12,7 @@ from evapd.device import open_transport
 from evapd.device.protocols import DriverConfig
 from evapd.errors import DeviceIdentityError, DeviceLost, DeviceProtocolError, DeviceTimeout, LimitError
 from evapd_drivers.link import MAX_LINE, Link, limited, number, same_serial
-from support.scripted_peer import Peer, SocketPeer
+from support.scripted_peer import SILENCE_S, Peer, SocketPeer
 
 
 @pytest.mark.parametrize("text", [b"1500", b"1500.", b"+1.5E+03", b"1.5e3", b" 1500.0 ", b"0015E2"])
@@ -52,9 +52,9 @@ def ask(tmp_path):
     """Ask a peer that gives the same raw reply to anything."""
     peers = []
 
-    def ask_(reply):
+    def ask_(reply, timeout_s=5.0):
         peer = SocketPeer(tmp_path / f"{len(peers)}.sock", Peer(lambda _: reply).feed)
-        link = Link(DriverConfig(connect=peer.connect, timeout_s=0.05), open_transport, time.monotonic)
+        link = Link(DriverConfig(connect=peer.connect, timeout_s=timeout_s), open_transport, time.monotonic)
         peers.append((peer, link))
         with link.opening():
             return link.ask(b"?\n")
@@ -72,7 +72,7 @@ def test_a_line_may_end_in_any_usual_way(ask, end):
 
 def test_half_a_line_is_a_time_out_and_no_answer(ask):
     with pytest.raises(DeviceTimeout):
-        ask(b"S0:+1.0")
+        ask(b"S0:+1.0", SILENCE_S)
 
 
 def test_two_lines_to_one_question_are_an_error(ask):

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from evapd.errors import DeviceError, DeviceIdentityError, DeviceProtocolError, DeviceRefused, DeviceTimeout
 from evapd_drivers.gauge import pfeiffer_tpg26x as codec
 from evapd_drivers.gauge.pfeiffer_tpg26x import PfeifferTpg26x
-from support.scripted_peer import LINES_AND_ENQ, Peer, SocketPeer
+from support.scripted_peer import LINES_AND_ENQ, SILENCE_S, Peer, SocketPeer
 
 
 class Controller:
@@ -45,7 +45,7 @@ def make(controller, tmp_path):
     drivers = []
 
     def make_(*, opened=True, **settings):
-        settings = {"gauges": {"analysis": 1, "buffer": 2}, "timeout_s": 0.1} | settings
+        settings = {"gauges": {"analysis": 1, "buffer": 2}, "timeout_s": 5.0} | settings
         driver = PfeifferTpg26x(PfeifferTpg26x.Config(connect=wire.connect, **settings))
         drivers.append(driver)
         if opened:
@@ -189,7 +189,7 @@ def test_a_nak_to_the_question_for_the_reason_ends_there(make, controller):
     ],
 )
 def test_a_bad_reply_is_never_a_reading(make, controller, command, reply, error):
-    driver = make()
+    driver = make(timeout_s=SILENCE_S)
     controller.peer.faults[command] = reply
     with pytest.raises(error):
         driver.read()

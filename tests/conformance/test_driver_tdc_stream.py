@@ -22,7 +22,7 @@ from evapd.errors import (
 )
 from evapd_drivers.tdc import tdc_stream as codec
 from evapd_drivers.tdc.tdc_stream import Kind, TdcStream
-from support.scripted_peer import SocketPeer
+from support.scripted_peer import SILENCE_S, SocketPeer
 
 IDENT = bytes.fromhex("45565444 01100000 01000000" + "00" * 36 + "dc6bcbea")
 EXAMPLE = bytes.fromhex(
@@ -98,7 +98,7 @@ def make(tdc, tmp_path):
     drivers = []
 
     def make_(*, armed=False, **settings):
-        driver = TdcStream(TdcStream.Config(**{"connect": wire.connect, "timeout_s": 0.2} | settings))
+        driver = TdcStream(TdcStream.Config(**{"connect": wire.connect, "timeout_s": 5.0} | settings))
         drivers.append(driver)
         if armed:
             driver.open()
@@ -356,7 +356,7 @@ def test_the_answer_to_another_request_is_an_error(make, tdc):
 def test_a_tdc_that_does_not_answer_is_a_time_out(make, tdc):
     tdc.replies[16] = b""
     with pytest.raises(DeviceTimeout, match="IDENT"):
-        make(timeout_s=0.05).open()
+        make(timeout_s=SILENCE_S).open()
 
 
 def test_a_closed_connection_is_lost(make):

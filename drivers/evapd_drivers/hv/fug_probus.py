@@ -86,13 +86,15 @@ def decode_flag(register: str, line: bytes) -> bool:
 
 
 def decode_identity(line: bytes) -> Identity:
-    """`FUG HCK 800 - 20 000 MOD 17022-01-01`: maker, model with rated W and V, serial number where it is told."""
+    """`FUG HCK 800 - 20 000 MOD 17022-01-01`: maker, model with rated W and V, serial number where told."""
     decode_refusal(line)
     text = line.decode("ascii", "replace").strip()
     words = text.split()
     if len(words) < 2 or words[0].upper() != "FUG":
         raise DeviceIdentityError(f"'{text}' answers, not a FuG supply: check `connect`")
     serial = words.pop() if _SERIAL.fullmatch(words[-1]) else ""
+    if serial and words[-1] == "MOD":  # stands before the serial number of a unit that was modified
+        words.pop()
     return Identity(vendor=words[0], model=" ".join(words[1:]), serial=serial, raw=text)
 
 
