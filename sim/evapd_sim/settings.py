@@ -13,6 +13,8 @@ from evapd.units import Degree, Hertz, Kelvin, Nanometre, Picosecond, Second
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+# What the simulated instrument at the other end of a cable is told when it is built, such as `rated_v`.
+WireOptions = dict[str, bool | int | float | str]
 
 
 class SpecimenTwin(Section):
@@ -93,6 +95,7 @@ class AtomProbeTwin(Section):
     flight: FlightTwin = FlightTwin()
     detector: DetectorTwin = DetectorTwin()
     supplies: SuppliesTwin = SuppliesTwin()
+    wires: dict[str, WireOptions] = Field(default_factory=dict)  # by device name
 
 
 class ReplaySignals(Section):
@@ -101,7 +104,6 @@ class ReplaySignals(Section):
     jitter_ps: Annotated[Picosecond, Field(ge=0)] = 0.0
     dead_time_ps: Annotated[Picosecond, Field(ge=0)] = 0.0
     missing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    noise_hz: Annotated[Hertz, Field(ge=0, le=1e6)] = 0.0
     bin_ps: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] = (5000, 384)
 
 
@@ -113,6 +115,8 @@ class ReplayTwin(Section):
     data: str  # file name below the folder that EVAPD_DATA names, or an absolute path
     speed: Annotated[float, Field(gt=0, le=1000)] = 1.0  # times real time; epoch units are taken as ms
     lead_s: Annotated[Second, Field(ge=0, le=60)] = 1.5  # from arming to the first hit: the supply settles
+    voltage_ahead_s: Annotated[Second, Field(ge=0, le=1)] = 0.03  # readback is late by its conversion
     hv_tau_s: Annotated[Second, Field(gt=0, le=1)] = 0.002
     generated_hits: Annotated[int, Field(ge=1000, le=10_000_000)] = 100_000  # where the file is absent
     signals: ReplaySignals = ReplaySignals()
+    wires: dict[str, WireOptions] = Field(default_factory=dict)
