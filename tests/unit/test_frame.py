@@ -115,7 +115,7 @@ COLUMN = {"name": "pulse", "dtype": "<u4", "offset": 0, "unit": ""}
     "changes",
     [
         {"v": 2}, {"v": ...}, {"seq": -1}, {"seq": 1.0}, {"seq": True}, {"seq": 2**53}, {"seq": "0"}, {"seq": ...},
-        {"n": -1}, {"n": 6}, {"n": 2**52}, {"n": None}, {"instance": 5}, {"instance": ...}, {"columns": 5},
+        {"n": -1}, {"n": 9}, {"n": 2**52}, {"n": None}, {"instance": 5}, {"instance": ...}, {"columns": 5},
         {"columns": [5]}, {"columns": [COLUMN | {"offset": -4}]}, {"columns": [COLUMN | {"offset": 2**52}]},
         {"columns": [COLUMN | {"dtype": "O"}]}, {"columns": [COLUMN | {"dtype": "i4,i4"}]},
         {"columns": [COLUMN | {"dtype": "V0"}]}, {"columns": [COLUMN | {"dtype": {"names": ["a"], "formats": ["O"]}}]},

@@ -1,0 +1,244 @@
+"""The replay socket: ranges of frames from the ring and, beyond it, from the journal.
+
+It has a thread of its own, because reading a journal waits for a disk and publishing must not. Frames leave in small
+portions, one request of one client after the other, so that a long range does not keep a short one waiting.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated
+
+import zmq
+from pydantic import BaseModel, ConfigDict, Field
+
+from evapd.stream.frame import TOPICS, VERSION, Frame
+from evapd.stream.jsontext import MAX_INTEGER, from_json, to_json
+from evapd.stream.ring import Ring
+from evapd.stream.sockets import Waker, bind, high_water_mark, open_socket
+
+END_TOPIC = "replay."
+MAX_RANGE = 10_000  # frames of one request
+_MAX_REQUEST_BYTES = 1024
+_MAX_JOBS = 64
+_MAX_JOBS_PER_PEER = 4
+_PORTION = 8
+_RETRY_MS = 5
+_STALLED_S = 30.0
+_BUDGET_BYTES = 16 * 1024 * 1024
+
+log = logging.getLogger(__name__)
+Older = Callable[[str, int, int], Iterable[Frame]]
+"""Gives the frames of a topic from first to last number, as far as it has them, in ascending order."""
+
+Sequence = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+
+
+class ReplayRequest(BaseModel):
+    """What a client sends; `instance` is the start of the daemon whose numbers are meant."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    v: int
+    id: Annotated[str, Field(min_length=1, max_length=64)]
+    instance: Annotated[str, Field(max_length=64)]
+    topic: str
+    first_seq: Sequence
+    last_seq: Sequence
+
+    def fault(self, instance: str) -> str:
+        """Say why this cannot be served, or nothing."""
+        if self.v != VERSION:
+            return f"version {self.v} of the request: this daemon speaks version {VERSION}"
+        if self.topic not in TOPICS:
+            return f"unknown topic: there are {' '.join(TOPICS)}"
+        if self.instance != instance:
+            return f"the numbers are of another start of the daemon; this is {instance}"
+        if not 0 <= self.last_seq - self.first_seq < MAX_RANGE:
+            return f"first_seq to last_seq must be an ascending range of at most {MAX_RANGE} frames"
+        return ""
+
+
+class _Job:
+    """One range on its way to one client: its frames, then the end document."""
+
+    def __init__(
+        self, peer: bytes, request: ReplayRequest, ring: Ring, older: Older | None, fault: str
+    ) -> None:
+        self.peer = peer
+        self.moved_s = time.monotonic()
+        self._request, self._ring, self._older, self._fault = request, ring, older, fault
+        self._missing: list[list[int]] = []
+        self._sent = 0
+        self._messages = self._make()
+        self.next: list[bytes | memoryview] | None = next(self._messages)
+
+    def advance(self) -> None:
+        """Go on to the next message; None when the end document was the last."""
+        self.moved_s = time.monotonic()
+        self.next = next(self._messages, None)
+
+    def _make(self) -> Iterator[list[bytes | memoryview]]:
+        if not self._fault:
+            seq = self._request.first_seq
+            try:
+                for found, frame in self._frames():
+                    self._miss(seq, found - 1)
+                    seq = found + 1
+                    self._sent += 1
+                    yield frame.parts()
+            except Exception as error:
+                # Whatever a journal may hold, the other clients are served on.
+                self._fault = f"the journal could not be read: {type(error).__name__}: {error}"
+                log.exception("replay of %s", self._request.topic)
+            self._miss(seq, self._request.last_seq)
+        yield self._end()
+
+    def _frames(self) -> Iterator[tuple[int, Frame]]:
+        """Frames in order: what the ring has, and runs of what it lacks from the journal."""
+        topic, lacking = self._request.topic, self._request.first_seq
+        for seq in range(self._request.first_seq, self._request.last_seq + 1):
+            frame = self._ring.get(topic, seq)
+            if frame is not None:
+                yield from self._from_journal(lacking, seq - 1)
+                yield seq, frame
+                lacking = seq + 1
+        yield from self._from_journal(lacking, self._request.last_seq)
+
+    def _from_journal(self, first: int, last: int) -> Iterator[tuple[int, Frame]]:
+        if self._older is None or last < first:
+            return
+        wanted = first
+        for frame in self._older(self._request.topic, first, last):
+            seq = frame.seq
+            if wanted <= seq <= last:
+                yield seq, frame
+                wanted = seq + 1
+
+    def _miss(self, first: int, last: int) -> None:
+        if last >= first:
+            self._missing.append([first, last])
+
+    def _end(self) -> list[bytes | memoryview]:
+        request = self._request
+        document = {
+            "id": request.id,
+            "topic": request.topic,
+            "first_seq": request.first_seq,
+            "last_seq": request.last_seq,
+            "sent": self._sent,
+            "missing": self._missing,
+            "error": self._fault,
+        }
+        header = {"v": VERSION, "instance": request.instance, "seq": 0, "n": 1, "columns": []}
+        return [END_TOPIC.encode(), to_json(header), to_json(document)]
+
+
+class ReplayServer:
+    """Serves ranges at one address on a thread of its own."""
+
+    def __init__(
+        self,
+        address: str,
+        ring: Ring,
+        *,
+        instance: str,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        older: Older | None = None,
+    ) -> None:
+        self.address = address
+        self.rejected = 0
+        self.sent = 0
+        self._ring, self._instance, self._older, self._context = ring, instance, older, context
+        self._jobs: deque[_Job] = deque()
+        self._stop = threading.Event()
+
+    def start(self) -> None:
+        """Bind and begin to serve; raises ConfigError or StreamError when the address cannot be had."""
+        socket = open_socket(
+            self._context,
+            zmq.ROUTER,
+            max_message_bytes=_MAX_REQUEST_BYTES,
+            send_hwm=high_water_mark(_BUDGET_BYTES),
+            receive_hwm=100,
+        )
+        socket.router_mandatory = (
+            True  # a full or vanished client is told apart, instead of losing frames silently
+        )
+        self.address = bind(socket, self.address)
+        self._waker = Waker()
+        self._thread = threading.Thread(target=self._run, args=(socket,), name="replay", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; ranges under way are cut."""
+        self._stop.set()
+        self._waker.wake()
+        self._thread.join()
+        self._waker.close()
+
+    def _run(self, socket: "zmq.Socket[bytes]") -> None:
+        poller = zmq.Poller()
+        poller.register(socket, zmq.POLLIN)
+        poller.register(self._waker.fd, zmq.POLLIN)
+        moved = True
+        try:
+            while not self._stop.is_set():
+                poller.poll(None if not self._jobs else 0 if moved else _RETRY_MS)
+                self._take_requests(socket)
+                moved = self._send_portions(socket)
+        except zmq.ContextTerminated:
+            log.warning("the ZeroMQ context was ended before the replay of %s was stopped", self.address)
+        finally:
+            socket.close(linger=0)
+
+    def _take_requests(self, socket: "zmq.Socket[bytes]") -> None:
+        for _ in range(_MAX_JOBS):
+            try:
+                peer, *body = socket.recv_multipart(flags=zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            try:
+                request = ReplayRequest.model_validate(from_json(body[0] if len(body) == 1 else b""))
+            except ValueError:
+                self.rejected += 1
+                continue
+            fault = request.fault(self._instance)
+            theirs = sum(job.peer == peer for job in self._jobs)
+            if len(self._jobs) >= _MAX_JOBS or theirs >= _MAX_JOBS_PER_PEER:
+                fault = (
+                    f"{theirs} requests of yours are under way, at most {_MAX_JOBS_PER_PEER}: ask again later"
+                )
+            if len(self._jobs) >= 2 * _MAX_JOBS:
+                self.rejected += 1  # not even a refusal can be queued
+                continue
+            self._jobs.append(_Job(peer, request, self._ring, self._older, fault))
+
+    def _send_portions(self, socket: "zmq.Socket[bytes]") -> bool:
+        """Send a portion of every job; False when no client took anything."""
+        moved = False
+        for _ in range(len(self._jobs)):
+            job = self._jobs.popleft()
+            alive, sent = self._send_some(socket, job)
+            moved = moved or sent > 0 or not alive
+            if alive and time.monotonic() - job.moved_s < _STALLED_S:
+                self._jobs.append(job)
+        return moved
+
+    def _send_some(self, socket: "zmq.Socket[bytes]", job: _Job) -> tuple[bool, int]:
+        for sent in range(_PORTION):
+            if job.next is None:
+                return False, sent
+            try:
+                socket.send_multipart([job.peer, *job.next], flags=zmq.NOBLOCK)
+            except zmq.Again:
+                return True, sent
+            except zmq.ZMQError as error:
+                if error.errno != zmq.EHOSTUNREACH:
+                    raise
+                return False, sent  # the client has gone
+            self.sent += 1
+            job.advance()
+        return job.next is not None, _PORTION
