@@ -109,10 +109,9 @@ def _ports_apart(parts: Parts) -> Iterator[Complaint]:
 
 
 def _limits(parts: Parts) -> Iterator[Complaint]:
-    have = [parts.sections.get(key) for key in ("specimen", "control", "pulse")]
-    if None not in have:
-        for where, what in limit_conflicts(*have):  # type: ignore[arg-type] # none of them is None
-            yield tuple(where.split(".")), what
+    have = parts.sections
+    for where, what in limit_conflicts(have.get("specimen"), have.get("control"), have.get("pulse")):
+        yield tuple(where.split(".")), what
 
 
 def _windows(parts: Parts) -> Iterator[Complaint]:

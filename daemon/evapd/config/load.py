@@ -32,8 +32,18 @@ def load_checked(path: Path | str, model: type[M]) -> tuple[M | None, tuple[Prob
     return (None if problems else checked), tuple(problems)
 
 
-def check_node(node: Node, model: type[M], file: str, at: KeyPath = ()) -> tuple[M | None, list[Problem]]:
-    """Check a part of a file against a model of its own; `at` is where the part stands."""
+def check_node(
+    node: Node, model: type[M], file: str, at: KeyPath = (), mark: Mark | None = None
+) -> tuple[M | None, list[Problem]]:
+    """Check a part of a file against a model of its own.
+
+    Args:
+        node: the part.
+        model: what it must hold.
+        file: its name, for the problems.
+        at: the keys that lead to the part.
+        mark: the place of what concerns the part as a whole; without it, where its content begins.
+    """
     schema = schema_of(model)
     misfits = dict(_misfits(node, schema, ()))
     problems = [
@@ -44,13 +54,15 @@ def check_node(node: Node, model: type[M], file: str, at: KeyPath = ()) -> tuple
         checked = model.model_validate(plain(node))
     except ValidationError as invalid:
         for error in invalid.errors(include_url=False):
-            path, mark = _position(node, error["loc"])
+            path, place = _position(node, error["loc"])
             if path in misfits:
                 continue  # said better already
             if error["type"] == "extra_forbidden":
-                mark = _key_mark(node, path)
+                place = _key_mark(node, path)
+            elif mark is not None and (not path or node_at(node, path[:1]) is None):
+                place = mark
             what = explain(error, path, schema, _shown(node, path))
-            problems.append(Problem(file, *mark, dotted(at + path), what))
+            problems.append(Problem(file, *place, dotted(at + path), what))
     return (None if problems else checked), problems
 
 

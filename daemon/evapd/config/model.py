@@ -169,32 +169,34 @@ class TwinSpec(Section):
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
-def limit_conflicts(specimen: Specimen, control: Control, pulse: Pulse) -> Iterator[tuple[str, str]]:
-    """Find voltages of different sections that contradict each other, as (dotted key, what is wrong)."""
-    if specimen.v_tot_max_v < specimen.v_dc_max_v:
+def limit_conflicts(
+    specimen: Specimen | None, control: Control | None, pulse: Pulse | None
+) -> Iterator[tuple[str, str]]:
+    """Find voltages that contradict each other, as (dotted key, what is wrong); None is a section not known."""
+    if specimen and specimen.v_tot_max_v < specimen.v_dc_max_v:
         yield (
             "specimen.v_tot_max_v",
             f"{specimen.v_tot_max_v:g} V is below v_dc_max_v, allowed is at least {specimen.v_dc_max_v:g} V",
         )
-    if control.v_max_v > specimen.v_dc_max_v:
+    if control and specimen and control.v_max_v > specimen.v_dc_max_v:
         yield (
             "control.v_max_v",
             f"{control.v_max_v:g} V exceeds specimen.v_dc_max_v, allowed is at most {specimen.v_dc_max_v:g} V",
         )
-    if not control.v_min_v <= control.v_start_v <= control.v_max_v:
+    if control and not control.v_min_v <= control.v_start_v <= control.v_max_v:
+        span = f"{control.v_min_v:g} V to {control.v_max_v:g} V"
         yield (
             "control.v_start_v",
-            (
-                f"{control.v_start_v:g} V is not between v_min_v and v_max_v, "
-                f"allowed is {control.v_min_v:g} V to {control.v_max_v:g} V"
-            ),
+            f"{control.v_start_v:g} V is not between v_min_v and v_max_v, allowed is {span}",
         )
-    v_tot_v = control.v_start_v * (1.0 + pulse.fraction)
-    if pulse.mode == "voltage" and v_tot_v > specimen.v_tot_max_v:
-        yield (
-            "pulse.fraction",
-            f"V_tot is {v_tot_v:g} V at v_start_v already, allowed by specimen.v_tot_max_v is {specimen.v_tot_max_v:g} V",
-        )
+    if specimen and control and pulse and pulse.mode == "voltage":
+        v_tot_v = control.v_start_v * (1.0 + pulse.fraction)
+        if v_tot_v > specimen.v_tot_max_v:
+            most = f"{specimen.v_tot_max_v:g} V"
+            yield (
+                "pulse.fraction",
+                f"V_tot is {v_tot_v:g} V at v_start_v already, specimen.v_tot_max_v allows {most}",
+            )
 
 
 class Rig(Section):

@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from evapd.config.check import Parts, complaints
 from evapd.config.descriptor import Descriptor, PtyDescriptor, below, parse_descriptor
-from evapd.config.document import MAX_BYTES, Mapping, Node, read_document
+from evapd.config.document import MAX_BYTES, Mapping, Node, Scalar, read_document
 from evapd.config.layout import Layout
 from evapd.config.load import check_node, mark_of, node_at
 from evapd.config.model import DeviceSpec, Rig, Sockets, TwinSpec
@@ -150,20 +150,27 @@ class _Check:
             return
         self.protocols[name] = driver.protocol.__name__
         settings = self.own_settings(at, driver.Config)
-        if settings is None:
-            return
-        self.settings[name] = settings
+        if settings is not None:
+            self.settings[name] = settings
+        connect = self.connect((*at, "settings", "connect"), settings)
+        if connect is not None:
+            self.connects[name] = below(connect, folder)
+
+    def connect(self, at: KeyPath, settings: BaseModel | None) -> Descriptor | None:
+        """Read a device's descriptor, also where its other settings are wrong."""
+        node = node_at(self.root, at)
+        text = node.text if isinstance(node, Scalar) else getattr(settings, "connect", None)
+        if text is None:
+            return None  # missing, or a list: said already
         try:
-            descriptor = parse_descriptor(settings.connect)  # type: ignore[attr-defined] # find_driver made sure
+            descriptor = parse_descriptor(text)
         except ConfigError as error:
-            self.say((*at, "settings", "connect"), str(error))
-            return
+            self.say(at, str(error))
+            return None
         if isinstance(descriptor, PtyDescriptor):
-            self.say(
-                (*at, "settings", "connect"), "pty: is the listening side, allowed is serial:PATH:BAUD-8N1"
-            )
-            return
-        self.connects[name] = below(descriptor, folder)
+            self.say(at, f"{descriptor} is the listening side, allowed is serial:PATH:BAUD-8N1")
+            return None
+        return descriptor
 
     def twin(self) -> BaseModel | None:
         """Check the twin against the settings model of its kind."""
@@ -179,8 +186,10 @@ class _Check:
         return self.own_settings(("twin",), model)
 
     def own_settings(self, at: KeyPath, model: type[BaseModel]) -> BaseModel | None:
-        node = node_at(self.root, (*at, "settings")) or Mapping(mark_of(self.root, at))
-        settings, problems = check_node(node, model, self.file, (*at, "settings"))
+        at = (*at, "settings")
+        mark = mark_of(self.root, at)
+        node = node_at(self.root, at) or Mapping(mark)
+        settings, problems = check_node(node, model, self.file, at, mark)
         self.problems += problems
         return settings
 
