@@ -42,12 +42,13 @@ class Trigger:
     rate_hz: float = 1000.0
     running: bool = False
     inhibit_input: bool = False  # the rear input, wired to the interlock chain
+    inhibit_honoured: bool = True  # whether the generator is set up to obey that input
     missed: int = 0
 
     @property
     def live(self) -> bool:
         """Whether pulses come now."""
-        return self.running and not self.inhibit_input
+        return self.running and not (self.inhibit_input and self.inhibit_honoured)
 
 
 @dataclass(slots=True)
