@@ -57,10 +57,12 @@ class Bus:
         self._outlet.publish(frame)
 
     def event(self, kind: str, severity: str, what: str, **extra: Any) -> None:
-        """Say that something happened: to the log, the run and the stream."""
+        """Say that something happened: to the log, the run and the stream. A device that answers again ends its alarm."""
         _log.log(_LEVELS[severity], "%s: %s", kind, what)
         if severity == "alarm":
             self.alarms[kind] = what
+        elif kind == "device":
+            self.alarms.pop(kind, None)
         content = {"kind": kind, "severity": severity, "what": what, "source": "acquire", **extra}
         with self._lock:
             self.emit(self.framer.document(EVENT, content))

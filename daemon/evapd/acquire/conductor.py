@@ -44,6 +44,7 @@ class Conductor:
         self._start_wanted: tuple[str, str] | None = None
         self._stop_wanted: tuple[str, str] | None = None  # reason, condition flag or ""
         self._guard_gone_s: float | None = None
+        self._energy_asked = False  # the guard may have begun to raise the voltage
         self._steps: dict[RunState, Callable[[], None]] = {
             RunState.IDLE: self._idle,
             RunState.ARMING: self._arm,
@@ -118,6 +119,8 @@ class Conductor:
             wanted, self._start_wanted = self._start_wanted, None
             self._stop_wanted = None
         if wanted is not None:
+            self._bus.alarms.clear()
+            self._energy_asked = False
             name, notes = wanted
             self.run = ActiveRun(
                 self._loaded, self._bus, self._readout, self._counter, name=name, notes=notes
@@ -130,6 +133,7 @@ class Conductor:
             self._check_ready()
             run.open(guard_identities=self._identities())
             run.arm()
+            self._energy_asked = True
             self._guard.ask("run_begin", run_id=run.id, folder=str(run.folder), digest=self._loaded.digest)
         except EvapdError as error:
             self._bus.event("run", "alarm", f"the run cannot start: {error}")
@@ -198,9 +202,11 @@ class Conductor:
     def _close(self) -> None:
         run = self._present_run()
         reason, flag = self._stop_wanted or ("stopped", "")
-        self._end_energy(reason)
+        if self._energy_asked:
+            self._end_energy(reason)
         run.disarm()
-        self._await_guard(run)
+        if self._energy_asked:
+            self._await_guard(run)
         self.last_run = run.close(reason, flag)
         self._bus.event("run", "info", f"closed: {reason}", run=run.id)
         self.machine.move(RunEvent.CLOSED)

@@ -1,6 +1,5 @@
 """Readout of the TDC on a thread of its own: open, keep open, and hand every block to a bounded queue."""
 
-import logging
 import queue
 import threading
 import time
@@ -10,8 +9,6 @@ from dataclasses import replace
 from evapd.blocks import Loss, TdcBlock
 from evapd.device import Identity, TdcDescription, TdcSource
 from evapd.errors import DeviceError, DeviceLost
-
-_log = logging.getLogger(__name__)
 
 READ_TIMEOUT_S = 0.02
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -142,7 +139,6 @@ class Readout:
     def _failed(self, error: DeviceError) -> None:
         was_armed = self.armed.is_set()
         if str(error) != self.last_error:
-            _log.warning("%s: %s", self.name, error)
             what = "is gone" if isinstance(error, DeviceLost) else "fails"
             self._on_event("device", "alarm" if was_armed else "warning", f"{self.name} {what}: {error}")
         self.last_error = str(error)
