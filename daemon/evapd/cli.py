@@ -11,7 +11,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from evapd import __version__
-from evapd.config import Sockets, check_rig, rig_schema
+from evapd.config import check_rig, schema_text
+from evapd.config.model import Sockets
 from evapd.errors import ConfigError, EvapdError, RequestTimeout
 
 EXIT_FAILED = 1
@@ -89,7 +90,7 @@ def _anode_problems(path: Path) -> list[str]:
 @app.command()
 def schema() -> None:
     """Print the JSON schema of a rig file, with the settings of every installed driver."""
-    typer.echo(json.dumps(rig_schema(), indent=2, sort_keys=True))
+    typer.echo(schema_text(), nl=False)
 
 
 @app.command()

@@ -7,9 +7,9 @@
 - A set point outside the configured or rated range raises `LimitError` before a byte is sent.
 """
 
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from evapd.blocks import HitBlock, TdcBlock
 from evapd.device.readings import (
@@ -26,6 +26,7 @@ from evapd.device.readings import (
     TdcReading,
     ThermometerReading,
 )
+from evapd.units import Second
 
 
 class DriverConfig(BaseModel):
@@ -37,7 +38,7 @@ class DriverConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     connect: str
-    timeout_s: float = 0.5
+    timeout_s: Annotated[Second, Field(gt=0, le=30)] = 0.5
     serial_number: str | None = None  # checked at every open and reconnect where given
 
 
