@@ -42,6 +42,7 @@ __all__ = [
     "list_runs",
     "new_run_folder",
     "present_versions",
+    "sync_folder",
     "utc_text",
 ]
 
@@ -115,7 +116,7 @@ class RunStore:
             self.guard_journal.mkdir(parents=True, mode=0o750)
             with self._locked():
                 self._write(info)
-            _sync_folder(self.folder.parent)
+            sync_folder(self.folder.parent)
         except FileExistsError as error:
             raise RecordError(f"run folder {self.folder} exists already; choose another name") from error
         except OSError as error:
@@ -215,10 +216,11 @@ class RunStore:
             file.flush()
             os.fsync(file.fileno())
         part.rename(self.path)
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -1,0 +1,179 @@
+"""The parts of finalising by themselves: columns that grow, voltages by pulse, masses."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evapd.blocks import Anchor, Column, HitBlock
+from evapd.mass import mass_to_charge_da
+from evapd.record.columns import GrowingColumn
+from evapd.record.slowtable import LoopTable, SlowTable
+from evapd.record.voltage import PulseClock, Readback
+from evapd.stream.frame import LOOP, SLOW, Frame, Framer, Message, decode
+from support.recorded_runs import blocks
+
+FLIGHT = {"flight_path_mm": 110.0, "t0_ps": 0.0, "alpha": 1.0, "beta": 0.7}
+
+
+def message(frame: Frame) -> Message:
+    return decode(*[bytes(part) for part in frame.parts()])
+
+
+def framer() -> Framer:
+    return Framer("t", lambda: 1, lambda: 2)
+
+
+def block_at(first: int, pulses: int, anchor: Anchor) -> HitBlock:
+    n = 3
+    zeros = np.zeros(n, dtype=np.int32)
+    return HitBlock(
+        first_pulse=first,
+        last_pulse=first + pulses - 1,
+        pulse=np.linspace(0, pulses - 1, n).astype(np.uint32),
+        tof_ps=zeros,
+        x_um=zeros.copy(),
+        y_um=zeros.copy(),
+        quality=np.zeros(n, dtype=np.uint8),
+        multiplicity=np.ones(n, dtype=np.uint8),
+        anchor=anchor,
+    )
+
+
+@given(sizes=st.lists(st.integers(0, 25), max_size=20))
+def test_a_growing_column_holds_what_it_was_given_and_buffers_less_than_a_chunk(sizes: list[int]) -> None:
+    with h5py.File("memory", "w", driver="core", backing_store=False) as file:
+        column = GrowingColumn(file, "c", "<i4", rows=8)
+        start = 0
+        for size in sizes:
+            column.append(np.arange(start, start + size))
+            start += size
+            assert column._pending_rows < 8
+            assert column.rows == start
+        column.flush()
+        np.testing.assert_array_equal(file["c"][()], np.arange(start))
+
+
+def test_a_growing_column_keeps_no_view_of_what_it_was_given() -> None:
+    with h5py.File("memory", "w", driver="core", backing_store=False) as file:
+        column, values = GrowingColumn(file, "c", "<i4"), np.array([1, 2, 3], dtype="<i4")
+        column.append(values)
+        values[:] = 9
+        column.flush()
+        assert file["c"][()].tolist() == [1, 2, 3]
+
+
+def test_voltage_is_interpolated_between_readings_and_held_for_a_moment_outside() -> None:
+    readback = Readback()
+    readback.add([1_000_000, 2_000_000], [100.0, 200.0])
+
+    np.testing.assert_allclose(readback.at(np.array([1.5e6, 0.9e6, 2.1e6])), [150.0, 100.0, 200.0])
+
+
+def test_no_voltage_is_made_up_across_a_long_silence() -> None:
+    readback = Readback()
+    readback.add([1_000_000, 2_000_000, 60_000_000], [100.0, 200.0, 900.0])
+
+    values = readback.at(np.array([30e6, 8e6, 1.5e6, 70e6]))
+
+    assert np.isnan(values).tolist() == [True, True, False, True]
+
+
+def test_repeated_unknown_and_late_readings_are_passed_over() -> None:
+    readback = Readback()
+    readback.add([5, 5, 6, 4, -1], [1.0, 2.0, np.nan, 3.0, 4.0])
+
+    assert readback.t_us.tolist() == [5]
+    assert np.isnan(Readback().at(np.array([1.0]))).all()
+
+
+def test_pulses_lie_evenly_between_anchors() -> None:
+    clock = PulseClock(1000.0)  # configured wrongly: the anchors say 2000 Hz
+    clock.times_us(block_at(0, 100, Anchor(99, 1_000_000)), 0)
+
+    times = clock.times_us(block_at(100, 100, Anchor(199, 1_050_000)), 0)
+
+    np.testing.assert_allclose(times, [1_000_500, 1_025_000, 1_050_000], atol=600)
+
+
+def test_pulses_behind_a_pause_are_not_spread_over_it() -> None:
+    clock = PulseClock(1000.0)
+    clock.times_us(block_at(0, 100, Anchor(99, 1_000_000)), 0)
+    clock.times_us(block_at(100, 0, Anchor(99, 9_000_000)), 0)
+
+    times = clock.times_us(block_at(100, 100, Anchor(199, 19_099_000)), 0)
+
+    np.testing.assert_allclose(times, [19_000_000, 19_049_000, 19_099_000], atol=1001)
+
+
+def test_a_frame_without_an_anchor_is_placed_by_the_time_it_was_made() -> None:
+    times = PulseClock(1000.0).times_us(block_at(0, 101, Anchor(0, 0)), 700_000)
+
+    np.testing.assert_allclose(times, [600_000, 650_000, 700_000])
+
+
+def test_a_loop_column_that_appears_later_is_filled_up() -> None:
+    with h5py.File("memory", "w", driver="core", backing_store=False) as file:
+        table, frames = LoopTable(file), framer()
+        a, b, c = Column("a", "<f8", "V"), Column("b", "<i8", "us"), Column("c", "<f8", "")
+        table.add(message(frames.samples(LOOP, {a: [1.0, 2.0]})))
+        table.add(message(frames.samples(LOOP, {b: [7], c: [3.0]})))
+        table.flush()
+
+        np.testing.assert_array_equal(file["a"][()], [1, 2, np.nan])
+        assert file["b"][()].tolist() == [-1, -1, 7]
+        assert file["a"].attrs["units"] == "V"
+
+
+@pytest.mark.parametrize(
+    "content", [None, [], {}, {"devices": 3}, {"devices": {"x": None}}, {"devices": {"x": {"reading": "?"}}}]
+)
+def test_slow_frames_of_another_shape_are_passed_over(content) -> None:
+    table = SlowTable()
+
+    table.add(message(framer().document(SLOW, content)))
+
+    assert table.series == {}
+
+
+def test_a_stale_reading_is_taken_once() -> None:
+    table, frames = SlowTable(), framer()
+    for _ in range(3):
+        entry = {"role": "vacuum", "reading": {"t_mono_s": 4.0, "pressure_pa": {"a": 1e-8}}}
+        table.add(message(frames.document(SLOW, {"devices": {"v": entry}})))
+
+    assert table.of_role("vacuum", "pressure_pa")["a"].value.tolist() == [1e-8]
+
+
+def test_mass_to_charge_of_a_known_flight() -> None:
+    # 27 Da, one charge, 5 kV: v = sqrt(2 e U / m) = 189.04 km/s, 581.9 ns over 110 mm.
+    mass = mass_to_charge_da(581_893.6, 0, 0, 5000.0, 0.0, voltage_mode=True, **FLIGHT)
+
+    assert mass == pytest.approx(27.0, rel=1e-5)
+
+
+def test_mass_to_charge_counts_the_pulse_in_voltage_mode_only() -> None:
+    flight = {"tof_ps": 6e5, "x_um": 0, "y_um": 0, "v_dc_v": 5000.0, "v_p_v": 1000.0, **FLIGHT}
+
+    assert mass_to_charge_da(**flight, voltage_mode=True) == pytest.approx(
+        1.14 * mass_to_charge_da(**flight, voltage_mode=False)
+    )
+
+
+def test_mass_to_charge_is_unknown_before_t0_and_without_a_voltage() -> None:
+    flight = FLIGHT | {"t0_ps": 38_000.0}
+
+    mass = mass_to_charge_da(
+        [30_000, 600_000, 600_000], 0, 0, [5e3, np.nan, 5e3], [1, 1, np.nan], voltage_mode=True, **flight
+    )
+
+    assert np.isnan(mass).all()
+
+
+def test_the_generated_run_is_the_same_every_time(tmp_path: Path) -> None:
+    first, second = (np.concatenate([block.tof_ps for block in blocks(1.0)]) for _ in range(2))
+
+    np.testing.assert_array_equal(first, second)
