@@ -1,0 +1,61 @@
+"""Alarms: what is wrong now, and what was wrong and waits for a person."""
+
+from dataclasses import dataclass
+
+from evapd.guard.rules.base import Effect, Finding, Rule
+from evapd.guard.types import Event, Severity
+
+
+@dataclass(slots=True)
+class _Alarm:
+    what: str
+    active: bool
+    latch: bool
+
+
+class Alarms:
+    """Keeps one alarm per rule; gives an event when one begins and when one is over."""
+
+    def __init__(self) -> None:
+        self._alarms: dict[str, _Alarm] = {}
+        self._events: list[Event] = []
+
+    def note(self, rule: Rule, finding: Finding | None, *, acted: bool) -> None:
+        """Take in what a rule found in this tick; `acted` is False under law monitor, where nothing is commanded."""
+        present = self._alarms.get(rule.name)
+        if finding is not None and (present is None or not present.active):
+            effect = rule.effect.name.lower() if acted else "none: law monitor"
+            severity: Severity = "alarm" if rule.effect >= Effect.HOLD else "warning"
+            self._alarms[rule.name] = _Alarm(finding.what, active=True, latch=rule.latch)
+            self._say("rule", severity, finding.what, rule=rule.name, effect=effect)
+        elif finding is None and present is not None and present.active:
+            self._say("rule", "info", f"over: {present.what}", rule=rule.name, effect="none")
+            present.active = False
+            if not present.latch:
+                del self._alarms[rule.name]
+
+    def acknowledge(self) -> int:
+        """Forget what is over; gives how many alarms were forgotten."""
+        over = [name for name, alarm in self._alarms.items() if not alarm.active]
+        for name in over:
+            del self._alarms[name]
+        return len(over)
+
+    def texts(self) -> list[str]:
+        """Give every alarm in words, oldest first."""
+        return [
+            f"{name}: {alarm.what}" + ("" if alarm.active else " (over, not acknowledged)")
+            for name, alarm in self._alarms.items()
+        ]
+
+    def events(self) -> list[Event]:
+        """Give the events since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    def say(self, kind: str, severity: Severity, what: str, **details: object) -> None:
+        """Add an event that is no alarm."""
+        self._say(kind, severity, what, **details)
+
+    def _say(self, kind: str, severity: Severity, what: str, **details: object) -> None:
+        self._events.append(Event(kind=kind, severity=severity, what=what, details=details))

@@ -1,0 +1,43 @@
+"""What speaks against beginning a run, and against letting pulses through."""
+
+from evapd.guard.rules.base import View
+from evapd.guard.rules.plant import vacuum_complaint
+from evapd.guard.rules.supply import supply_complaint
+
+_RATE_TOLERANCE = 0.01
+
+
+def against_run(view: View, digest: str) -> list[str]:
+    """List in words what speaks against a run; law monitor needs no more than acquire and one configuration."""
+    reasons = []
+    if digest != view.settings.digest:
+        reasons.append(
+            "guard and acquire were started with different configurations: restart both with one file"
+        )
+    if not view.inputs.link.connected:
+        reasons.append("acquire is not connected")
+    if view.run.observes:
+        return reasons
+    if view.settings.rig.devices_with_role("laser"):
+        reasons.append("this version does not steer a laser yet: leave it out of the configuration")
+    reasons += [f"{one.name} is UNKNOWN: {one.why}" for one in view.inputs.required() if not one.known]
+    for role in ("specimen", "pulser"):
+        if view.inputs.with_role(role) is None:
+            reasons.append(f"no device has the role {role}")
+    reasons += [complaint for complaint in (supply_complaint(view), vacuum_complaint(view)) if complaint]
+    return reasons
+
+
+def against_pulses(view: View) -> list[str]:
+    """List what is not ready yet while outputs are being switched on."""
+    missing = []
+    supply, pulser = view.supply, view.pulser
+    if supply is None or supply.output_on is False or supply.t_mono_s <= view.entered_s:
+        missing.append("the specimen supply's output is not on")
+    if pulser is None or abs(pulser.rate_hz / view.run.pulse_rate_hz - 1) > _RATE_TOLERANCE:
+        missing.append("the pulser has not taken its rate")
+    if view.settings.pulses_voltage and (view.amplitude is None or view.amplitude.output_on is False):
+        missing.append("the pulse amplitude is not on")
+    if view.rates.heartbeat_age_s(view.now_s) > view.guard.heartbeat_s:
+        missing.append("the TDC gives no sign of life")
+    return missing

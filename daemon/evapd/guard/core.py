@@ -1,0 +1,270 @@
+"""The guard's mind: inputs in, decision out. No clock, no device, no socket: seconds of a clock that the caller names.
+
+Every tick runs the same way: take in what is new, look at the rules, follow the state machine, plan the set points of
+the state. Between ticks `react` does the same without the law and without any rise, for what cannot wait.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from evapd.control import create
+from evapd.errors import StateError
+from evapd.guard import checks
+from evapd.guard.alarms import Alarms
+from evapd.guard.energy import DOWNWARD, ENERGISED, PULSING, EnergyEvent, EnergyState
+from evapd.guard.movement import Movement
+from evapd.guard.observer import Observer
+from evapd.guard.planner import Planner
+from evapd.guard.rules import Effect, Finding, View, make_rules
+from evapd.guard.sample import loop_sample
+from evapd.guard.steering import LawMaker, Steering
+from evapd.guard.types import Decision, GuardSettings, Inputs, LinkView, LoopSample, RunSettings
+
+S, E = EnergyState, EnergyEvent
+_NOTHING = Inputs(devices={}, link=LinkView())
+
+
+class GuardCore:
+    """Decides what the instruments shall do; every command and every rule ends here."""
+
+    def __init__(self, settings: GuardSettings, make_law: LawMaker = create) -> None:
+        self.settings = settings
+        self.alarms = Alarms()
+        self.observer = Observer(settings)
+        self.steering = Steering(settings, RunSettings.of(settings.rig), make_law)
+        self.movement = Movement(settings, self.steering, self.observer, self.alarms)
+        self.run_id = ""
+        self.run_over = False  # acquire no longer wants it; the id stays until it is down
+        self._planner = Planner(settings, self.movement)
+        self._rules = make_rules()
+        self._inputs = _NOTHING
+        self._now_s = 0.0
+        self._disconnects = 0
+        self._clamped = False
+        self._foreign = 0
+
+    @property
+    def state(self) -> EnergyState:
+        """The present energy state."""
+        return self.movement.state
+
+    @property
+    def run(self) -> RunSettings:
+        """The present settings of the run."""
+        return self.steering.run
+
+    @property
+    def verified(self) -> bool:
+        """Whether nothing carries energy, by readings younger than the last command down."""
+        return self.movement.descent.verified(self._inputs)
+
+    def tick(self, inputs: Inputs, now_s: float) -> Decision:
+        """Do one step of the loop."""
+        return self._step(inputs, now_s, whole=True)
+
+    def react(self, inputs: Inputs, now_s: float) -> Decision:
+        """Look at what came between two ticks: the rules act, the law is not asked, nothing rises."""
+        return self._step(inputs, now_s, whole=False)
+
+    # Commands of a person or a run. They change the state at once; the next decision carries them out.
+
+    def run_begin(self, run_id: str, digest: str, now_s: float) -> None:
+        """Begin a run: switch on, ramp to the start, evaporate. Under law monitor: watch.
+
+        Raises:
+            StateError: when something speaks against it; the message lists all of it.
+        """
+        event = E.OBSERVE if self.run.observes else E.RUN_BEGIN
+        reasons = checks.against_run(self._view(), digest)
+        if not self.movement.machine.allows(event):
+            reasons.insert(0, f"the energy state is '{self.state.label}'")
+        if reasons:
+            raise StateError("a run cannot begin: " + "; ".join(reasons))
+        self.run_id, self.run_over, self._clamped = run_id, False, False
+        self._disconnects = self._inputs.link.disconnects
+        if self.run.observes:
+            self.observer.rebase()
+            self.movement.move(E.OBSERVE, now_s, f"run {run_id} is watched, nothing is commanded")
+        else:
+            self.movement.begin(self._inputs, now_s, f"run {run_id} begins")
+
+    def run_end(self, reason: str, now_s: float) -> None:
+        """End the run: pulses off, voltage down. Legal in every state."""
+        self.run_over = True
+        if self.run.observes:
+            if self.movement.machine.allows(E.OBSERVE_END):
+                self.movement.move(E.OBSERVE_END, now_s, reason)
+        elif self.state in ENERGISED:
+            self.movement.down(self._inputs, now_s, reason, quick=False)
+
+    def ramp_down(self, reason: str, now_s: float) -> None:
+        """Bring everything down and verify it, from whatever state; law monitor commands nothing."""
+        if self.run.observes:
+            self.run_end(reason, now_s)
+        elif self.state not in DOWNWARD:
+            self.movement.down(self._inputs, now_s, reason, quick=False)
+
+    def abort(self, reason: str, now_s: float) -> None:
+        """Make everything safe by the quickest way. Legal in every state, for everyone; law monitor commands nothing."""
+        self.run_over = True
+        self.alarms.say("abort", "alarm", reason, state=self.state.label)
+        if self.run.observes:
+            self.run_end(reason, now_s)
+        else:
+            self.movement.down(self._inputs, now_s, reason, quick=True)
+
+    def inhibit(self, on: bool, now_s: float) -> None:  # noqa: FBT001 - the wire's word
+        """Stop the pulses, or let the run go on. Stopping is legal in every state."""
+        self._not_observing()
+        if on:
+            self.movement.by_person = True
+            self.movement.inhibit(now_s, "inhibited by a person")
+        elif self.state is S.INHIBITED:
+            self.movement.resume(now_s)
+
+    def hold(self, on: bool, now_s: float) -> None:  # noqa: FBT001 - the wire's word
+        """Stop the pulses, lower the voltage by a tenth and wait; or let the run go on."""
+        self._not_observing()
+        if on:
+            self.movement.hold(now_s, "held by a person")
+        elif self.state is S.HOLDING:
+            self.movement.resume(now_s)
+
+    def acknowledge(self, now_s: float) -> int:
+        """Forget alarms that are over, and leave a latched fault or a safe state; gives how many were forgotten.
+
+        Raises:
+            StateError: while a latched fault is not verified down.
+        """
+        if self.state is S.FAULT_LATCHED and not self.verified:
+            pending = ", ".join(self.movement.descent.pending(self._inputs))
+            raise StateError(f"not verified down: {pending}; the fault stays latched until readings show it")
+        while self.state in (S.FAULT_LATCHED, S.SAFE):
+            self.movement.move(E.ACKNOWLEDGE, now_s, "acknowledged")
+        return self.alarms.acknowledge()
+
+    def set(self, changes: dict[str, Any], now_s: float) -> None:
+        """Change law, target_rate, pulse_fraction or pulse_rate_hz; in a run this opens a segment."""
+        wanted = replace(self.run, **changes)
+        if self.state in ENERGISED and wanted.observes is not self.run.observes:
+            raise StateError(
+                "the law cannot change to or from monitor while a run is under way; stop it first"
+            )
+        if wanted != self.run:
+            self.steering.change(wanted, now_s, self.observer.rates.recent(1.0))
+            self._segment("changed: " + ", ".join(f"{key} {value}" for key, value in changes.items()))
+
+    def segment_settings(self) -> dict[str, Any]:
+        """Give what is constant in the present segment."""
+        run = self.run
+        return {
+            "law": run.law,
+            "target_rate": run.target_rate,
+            "pulse_fraction": run.pulse_fraction,
+            "pulse_rate_hz": run.pulse_rate_hz,
+            "clamped": self.steering.clamped,
+        }
+
+    # One step.
+
+    def _step(self, inputs: Inputs, now_s: float, *, whole: bool) -> Decision:
+        self._inputs, self._now_s = inputs, now_s
+        self.observer.take(inputs)
+        if self.state is S.OFF and not self.run.observes:
+            self.movement.find(inputs, now_s)
+        self.movement.apply(self._look(), inputs, now_s)
+        if whole:
+            self.observer.observe(inputs, self.run.pulse_rate_hz)
+        plan = self._watch(now_s) if self.run.observes else self._planner.plan(self._view(), whole=whole)
+        if self.state in ENERGISED and not self.run.observes:
+            self.movement.model.advance(self.steering.v_set_v, now_s)
+        self._tell()
+        self._release_run()
+        return replace(plan, sample=self._sample() if whole else None, events=tuple(self.alarms.events()))
+
+    def _watch(self, now_s: float) -> Decision:
+        """Law monitor: command nothing; a run that nobody records any more is no longer watched."""
+        if self.state is S.EVAPORATING and self._link_lost():
+            self.run_end("acquire is gone", now_s)
+        return Decision(state=self.state)
+
+    def _look(self) -> list[tuple[Effect, Finding]]:
+        view, found = self._view(), []
+        for rule in self._rules:
+            finding = None
+            if self.state in rule.watches and (rule.observed or not self.run.observes):
+                finding = rule.check(view)
+            else:
+                rule.forget()
+            self.alarms.note(rule, finding, acted=not self.run.observes)
+            if finding is not None:
+                found.append((rule.effect, finding))
+        return [] if self.run.observes else found
+
+    def _view(self) -> View:
+        movement = self.movement
+        return View(
+            now_s=self._now_s,
+            state=self.state,
+            settings=self.settings,
+            run=self.run,
+            inputs=self._inputs,
+            rates=self.observer.rates,
+            model=movement.model,
+            v_p_set_v=self.steering.v_p_set_v,
+            link_lost=self._link_lost(),
+            preparing=movement.preparing,
+            adopted=movement.adopted,
+            entered_s=movement.entered_s,
+            pulsing_since_s=movement.pulsing_since_s,
+            trips_s=tuple(movement.trips_s),
+            down_by_s=movement.descent.by_s,
+        )
+
+    def _link_lost(self) -> bool:
+        link = self._inputs.link
+        return not link.connected or link.disconnects != self._disconnects
+
+    def _release_run(self) -> None:
+        carries = self.state in ENERGISED or (self.state in DOWNWARD and not self.verified)
+        if self.run_id and not carries and (self.run_over or self._link_lost()):
+            self.run_id = ""
+
+    def _not_observing(self) -> None:
+        if self.run.observes:
+            raise StateError("law monitor commands nothing: there is nothing to inhibit or hold from here")
+
+    # What is told.
+
+    def _segment(self, what: str) -> None:
+        if self.run_id:
+            pulse = self.observer.pulse
+            self.alarms.say("segment", "info", what, pulse=pulse, settings=self.segment_settings())
+
+    def _tell(self) -> None:
+        if (
+            self.state in PULSING
+            and not self.movement.preparing
+            and self.steering.clamped is not self._clamped
+        ):
+            self._clamped = self.steering.clamped
+            how = (
+                "is at its floor or ceiling, V_tot is limited"
+                if self._clamped
+                else "follows the fraction again"
+            )
+            self._segment(f"the pulse amplitude {how} ({self.steering.v_p_set_v or 0.0:.0f} V)")
+        if self.observer.foreign and not self._foreign:
+            what = "acquire was started with another configuration; its counts are not believed: restart both"
+            self.alarms.say("link", "alarm", what)
+        self._foreign = self.observer.foreign
+
+    def _sample(self) -> LoopSample:
+        return loop_sample(
+            now_s=self._now_s,
+            state=self.state,
+            inputs=self._inputs,
+            steering=self.steering,
+            observer=self.observer,
+            commanding=not self.run.observes and (self.state in ENERGISED or self.state in DOWNWARD),
+        )

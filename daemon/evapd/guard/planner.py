@@ -1,0 +1,114 @@
+"""Set points of each state."""
+
+from evapd.device.readings import PulseAmplitudeReading, PulserReading
+from evapd.guard import checks
+from evapd.guard.energy import DOWNWARD, ENERGISED, PULSING, EnergyEvent, EnergyState
+from evapd.guard.movement import Movement
+from evapd.guard.rules import View
+from evapd.guard.types import Decision, GuardSettings, Inputs, supply_of
+
+S, E = EnergyState, EnergyEvent
+PREPARE_S = 10.0
+_SET_TOLERANCE_V = 5.0
+
+
+class Planner:
+    """Says what the instruments shall do in the present state; `whole` ticks may rise, the others may not."""
+
+    def __init__(self, settings: GuardSettings, movement: Movement) -> None:
+        self._settings = settings
+        self._move = movement
+        self._steering = movement.steering
+
+    def plan(self, view: View, *, whole: bool) -> Decision:
+        """Plan one step; may move the state on where a phase is complete."""
+        self._move.release_when_over(view.now_s)
+        if self._move.state in PULSING:
+            self._advance(view, whole=whole)
+        if self._move.state in PULSING:
+            return self._pulsing(view.inputs, whole=whole)
+        if self._move.state in ENERGISED:
+            return self._standing()
+        if self._move.state in DOWNWARD:
+            return self._down(view)
+        return Decision(state=self._move.state, pulser_enable=False)
+
+    def _advance(self, view: View, *, whole: bool) -> None:
+        if self._move.preparing:
+            self._prepare(view)
+        elif whole and self._move.frozen:
+            self._steering.pause()
+        elif whole and self._move.state is S.RAMPING:
+            self._climb(view)
+        elif whole:
+            self._steer(view.inputs, view.now_s)
+
+    def _prepare(self, view: View) -> None:
+        missing = checks.against_pulses(view)
+        if not missing:
+            self._move.restart_pulses(view.now_s)
+        elif view.now_s - self._move.entered_s > PREPARE_S:
+            why = "the run did not get under way: " + "; ".join(missing)
+            self._move.alarms.say("run", "alarm", why)
+            self._move.down(view.inputs, view.now_s, why, quick=False)
+
+    def _climb(self, view: View) -> None:
+        pulser = view.inputs.reading("pulser", PulserReading)
+        if pulser is None or not pulser.enabled:
+            self._steering.pause()
+            return
+        self._steering.climb(view.now_s)
+        if self._steering.start_reached(view.rates.recent(1.0)):
+            self._steering.hand_over(view.now_s)
+            self._move.move(E.START_REACHED, view.now_s, f"the law begins at {self._steering.v_set_v:.0f} V")
+
+    def _steer(self, inputs: Inputs, now_s: float) -> None:
+        amplitude = inputs.reading("pulse", PulseAmplitudeReading)
+        observer = self._move.observer
+        v_p_v = None if amplitude is None else amplitude.v_p_v
+        self._steering.follow(observer.observation, now_s, observer.rates.recent(1.0), v_p_v)
+
+    def _pulsing(self, inputs: Inputs, *, whole: bool) -> Decision:
+        supply, preparing = supply_of(inputs), self._move.preparing
+        if whole and supply is not None:
+            self._steering.follow_amplitude(abs(supply.v_meas_v))
+        # Switched on only once the instrument itself shows the low set point, and never again in the run.
+        low = (
+            supply is not None and abs(abs(supply.v_set_v or 0.0) - self._steering.v_set_v) < _SET_TOLERANCE_V
+        )
+        return Decision(
+            state=self._move.state,
+            v_dc_v=self._steering.v_set_v,
+            output=True if preparing and low else None,
+            v_p_v=self._steering.v_p_set_v,
+            pulser_rate_hz=self._steering.run.pulse_rate_hz,
+            pulser_enable=not preparing,
+        )
+
+    def _standing(self) -> Decision:
+        self._steering.follow_amplitude(self._steering.v_set_v)
+        return Decision(
+            state=self._move.state,
+            v_dc_v=self._steering.v_set_v,
+            v_p_v=None if self._move.adopted else self._steering.v_p_set_v,
+            pulser_enable=False,
+        )
+
+    def _down(self, view: View) -> Decision:
+        descent = self._move.descent
+        if self._move.state is S.RAMPING_DOWN and descent.verified(view.inputs):
+            self._move.landed(view.now_s)
+            return Decision(state=self._move.state, pulser_enable=False)
+        told = descent.tell(view.inputs, view.now_s)
+        if descent.quick:
+            self._steering.lower_to(0.0)
+            return Decision(state=self._move.state, pulser_enable=False, make_safe=told)
+        v_v, down = descent.lower(view.now_s), descent.discharged(view.inputs)
+        self._steering.lower_to(v_v)
+        return Decision(
+            state=self._move.state,
+            v_dc_v=0.0 if down else v_v,
+            output=False if down else None,
+            pulser_enable=False,
+            make_safe=told,
+        )

@@ -1,0 +1,112 @@
+"""From cumulative counters to rates: windows between records, sums of the last second, one observation per tick."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from evapd.link import LinkFlag, LinkRecord
+from evapd.units import NS_PER_S
+
+_LOSSY = LinkFlag.SATURATED | LinkFlag.LOSS
+_SPAN_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Counts between two records that followed each other; `background` is scaled to the time-of-flight window."""
+
+    t_s: float
+    dt_s: float
+    pulses: int
+    hits: int
+    background: float
+    lossy: bool = False  # saturated or lost: counts are a lower bound
+    jump: bool = False
+
+
+class RateMeter:
+    """Takes records, oldest first, and gives sums of windows. A new arming or a restarted acquire begins anew."""
+
+    def __init__(self, background_ratio: float) -> None:
+        """Take the ratio of the widths of the time-of-flight window and the background window."""
+        self._ratio = background_ratio
+        self._windows: deque[Window] = deque()
+        self._tick: list[Window] = []
+        self.newest: LinkRecord | None = None
+
+    def take(self, records: Iterable[LinkRecord]) -> None:
+        """Take in the records that arrived."""
+        for record in records:
+            before, self.newest = self.newest, record
+            if before is None or not _continues(before, record):
+                self._windows.clear()
+                self._tick.clear()
+                continue
+            window = Window(
+                t_s=record.t_mono_ns / NS_PER_S,
+                dt_s=(record.t_mono_ns - before.t_mono_ns) / NS_PER_S,
+                pulses=record.live_pulses - before.live_pulses,
+                hits=record.hits_window - before.hits_window,
+                background=(record.background_hits - before.background_hits) * self._ratio,
+                lossy=bool(record.flags & _LOSSY),
+                jump=LinkFlag.COUNTER_JUMP in record.flags,
+            )
+            self._windows.append(window)
+            self._tick.append(window)
+            while self._windows[-1].t_s - self._windows[0].t_s > _SPAN_S:
+                self._windows.popleft()
+
+    def rebase(self) -> None:
+        """Forget what was counted; pulses were stopped or let through again meanwhile."""
+        self._windows.clear()
+        self._tick.clear()
+
+    def since_tick(self) -> Window | None:
+        """Sum of the windows since the last call, None when no record came."""
+        windows, self._tick = self._tick, []
+        return _sum(windows) if windows else None
+
+    def recent(self, span_s: float) -> Window | None:
+        """Sum of the newest windows that reach back `span_s` at most; None without any."""
+        if not self._windows:
+            return None
+        begin_s = self._windows[-1].t_s - span_s
+        return _sum([window for window in self._windows if window.t_s > begin_s])
+
+    def newest_first(self) -> Iterable[Window]:
+        """Single windows, newest first."""
+        return reversed(self._windows)
+
+    def record_age_s(self, now_s: float) -> float:
+        """Age of the newest record; infinite when there is none."""
+        return float("inf") if self.newest is None else now_s - self.newest.t_mono_ns / NS_PER_S
+
+    def heartbeat_age_s(self, now_s: float) -> float:
+        """Age of the last TDC heartbeat; infinite when none is known."""
+        if self.newest is None:
+            return float("inf")
+        return self.record_age_s(now_s) + self.newest.heartbeat_age_us * 1e-6
+
+
+def _continues(before: LinkRecord, record: LinkRecord) -> bool:
+    return (
+        LinkFlag.ARMED in before.flags
+        and LinkFlag.ARMED in record.flags
+        and record.t_mono_ns > before.t_mono_ns
+        and record.pulse_counter >= before.pulse_counter
+        and record.live_pulses >= before.live_pulses
+        and record.hits_window >= before.hits_window
+        and record.background_hits >= before.background_hits
+    )
+
+
+def _sum(windows: list[Window]) -> Window:
+    return Window(
+        t_s=windows[-1].t_s,
+        dt_s=sum(window.dt_s for window in windows),
+        pulses=sum(window.pulses for window in windows),
+        hits=sum(window.hits for window in windows),
+        background=sum(window.background for window in windows),
+        lossy=any(window.lossy for window in windows),
+        jump=any(window.jump for window in windows),
+    )

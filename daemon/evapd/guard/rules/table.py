@@ -1,0 +1,13 @@
+"""The one table of rules, in the order in which they are looked at."""
+
+from evapd.guard.rules.base import Rule
+from evapd.guard.rules.data import DATA_RULES
+from evapd.guard.rules.plant import PLANT_RULES
+from evapd.guard.rules.supply import SUPPLY_RULES
+
+RULES: tuple[type[Rule], ...] = (*SUPPLY_RULES, *DATA_RULES, *PLANT_RULES)
+
+
+def make_rules() -> list[Rule]:
+    """Make one of each."""
+    return [rule() for rule in RULES]

@@ -1,0 +1,53 @@
+"""One row of the `loop.` frames; what is not known is NaN, never the last value."""
+
+import math
+
+from evapd.device.readings import HighVoltageReading, PulseAmplitudeReading
+from evapd.guard.energy import EnergyState
+from evapd.guard.observer import Observer
+from evapd.guard.steering import Steering
+from evapd.guard.types import Inputs, LoopSample
+from evapd.units import US_PER_S
+
+_NAN = math.nan
+
+
+def loop_sample(
+    *,
+    now_s: float,
+    state: EnergyState,
+    inputs: Inputs,
+    steering: Steering,
+    observer: Observer,
+    commanding: bool,
+) -> LoopSample:
+    """Gather the row of one tick. `commanding`: set points are in force; else they are unknown."""
+    supply = inputs.reading("specimen", HighVoltageReading)
+    amplitude = inputs.reading("pulse", PulseAmplitudeReading)
+    tick, proposal = observer.tick, steering.proposal
+    counted = tick is not None and tick.pulses > 0
+    return LoopSample(
+        t_mono_us=round(now_s * US_PER_S),
+        pulse=observer.pulse,
+        v_dc_set_v=steering.v_set_v if commanding else _NAN,
+        v_dc_v=supply.v_meas_v if supply else _NAN,
+        v_dc_t_us=round(supply.t_mono_s * US_PER_S) if supply else -1,
+        v_p_set_v=_number(steering.v_p_set_v) if commanding else _NAN,
+        v_p_v=amplitude.v_p_v if amplitude else _NAN,
+        v_p_t_us=round(amplitude.t_mono_s * US_PER_S) if amplitude else -1,
+        i_a=_number(supply.i_meas_a) if supply else _NAN,
+        rate=(tick.hits - tick.background) / tick.pulses if tick is not None and counted else _NAN,
+        log_rate=_number(proposal.log_rate) if proposal else _NAN,
+        log_rate_sd=_number(proposal.log_rate_sd) if proposal else _NAN,
+        target_rate=steering.run.target_rate,
+        sensitivity=_number(proposal.sensitivity) if proposal else _NAN,
+        hits=float(tick.hits) if tick else _NAN,
+        pulses=float(tick.pulses) if tick else _NAN,
+        background=tick.background if tick else _NAN,
+        energy_state=int(state),
+        valid=int(observer.observation is not None and observer.observation.valid),
+    )
+
+
+def _number(value: float | None) -> float:
+    return _NAN if value is None else float(value)
