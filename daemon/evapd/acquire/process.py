@@ -6,7 +6,8 @@ import signal
 import sys
 from pathlib import Path
 
-from evapd.config import load_rig
+from evapd.config import LoadedRig, load_rig
+from evapd.device.portlock import PortLock
 from evapd.errors import ConfigError, EvapdError
 from evapd.logging import setup
 from evapd.notify import Notifier
@@ -34,6 +35,14 @@ def main(config: Path, folder: Path | None) -> int:
 def _run(config: Path, folder: Path | None) -> int:
     loaded = load_rig(config, folder)
     loaded.layout.make()
+    lock = PortLock(f"{loaded.layout.folder}/acquire")  # before anything is read, recovered or opened
+    try:
+        return _serve(loaded)
+    finally:
+        lock.release()
+
+
+def _serve(loaded: LoadedRig) -> int:
     os.environ.setdefault("NUMBA_CACHE_DIR", str(loaded.layout.numba_cache))
     # Only now: numba reads where its cache lies when it is imported, and an installed tree may be read-only.
     from evapd.acquire.daemon import Acquire  # noqa: PLC0415

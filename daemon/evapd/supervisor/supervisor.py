@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from evapd.config import LoadedRig
+from evapd.device.portlock import PortLock
 from evapd.errors import StreamError
 from evapd.rpc import Requester
 from evapd.supervisor.child import Child, StartFailed
@@ -177,6 +178,16 @@ class Supervisor:
 def supervise(loaded: LoadedRig, progress: Progress) -> tuple[int, dict[str, Any] | None]:
     """Run a rig until it ends; gives the exit code and the record of the run that was started automatically."""
     loaded.layout.make()
+    lock = PortLock(
+        f"{loaded.layout.folder}/supervisor"
+    )  # a second one must not touch the first one's instruments
+    try:
+        return _supervise(loaded, progress)
+    finally:
+        lock.release()
+
+
+def _supervise(loaded: LoadedRig, progress: Progress) -> tuple[int, dict[str, Any] | None]:
     supervisor = Supervisor(loaded, progress)
     signal.signal(signal.SIGINT, supervisor.end)
     signal.signal(signal.SIGTERM, supervisor.end)
