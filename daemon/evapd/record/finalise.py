@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from evapd.config.model import Instrument
 from evapd.errors import EvapdError, FrameError, RecordError
 from evapd.record.columns import GrowingColumn
+from evapd.record.hdf5file import GuardedFile
 from evapd.record.hittable import Flight, HitTable
 from evapd.record.journal import JournalReport, read_journal, segments
 from evapd.record.nxapm import COLLECTION, MEASURED, group, put, write_entry, write_event, write_history
@@ -228,11 +229,10 @@ def finalise(run_folder: Path, *, progress: Progress | None = None) -> Path:
     part = store.nexus_path.with_suffix(".nxs.part")
     try:
         with _removed_on_failure(part):
-            with h5py.File(part, "w") as file:
-                nexus = _Finaliser(file, info, store, tell).run()
-            with part.open("rb+") as file:
-                os.fsync(file.fileno())
-                size = os.fstat(file.fileno()).st_size
+            with contextlib.closing(GuardedFile(part)) as disk:
+                with h5py.File(disk, "w") as file:
+                    nexus = _Finaliser(file, info, store, _checked(disk, tell)).run()
+                size = disk.sync()
             part.rename(store.nexus_path)
         sync_folder(run_folder)
     except OSError as error:
@@ -242,6 +242,14 @@ def finalise(run_folder: Path, *, progress: Progress | None = None) -> Path:
     store.update(nexus=nexus.model_copy(update={"bytes": size}))
     tell(1.0)
     return store.nexus_path
+
+
+def _checked(disk: GuardedFile, tell: Progress) -> Progress:
+    def progress(part: float) -> None:
+        disk.check()
+        tell(part)
+
+    return progress
 
 
 @contextlib.contextmanager
