@@ -1,0 +1,50 @@
+"""How kernels are compiled: the same arithmetic for all of them, no GIL, and a cache that notices every change."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from numba import njit
+from numba.core.cpu import CPUTargetOptions
+
+F = TypeVar("F", bound=Callable[..., object])
+
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+if hasattr(CPUTargetOptions, "_nrt"):
+    # No reference counting: no kernel makes or keeps an array, and atomic counters cost three times the matching
+    # itself. Where a numba has no such option the hits are the same and only take longer.
+    _OPTIONS["_nrt"] = False
+
+
+def compiled(function: F) -> F:
+    """Compile a kernel that only other kernels call; plain Python with NUMBA_DISABLE_JIT=1.
+
+    No fast-math: compiled and plain runs give the same bits.
+    """
+    kernel: F = njit(**_OPTIONS)(function)
+    return kernel
+
+
+def inlined(function: F) -> F:
+    """Compile a small kernel into its callers: handing over the numbers of an anode costs more than what it does."""
+    kernel: F = njit(forceinline=True, **_OPTIONS)(function)
+    return kernel
+
+
+def entry(make: Callable[[int], F]) -> F:
+    """Compile a kernel that Python calls, cached on disk in `NUMBA_CACHE_DIR`.
+
+    numba looks only at the file of the cached kernel, so a change in a kernel that it calls would go unnoticed and
+    old machine code would run. What a kernel closes over is part of the cache's key: `make` gets a digest of all
+    kernels and returns a kernel that closes over it.
+    """
+    kernel: F = njit(cache=True, **_OPTIONS)(make(_source_digest()))
+    return kernel
+
+
+def _source_digest() -> int:
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return int.from_bytes(digest.digest()[:7], "little")

@@ -1,0 +1,255 @@
+"""TDC blocks in, hit blocks out: damaged words set aside, pulses that continue held back, everything counted."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+import numpy as np
+
+from evapd.blocks import NO_ANCHOR, HitBlock, Loss, TdcBlock
+from evapd.errors import StreamError
+from evapd.matching.anode import Anode
+from evapd.matching.kernel import match_words
+from evapd.matching.quad import CHANNELS
+from evapd.matching.quality import Quality
+from evapd.matching.sound import Words, all_sound, mark_sound
+from evapd.matching.workspace import (
+    MAX_SIGNALS,
+    TIME_LIMIT_PS,
+    MatchSettings,
+    make_columns,
+    make_scratch,
+    quad_numbers,
+)
+
+# A hit's pulse is counted from the first pulse of its block in 32 bits.
+MAX_SPAN = 2**32 - 1
+_REQUIRED: Final = ("C", "A")
+_NO_WORDS: Words = (np.zeros(0, np.uint64), np.zeros(0, np.uint8), np.zeros(0, np.int32))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchCounters:
+    """What became of the words, since the matcher was made. words = used + unused + damaged + held."""
+
+    words: int = 0
+    used: int = 0
+    unused: int = 0  # sound, but part of no hit
+    damaged: int = 0  # impossible channel, pulse, time or order: discarded
+    held: int = 0  # of the pulse that may continue in the next block
+    saturated_pulses: int = 0  # with more signals than are matched
+    hits_by_quality: tuple[int, ...] = (0,) * len(Quality)
+
+    @property
+    def hits(self) -> int:
+        """Hits of every quality."""
+        return sum(self.hits_by_quality)
+
+
+class Matcher:
+    """Matches the words of one TDC into hits, block after block; for one thread.
+
+    The hit blocks cover the pulses without gap or overlap. The last pulse of a TDC block may continue in the next
+    one: when it has words it is held back until a block goes beyond it, or `flush()`.
+    """
+
+    def __init__(self, anode: Anode, settings: MatchSettings | None = None) -> None:
+        self.anode = anode
+        self.settings = settings or MatchSettings()
+        self._calibration = anode.calibration_id
+        self._scratch = make_scratch(CHANNELS)
+        self._words = self._released = self._damaged = self._saturated = 0
+        self._take_bin_width(Fraction(1))
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._next: int | None = None  # first pulse whose hits are not out
+        self._held = _NO_WORDS  # its words, if it may continue
+        self._held_loss = Loss.NONE
+        self._inhibited = 0  # pulses not yet told in a hit block
+        self._anchor = NO_ANCHOR
+
+    @property
+    def counters(self) -> MatchCounters:
+        """A snapshot of the counters."""
+        hits = tuple(int(n) for n in self._scratch.hits)
+        used = CHANNELS * hits[Quality.FULL] + (CHANNELS - 1) * sum(hits[1:])
+        return MatchCounters(
+            words=self._words,
+            used=used,
+            unused=self._released - used,
+            damaged=self._damaged,
+            held=len(self._held[0]),
+            saturated_pulses=self._saturated,
+            hits_by_quality=hits,
+        )
+
+    def warm_up(self) -> None:
+        """Compile the kernels, or load them from the cache: seconds the first time. Changes no state."""
+        trial = Matcher(self.anode, self.settings)
+        words = _frozen(
+            (np.zeros(6, np.uint64), np.arange(6, dtype=np.uint8) % 5, np.arange(6, dtype=np.int32))
+        )
+        pulse, channel, time = words
+        for block_pulse in (pulse, pulse[::-1] + 1):  # whole and damaged, so that both ways are compiled
+            trial.match(
+                TdcBlock(
+                    first_pulse=0,
+                    last_pulse=0,
+                    bin_ps=Fraction(1),
+                    pulse=block_pulse,
+                    channel=channel,
+                    time=time,
+                )
+            )
+        trial.flush()
+
+    def match(self, block: TdcBlock) -> HitBlock:
+        """Match a block of words.
+
+        Args:
+            block: words of the pulses after those of the block before.
+
+        Returns:
+            Hits of every pulse that is complete, ascending in pulse and, within a pulse, in time of flight. `loss` is
+            that of the words, with DAMAGED when words were discarded, SATURATED when a pulse had more signals than
+            are matched, SEQUENCE_GAP when pulses are missing before this block, COUNTER_JUMP when its pulse numbers
+            go back or jump impossibly far (its words are then discarded).
+
+        Raises:
+            StreamError: the bin width is not that of the blocks before.
+        """
+        self._take_bin(block.bin_ps)
+        self._anchor = block.anchor
+        self._words += block.n
+        begin = block.first_pulse if self._next is None else self._next
+        self._next = begin
+        if block.last_pulse < begin - 1 or block.last_pulse - begin >= MAX_SPAN:
+            self._damaged += block.n
+            damaged = Loss.DAMAGED if block.n else Loss.NONE
+            return self._emit(begin - 1, (), block.loss | Loss.COUNTER_JUMP | damaged)
+        loss = block.loss
+        if block.first_pulse > begin + (len(self._held[0]) > 0):
+            loss |= Loss.SEQUENCE_GAP
+        words = self._sound_words(block, begin)
+        if len(words[0]) < block.n:
+            self._damaged += block.n - len(words[0])
+            loss |= Loss.DAMAGED
+        self._inhibited += block.inhibited_pulses
+        return self._split(block, words, begin, loss)
+
+    def flush(self) -> HitBlock:
+        """Give the hits of the pulse held back, and begin anew: the next block may start at any pulse."""
+        begin = self._next or 0
+        self._next = begin
+        held, self._held = self._held, _NO_WORDS
+        hits = self._emit(begin if len(held[0]) else begin - 1, (held,), self._held_loss)
+        self._begin_anew()
+        return hits
+
+    def _take_bin(self, bin_ps: Fraction) -> None:
+        """Use a TDC's bin width from the first block on."""
+        if bin_ps == self._bin_ps:
+            return
+        if self._next is not None:
+            raise StreamError(
+                f"the TDC's bin width changed from {self._bin_ps} to {bin_ps} ps between two blocks: "
+                "disarm, flush the matcher and arm again"
+            )
+        self._take_bin_width(bin_ps)
+
+    def _take_bin_width(self, bin_ps: Fraction) -> None:
+        self._bin_ps = bin_ps
+        self._numbers = quad_numbers(self.anode, self.settings, bin_ps)
+        self._time_limit = min(int(TIME_LIMIT_PS / bin_ps), 2**31 - 1)
+
+    def _sound_words(self, block: TdcBlock, begin: int) -> Words:
+        """The block's words without the damaged ones."""
+        words = _frozen((block.pulse, block.channel, block.time))
+        may_continue = len(self._held[0]) > 0
+        first = begin if may_continue else max(begin, block.first_pulse)
+        last = max(block.last_pulse, begin) if may_continue else block.last_pulse
+        if block.n == 0 or last < first:
+            return _NO_WORDS
+        low, high = np.uint64(first), np.uint64(last)
+        if all_sound(words, low, high, CHANNELS, self._time_limit):
+            return words
+        sound = np.zeros(block.n, np.bool_)
+        mark_sound(words, low, high, CHANNELS, self._time_limit, sound)
+        return _frozen((words[0][sound], words[1][sound], words[2][sound]))
+
+    def _split(self, block: TdcBlock, words: Words, begin: int, loss: Loss) -> HitBlock:
+        """Match the pulses that are complete, hold back the words of one that may continue."""
+        continued = int(np.searchsorted(words[0], np.uint64(begin), "right")) if len(self._held[0]) else 0
+        head = _joined(self._held, _part(words, 0, continued))
+        rest = _part(words, continued, len(words[0]))
+        last = int(rest[0][-1]) if len(rest[0]) else begin if len(head[0]) else begin - 1
+        may_continue = (
+            last >= begin and last >= block.last_pulse and (len(words[0]) > 0 or block.first_pulse <= last)
+        )
+        told = loss | self._held_loss
+        self._held, self._held_loss = _NO_WORDS, Loss.NONE
+        if not may_continue:
+            return self._emit(max(block.last_pulse, last), (head, rest), told)
+        if len(rest[0]) == 0:
+            self._hold(head, told)
+            return self._emit(last - 1, (), loss)
+        cut = int(np.searchsorted(rest[0], rest[0][-1], "left"))
+        self._hold(_part(rest, cut, len(rest[0])), loss)
+        return self._emit(last - 1, (head, _part(rest, 0, cut)), told)
+
+    def _hold(self, words: Words, loss: Loss) -> None:
+        """Keep the words of a pulse that may continue: all that can be matched and one more, which tells of the rest."""
+        kept = words
+        if len(words[0]) > MAX_SIGNALS:
+            first = [np.flatnonzero(words[1] == c)[: MAX_SIGNALS + 1] for c in range(CHANNELS)]
+            at = np.sort(np.concatenate(first))
+            kept = (words[0][at], words[1][at], words[2][at])
+        self._released += len(words[0]) - len(kept[0])
+        self._held = _frozen(kept)
+        self._held_loss = loss
+
+    def _emit(self, end: int, parts: tuple[Words, ...], loss: Loss) -> HitBlock:
+        """Match words of complete pulses and cover the pulses up to `end` with them."""
+        begin = self._next or 0
+        words = sum(len(part[0]) for part in parts)
+        out = make_columns(words // (CHANNELS - 1))
+        n = 0
+        for part in parts:
+            if len(part[0]):
+                n, saturated = match_words(self._numbers, self._scratch, out, n, np.uint64(begin), *part)
+                self._saturated += saturated
+                loss |= Loss.SATURATED if saturated else Loss.NONE
+        self._released += words
+        self._next = end + 1
+        inhibited = min(self._inhibited, end + 1 - begin)
+        self._inhibited -= inhibited
+        return HitBlock(
+            first_pulse=begin,
+            last_pulse=end,
+            anchor=self._anchor,
+            calibration=self._calibration,
+            loss=loss,
+            inhibited_pulses=inhibited,
+            **{name: column[:n] for name, column in out._asdict().items()},
+        )
+
+
+def _frozen(words: Words) -> Words:
+    """Words as contiguous, aligned, read-only arrays: one type, so that the kernels are compiled once."""
+    pulse = np.require(words[0], np.uint64, _REQUIRED)
+    channel = np.require(words[1], np.uint8, _REQUIRED)
+    time = np.require(words[2], np.int32, _REQUIRED)
+    for column in (pulse, channel, time):
+        column.flags.writeable = False
+    return pulse, channel, time
+
+
+def _part(words: Words, a: int, b: int) -> Words:
+    return words[0][a:b], words[1][a:b], words[2][a:b]
+
+
+def _joined(a: Words, b: Words) -> Words:
+    if not len(b[0]):
+        return a
+    return _frozen((np.concatenate((a[0], b[0])), np.concatenate((a[1], b[1])), np.concatenate((a[2], b[2]))))
