@@ -119,6 +119,16 @@ class Subscriber:
                 return None
             self._take_in(self._socket.recv_multipart(flags=zmq.NOBLOCK))
 
+    def await_welcome(self, timeout_s: float) -> bool:
+        """Wait until the daemon has welcomed this subscriber: from then on nothing is missed. Keeps what arrives."""
+        deadline_s = time.monotonic() + timeout_s
+        while self.welcome is None:
+            left_ms = max(0, round((deadline_s - time.monotonic()) * 1000))
+            if not self._socket.poll(left_ms):
+                return False
+            self._take_in(self._socket.recv_multipart(flags=zmq.NOBLOCK))
+        return True
+
     def close(self) -> None:
         """Close the sockets."""
         if self._fetcher is not None:
