@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CHUNK_ROWS = 65536
+CHUNK_CACHE_BYTES = 1 << 20  # per dataset: only whole chunks are written, so a cache saves nothing
 GZIP_LEVEL = 4  # every HDF5 reader has gzip and shuffle; no plugin is needed
 
 
@@ -40,18 +41,20 @@ class GrowingColumn:
             self.dataset.attrs["units"] = units
         if long_name:
             self.dataset.attrs["long_name"] = long_name
+        self.dtype = self.dataset.dtype  # asked once: h5py looks it up in the file each time
         self._rows = rows
+        self._written = 0
         self._pending: list[NDArray[Any]] = []
         self._pending_rows = 0
 
     @property
     def rows(self) -> int:
         """Rows given so far, buffered ones included."""
-        return int(self.dataset.shape[0]) + self._pending_rows
+        return self._written + self._pending_rows
 
     def append(self, values: NDArray[Any]) -> None:
         """Add rows; they are copied, because a message's columns are views of its bytes."""
-        self._pending.append(np.array(values, dtype=self.dataset.dtype))
+        self._pending.append(np.array(values, dtype=self.dtype))
         self._pending_rows += len(values)
         if self._pending_rows >= self._rows:
             self._write(self._pending_rows - self._pending_rows % self._rows)
@@ -64,8 +67,8 @@ class GrowingColumn:
         if rows == 0:
             return
         together = np.concatenate(self._pending)
-        start = self.dataset.shape[0]
-        self.dataset.resize(start + rows, axis=0)
-        self.dataset[start:] = together[:rows]
+        self.dataset.resize(self._written + rows, axis=0)
+        self.dataset[self._written :] = together[:rows]
+        self._written += rows
         self._pending = [together[rows:]]
         self._pending_rows = len(together) - rows

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from evapd.config.model import Instrument
 from evapd.errors import EvapdError, FrameError, RecordError
-from evapd.record.columns import GrowingColumn
+from evapd.record.columns import CHUNK_CACHE_BYTES, GrowingColumn
 from evapd.record.hdf5file import GuardedFile
 from evapd.record.hittable import Flight, HitTable
 from evapd.record.journal import JournalReport, read_journal, segments
@@ -230,7 +230,7 @@ def finalise(run_folder: Path, *, progress: Progress | None = None) -> Path:
     try:
         with _removed_on_failure(part):
             with contextlib.closing(GuardedFile(part)) as disk:
-                with h5py.File(disk, "w") as file:
+                with h5py.File(disk, "w", rdcc_nbytes=CHUNK_CACHE_BYTES) as file:
                     nexus = _Finaliser(file, info, store, _checked(disk, tell)).run()
                 size = disk.sync()
             part.rename(store.nexus_path)

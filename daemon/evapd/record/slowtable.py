@@ -35,7 +35,8 @@ class LoopTable:
             self._columns[name].append(values)
         self._rows += n
         for column in self._columns.values():
-            self._fill(column, self._rows - column.rows)
+            if column.rows < self._rows:
+                self._fill(column, self._rows - column.rows)
 
     def flush(self) -> None:
         """Write what is buffered."""
@@ -44,7 +45,7 @@ class LoopTable:
 
     @staticmethod
     def _fill(column: GrowingColumn, rows: int) -> None:
-        dtype = column.dataset.dtype
+        dtype = column.dtype
         filler = {"f": np.nan, "i": _UNKNOWN_INTEGER}.get(dtype.kind, 0)
         for start in range(0, rows, _ROWS):
             column.append(np.full(min(_ROWS, rows - start), filler, dtype=dtype))

@@ -248,21 +248,22 @@ class JournalWriter:
 
     def _break(self, error: OSError) -> None:
         """Stop writing for good because the disk failed."""
+        advice = "make room" if error.errno in _NO_SPACE else "check the disk (dmesg, smartctl)"
         with self._work:
             if self._broken:
                 return
-            self._broken = True
             left = self._accepted - self._written.frames
+            # Told before `broken` shows: who sees `broken` finds the reason in `faults`.
+            self._teller.tell(
+                f"journal {self.segment}: {error.strerror}; writing has stopped, {self._written.frames} frames before "
+                f"this are readable, {left} accepted ones are lost. End the run, {advice}, then start a new one"
+            )
+            self._broken = True
             self._lost += left
             self._queue.clear()
             self._queued_bytes = 0
             self._work.notify()
             self._done.notify_all()
-        advice = "make room" if error.errno in _NO_SPACE else "check the disk (dmesg, smartctl)"
-        self._teller.tell(
-            f"journal {self.segment}: {error.strerror}; writing has stopped, {self._written.frames} frames before this "
-            f"are readable, {left} accepted ones are lost. End the run, {advice}, then start a new one"
-        )
 
     def _write_loop(self) -> None:
         while True:
