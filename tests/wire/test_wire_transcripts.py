@@ -1,6 +1,7 @@
 """Every simulated instrument answers as its protocol page says, byte by byte."""
 
 import pytest
+
 from evapd_sim.wire import WIRES
 from wire.wire_talk import TRANSCRIPTS, as_bytes, deliver, give, transcript, wire_of
 

@@ -90,9 +90,9 @@ class PfeifferTpg26xWire(Wire):
         return (self._all() + "\r\n").encode("latin-1")
 
     def _command(self, line: str) -> bytes:
-        name, _, rest = line.partition(",")
+        name, comma, rest = line.partition(",")
         entry = self._mnemonics.get(name.strip())
-        parameters = [part.strip() for part in rest.split(",")] if rest else []
+        parameters = [part.strip() for part in rest.split(",")] if comma else []
         if entry is None:
             return self._refuse(_SYNTAX)
         change, answer = entry

@@ -75,7 +75,7 @@ class TdcStreamWire(Wire):
         baud: int = 115_200,
     ) -> None:
         super().__init__(plant, baud=baud)
-        self.hello = {
+        self.hello: dict[str, Any] = {
             "vendor": vendor,
             "model": model,
             "serial": serial,
@@ -138,7 +138,11 @@ class TdcStreamWire(Wire):
         offsets = np.asarray(pulse_offsets)
         _check(offsets, pulses)
         channel = np.asarray(channels)
-        if channel.dtype != np.uint8 and len(channel) and not 0 <= int(channel.min()) <= int(channel.max()) <= 255:
+        if (
+            channel.dtype != np.uint8
+            and len(channel)
+            and not 0 <= int(channel.min()) <= int(channel.max()) <= 255
+        ):
             raise ValueError("a channel outside 0 to 255")
         words = pack_words(offsets, channel, np.asarray(times))
         with self.plant.lock:
