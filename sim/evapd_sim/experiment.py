@@ -9,6 +9,7 @@ import numpy as np
 from evapd.config.model import Rig
 from evapd.units import NS_PER_S
 from evapd_sim.anode import AnodeFile
+from evapd_sim.cryostat import Cryostat
 from evapd_sim.detector import dark_hits, seen_in_crowd
 from evapd_sim.elements import species_of
 from evapd_sim.evaporation import Evaporation, Ions
@@ -45,7 +46,7 @@ class Experiment:
     """
 
     def __init__(self, rig: Rig, settings: AtomProbeTwin, anode: AnodeFile, plant: Plant) -> None:
-        """Build the instrument; sets the plant's supply constants and the tip's temperature."""
+        """Build the instrument; sets the plant's supply constants, temperatures and set point."""
         self.plant = plant
         self.settings = settings
         self.species = species_of(settings.specimen.composition)
@@ -82,7 +83,7 @@ class Experiment:
         supplies = settings.supplies
         plant.specimen.tau_up_s, plant.specimen.tau_down_s = supplies.tau_up_s, supplies.tau_down_s
         plant.pulse.tau_up_s, plant.pulse.tau_down_s = supplies.pulse_tau_up_s, supplies.pulse_tau_down_s
-        plant.temperature_k[settings.specimen.temperature_sensor] = settings.specimen.temperature_k
+        self._cryostat = Cryostat(settings.cryostat, plant, tip_k=settings.specimen.temperature_k)
 
     def step(self, dt_s: float) -> StepResult:
         """Advance supplies, tip and detector by `dt_s` seconds; gives the words of the pulses that fell into it."""
@@ -155,7 +156,7 @@ class Experiment:
                 v_p_v=0.0 if self._laser else v_p_v,
                 counted_hz=plant.trigger.rate_hz if plant.trigger.running else 0.0,
                 live=plant.trigger.live,
-                temperature_k=plant.temperature_k[self.settings.specimen.temperature_sensor],
+                temperature_k=self._cryostat.advance(dt_s),
             )
 
     def _detect(self, ions: Ions, state: _State, truth: Truth) -> Truth:

@@ -104,7 +104,10 @@ class Replay:
         self._voltage_s = self._time_s[changes] - settings.voltage_ahead_s
         self._voltage_s[0] = 0.0  # the operator's own first setting, before any hit
         self._device_s = 0.0
-        self._rewind()
+        self.position = 0
+        self._played_s = 0.0
+        self._next_pulse = 0
+        self._knob = 0
 
     @property
     def hits(self) -> int:

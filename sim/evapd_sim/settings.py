@@ -31,7 +31,6 @@ class SpecimenTwin(Section):
     barrier_factor: dict[str, Positive] = Field(default_factory=dict)  # by element, on C; others 1
     field_factor: Positive = 1.0
     temperature_k: Annotated[Kelvin, Field(gt=1, le=400)] = 50.0
-    temperature_sensor: str = "B"  # input of the temperature controller that the tip follows
     sensitivity: Annotated[float, Field(ge=5, le=2000)] = 60.0  # d ln rate / d ln V at `sensitivity_rate`
     sensitivity_rate: Annotated[float, Field(gt=0, lt=1)] = 0.01  # detected hits per pulse
     barrier_ev: Positive | None = None  # C of Q = C (1 - F/F0); where given, `sensitivity` is not used
@@ -85,6 +84,16 @@ class SuppliesTwin(Section):
     pulser_gain: Positive = 21.875  # V_p at the specimen per volt of the pulse supply
 
 
+class CryostatTwin(Section):
+    """How the stage follows the controller's set point, and the tip the stage."""
+
+    stage_sensor: str = "A"
+    tip_sensor: str = "B"
+    tip_above_stage_k: Annotated[Kelvin, Field(ge=0, le=100)] = 2.0
+    stage_tau_s: Annotated[Second, Field(gt=0)] = 60.0
+    tip_tau_s: Annotated[Second, Field(gt=0)] = 5.0
+
+
 class AtomProbeTwin(Section):
     """A simulated atom probe (`twin: kind: atom-probe`)."""
 
@@ -95,6 +104,7 @@ class AtomProbeTwin(Section):
     flight: FlightTwin = FlightTwin()
     detector: DetectorTwin = DetectorTwin()
     supplies: SuppliesTwin = SuppliesTwin()
+    cryostat: CryostatTwin = CryostatTwin()
     wires: dict[str, WireOptions] = Field(default_factory=dict)  # by device name
 
 

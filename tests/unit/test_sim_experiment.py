@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evapd_sim.cryostat import Cryostat
 from evapd_sim.experiment import Experiment
+from evapd_sim.plant import Plant
+from evapd_sim.settings import CryostatTwin
 from evapd_sim.step import StepResult
 from support.sim_rig import ANODE, QUIET, energise, experiment, threshold_v
 
@@ -151,6 +154,24 @@ def test_a_supply_rises_fast_and_falls_slowly() -> None:
     run(source, 20)
     assert risen == pytest.approx(1000 * (1 - math.exp(-2)), rel=1e-6)
     assert supply.v_v == pytest.approx(risen * math.exp(-0.2), rel=1e-6)
+
+
+def test_the_rate_follows_the_temperature_of_the_tip() -> None:
+    source = at_threshold(detector=QUIET, specimen={"shank_angle_deg": 0.0})
+    cold = rate(run(source, 200))
+    source.plant.temperature_k.update(A=53.0, B=55.0)
+    assert rate(run(source, 200)) > 2.5 * cold
+
+
+def test_the_stage_follows_the_set_point_and_the_tip_the_stage() -> None:
+    plant = Plant()
+    cryostat = Cryostat(CryostatTwin(), plant, tip_k=50.0)
+    assert cryostat.advance(1.0) == pytest.approx(50.0)
+    plant.temperature_setpoint_k += 5.0
+    tips_k = [cryostat.advance(0.1) for _ in range(6000)]
+    assert plant.temperature_k["A"] == pytest.approx(53.0, abs=0.01)
+    assert tips_k[-1] == pytest.approx(55.0, abs=0.01)
+    assert tips_k[100] < 51.0
 
 
 def test_a_runaway_is_reported_as_saturated_and_stays_within_the_ceiling() -> None:
