@@ -98,7 +98,7 @@ class AtomProbeTwin(Section):
     """A simulated atom probe (`twin: kind: atom-probe`)."""
 
     seed: Annotated[int, Field(ge=0)] = 0
-    step_s: Annotated[Second, Field(ge=0.001, le=0.005)] = 0.004  # TDC heartbeats must not be further apart
+    step_s: Annotated[Second, Field(ge=0.001, le=0.005)] = 0.005  # TDC heartbeats must not be further apart
     specimen: SpecimenTwin = SpecimenTwin()
     multi_hit: MultiHitTwin = MultiHitTwin()
     flight: FlightTwin = FlightTwin()
@@ -121,7 +121,7 @@ class ReplayTwin(Section):
     """Recorded hits played through the signal model (`twin: kind: replay`)."""
 
     seed: Annotated[int, Field(ge=0)] = 0
-    step_s: Annotated[Second, Field(ge=0.001, le=0.005)] = 0.004
+    step_s: Annotated[Second, Field(ge=0.001, le=0.005)] = 0.005
     data: str  # file name below the folder that EVAPD_DATA names, or an absolute path
     speed: Annotated[float, Field(gt=0, le=1000)] = 1.0  # times real time; epoch units are taken as ms
     lead_s: Annotated[Second, Field(ge=0, le=60)] = 1.5  # from arming to the first hit: the supply settles

@@ -95,10 +95,11 @@ class Twin:
             ConfigError: when an address is taken; cables opened before are removed.
         """
         try:
-            for name, wire in self.wires.items():
+            # Sockets first: they refuse a second listener, while a pseudo-terminal would take the name over.
+            for name in sorted(self.wires, key=lambda name: self._connect(name).startswith("serial:")):
                 own_speed = "baud" in self.settings.wires.get(name, {})
                 end = far_end(self._connect(name), own_speed=own_speed)
-                self.servers[name] = serve_wire(wire, end, clock=self._clock)
+                self.servers[name] = serve_wire(self.wires[name], end, clock=self._clock)
         except ConfigError:
             self._close_servers()
             raise
