@@ -84,3 +84,19 @@ def test_time_that_stands_still_or_jumps_back_does_no_harm(name):
     wire.advance(10.0)
     wire.advance(3.0)
     assert wire.now_s == 10.0
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "tdc-stream"])
+def test_every_single_byte_as_a_line_and_within_one_is_survived(name):
+    wire = WIRES[name](Plant())
+    for noise in (bytes([byte]) for byte in range(256)):
+        for line in (
+            noise,
+            noise * 2,
+            b"N" + noise,
+            b">" + noise + b"?",
+            b"INNAME A," + noise,
+            b"VOLT " + noise,
+        ):
+            assert isinstance(wire.receive(line + b"\r\n", 1.0), bytes), f"after {line!r}"
+        assert isinstance(wire.receive(b"INNAME? A\r\n", 1.0), bytes), f"after {noise!r}"

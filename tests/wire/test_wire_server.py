@@ -7,9 +7,11 @@ import time
 import pytest
 import serial
 
+from evapd.config.descriptor import UnixDescriptor
 from evapd.errors import ConfigError
 from evapd_sim.plant import Plant
 from evapd_sim.wire.ea_scpi import EaScpiWire
+from evapd_sim.wire.endpoint import SocketEndpoint
 from evapd_sim.wire.fug_probus import FugProbusWire
 from evapd_sim.wire.serve import serve_wire
 from evapd_sim.wire.tdc_stream import TdcStreamWire
@@ -145,6 +147,36 @@ def test_a_socket_left_by_a_dead_program_is_replaced_but_a_file_is_not(tmp_path)
     assert (tmp_path / "file").read_text() == "precious"
 
 
+def test_a_client_that_reconnects_is_let_in_although_its_last_words_were_not_read_yet(tmp_path):
+    endpoint = SocketEndpoint(UnixDescriptor(str(tmp_path / "fug")))
+    endpoint.open()
+    try:
+        with connect(endpoint.address) as old:
+            endpoint.read()
+            old.sendall(b"last words")
+        with connect(endpoint.address) as new:
+            assert [endpoint.read() for _ in range(2)] == [(b"last words", False), (b"", True)]
+            new.sendall(b"first words")
+            assert endpoint.read() == (b"first words", False)
+    finally:
+        endpoint.close()
+
+
+def test_a_second_client_is_refused_once_the_first_has_nothing_more_to_say(tmp_path):
+    endpoint = SocketEndpoint(UnixDescriptor(str(tmp_path / "fug")))
+    endpoint.open()
+    try:
+        with connect(endpoint.address) as first, connect(endpoint.address) as second:
+            first.sendall(b"busy")
+            heard = [endpoint.read()[0] for _ in range(4)]
+            assert b"".join(heard) == b"busy"
+            assert second.recv(1) == b""
+            first.sendall(b"still here")
+            assert endpoint.read() == (b"still here", False)
+    finally:
+        endpoint.close()
+
+
 # -- faults -------------------------------------------------------------------------------------------------------------
 
 
@@ -275,4 +307,4 @@ def test_what_nobody_reads_is_lost_and_does_not_block_the_instrument(tmp_path):
         for number in range(3000):
             link.write(b"*IDN?\n" if number < 2999 else b">S0 5\n")
         wait_for(lambda: wire.voltage.wanted == 5, "the last command to act")
-        assert server._endpoint.overruns > 0
+        wait_for(lambda: server._endpoint.overruns > 0, "replies to be lost")

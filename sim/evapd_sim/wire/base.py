@@ -6,6 +6,14 @@ from typing import ClassVar
 
 from evapd_sim.plant import Plant
 
+# An instrument reads seven bits. Anything else is noise that belongs to no command: one character that nobody uses.
+_SEVEN_BITS = bytes(byte if byte < 0x80 else 0x7F for byte in range(256))
+
+
+def seven_bits(line: bytes) -> str:
+    """Read a line as an instrument does: ASCII without blanks around it, noise as DEL."""
+    return line.translate(_SEVEN_BITS).decode("ascii").strip()
+
 
 def _nobody_waits() -> None:
     """Stand in for a server until one is there."""
@@ -106,8 +114,8 @@ class LineWire(Wire):
             line, self._line = bytes(self._line), bytearray()
             if len(line) > self.max_length:
                 reply += self._too_long()
-            elif line.strip():
-                reply += self._answer(line.decode("latin-1").strip())
+            elif text := seven_bits(line):
+                reply += self._answer(text)
         return bytes(reply)
 
     @abstractmethod

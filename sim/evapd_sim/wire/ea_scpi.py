@@ -95,7 +95,8 @@ class EaScpiWire(LineWire):
         return b""
 
     def _answer(self, line: str) -> bytes:
-        replies = [reply for part in line.split(";") if (reply := self._command(part.strip().upper()))]
+        parts = [part.strip().upper() for part in line.split(";") if part.strip()]
+        replies = [reply for part in parts if (reply := self._command(part))]
         self._advanced(0.0)  # a command acts at once
         return ";".join(replies).encode("latin-1") + b"\n" if replies else b""
 

@@ -62,6 +62,7 @@ class SocketEndpoint:
         self._target = target
         self._listener: socket.socket | None = None
         self._client: socket.socket | None = None
+        self._waiting: socket.socket | None = None  # accepted; whether the line is free is not certain yet
 
     @property
     def address(self) -> str:
@@ -80,6 +81,9 @@ class SocketEndpoint:
     def close(self) -> None:
         """Close client and listener; idempotent."""
         self._drop()
+        if self._waiting is not None:
+            self._waiting.close()
+            self._waiting = None
         if self._listener is not None:
             self._listener.close()
             self._listener = None
@@ -95,7 +99,22 @@ class SocketEndpoint:
         return -1 if self._client is None else self._client.fileno()
 
     def read(self) -> tuple[bytes, bool]:
-        """Read from the client first, so that one who left makes room for one who waits."""
+        """Read from the client, and let another one in or refuse it.
+
+        A client that reconnects is one whose old connection has ended, but that end may stand behind data that were not read yet.
+        So a newcomer is taken before the client is read, and refused only when the client has nothing more to say and is still there.
+        """
+        if self._waiting is None:
+            self._waiting = self._accept()
+        data, left = self._hear()
+        if self._waiting is not None and self._client is None:
+            self._client, self._waiting = self._waiting, None
+        elif self._waiting is not None and not data:
+            self._waiting.close()
+            self._waiting = None
+        return data, left
+
+    def _hear(self) -> tuple[bytes, bool]:
         data, left = b"", False
         if self._client is not None:
             try:
@@ -107,8 +126,6 @@ class SocketEndpoint:
                 left = True  # reset by the client
             if left:
                 self._drop()
-        if self._listener is not None:
-            self._accept(self._listener)
         return data, left
 
     def write(self, data: memoryview) -> int:
@@ -126,18 +143,17 @@ class SocketEndpoint:
         """Sockets have no speed."""
         return True
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self) -> socket.socket | None:
+        if self._listener is None:
+            return None
         try:
-            client, _ = listener.accept()
+            client, _ = self._listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
-            return
-        if self._client is not None:
-            client.close()
-            return
+            return None
         client.setblocking(False)
         if client.family != socket.AF_UNIX:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._client = client
+        return client
 
     def _drop(self) -> None:
         if self._client is not None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from evapd_sim.plant import Plant
-from evapd_sim.wire.base import Wire
+from evapd_sim.wire.base import Wire, seven_bits
 from evapd_sim.wire.numbers import flag
 
 _ETX, _ENQ, _ACK, _NAK, _END = 0x03, 0x05, b"\x06\r\n", b"\x15\r\n", b"\r\n"
@@ -76,7 +76,8 @@ class PfeifferTpg26xWire(Wire):
                 self._line.clear()
             elif byte in b"\r\n":
                 line, self._line = bytes(self._line), bytearray()
-                reply += self._command(line.decode("latin-1").strip().upper()) if line.strip() else b""
+                text = seven_bits(line)
+                reply += self._command(text.upper()) if text else b""
             elif len(self._line) < _MAX_LINE:
                 self._line.append(byte)
         return reply
