@@ -1,0 +1,103 @@
+"""What the guard writes down: loop, slow and event frames into its own journal, which acquire follows and publishes."""
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from evapd.errors import RecordError
+from evapd.guard.types import LOOP_COLUMNS, Event, LoopSample
+from evapd.record.journal import JournalWriter, segments
+from evapd.stream.frame import EVENT, LOOP, SLOW, Frame, Framer
+
+_log = logging.getLogger(__name__)
+PREFIX = "guard"
+_SEGMENT_BYTES = 64_000_000
+_QUEUE_BYTES = 16_000_000
+_KEPT = 16  # segments of the standing journal
+_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "alarm": logging.ERROR}
+
+
+class Chronicle:
+    """Frames and journal. A disk that fails is told and costs the record, never the guard."""
+
+    def __init__(
+        self,
+        standing: Path,
+        framer: Framer,
+        clock: Callable[[], float],
+        on_fault: Callable[[str], None],
+    ) -> None:
+        """Begin in the standing folder, where the oldest segments make room for new ones."""
+        self._standing = standing
+        self._framer = framer
+        self._writer: JournalWriter | None = None
+        self.fault = ""
+        try:
+            self._make_room()
+            self._writer = JournalWriter(
+                standing,
+                prefix=PREFIX,
+                segment_bytes=_SEGMENT_BYTES,
+                queue_bytes=_QUEUE_BYTES,
+                reserve_bytes=0,
+                on_fault=on_fault,
+                clock=clock,
+            )
+        except (RecordError, OSError) as error:
+            self.fault = f"the guard's journal cannot be written: {error}"
+            _log.error("%s", self.fault)
+
+    @property
+    def journal(self) -> str:
+        """The segment being written, "" when there is none."""
+        return str(self._writer.segment) if self._writer is not None else ""
+
+    @property
+    def lost(self) -> int:
+        """Frames that were not written."""
+        return self._writer.lost if self._writer is not None else 0
+
+    def run_begins(self, run_id: str, folder: Path) -> None:
+        """Go on in the run's folder."""
+        self._framer.run = run_id
+        if self._writer is not None:
+            self._writer.move_to(folder / "journal" / PREFIX)
+
+    def run_ends(self) -> None:
+        """Go back to the standing folder."""
+        self._framer.run, self._framer.segment = "", 0
+        if self._writer is not None:
+            self._writer.move_to(self._standing)
+
+    def sample(self, row: LoopSample, lateness_us: float) -> None:
+        """Write one row of the loop."""
+        values = {
+            column: [lateness_us if column.name == "lateness_us" else getattr(row, column.name)]
+            for column in LOOP_COLUMNS
+        }
+        self._append(self._framer.samples(LOOP, values))
+
+    def slow(self, devices: Mapping[str, Any], t_mono_us: int) -> None:
+        """Write the state of all devices."""
+        self._append(self._framer.document(SLOW, {"devices": devices, "t_mono_us": t_mono_us}))
+
+    def event(self, event: Event) -> None:
+        """Write an event, and log it."""
+        if event.kind == "segment":
+            self._framer.segment += 1
+        _log.log(_LEVELS[event.severity], "%s: %s", event.kind, event.what)
+        self._append(self._framer.document(EVENT, event.document()))
+
+    def close(self) -> None:
+        """Write what is queued and end."""
+        if self._writer is not None:
+            self._writer.close(5.0)
+
+    def _append(self, frame: Frame) -> None:
+        if self._writer is not None:
+            self._writer.append(frame)
+
+    def _make_room(self) -> None:
+        for path in segments(self._standing, PREFIX)[:-_KEPT]:
+            path.unlink()

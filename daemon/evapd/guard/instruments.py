@@ -1,0 +1,222 @@
+"""The guard's instruments: one worker per device, their newest readings as views, decisions as commands.
+
+A decision says what shall be, again and again; a command is sent when that changes, when the instrument was not
+there to take it, and when its readings contradict it. What leads upwards is never repeated by itself.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from evapd.config import LoadedRig
+from evapd.config.plugins import INSTALLED, Plugins
+from evapd.device import DeviceState, DeviceWorker, Snapshot, build_device
+from evapd.device.readings import HighVoltageReading, PulseAmplitudeReading, PulserReading
+from evapd.guard.descent import ENERGY_ROLES
+from evapd.guard.types import Decision, DeviceView, ReadingT
+
+FAST_ROLES = frozenset({"specimen", "pulser", "pulse"})
+_SLOW_PERIOD_S = 0.5
+_AGAIN_S = 0.5  # before a command is repeated because the readings contradict it
+_CLOSE_S = 2.0
+_FINER = 1e-3  # a rise of V_p by less than this part waits for the next
+
+
+@dataclass(slots=True)
+class _Sent:
+    value: float
+    t_s: float
+    accepted: bool
+
+
+class Instruments:
+    """Owns the workers of every device but TDC and detector."""
+
+    def __init__(
+        self,
+        loaded: LoadedRig,
+        clock: Callable[[], float],
+        on_event: Callable[[str, str, str], None],
+        plugins: Plugins = INSTALLED,
+    ) -> None:
+        """Make the drivers and workers; touches no hardware.
+
+        Raises:
+            ConfigError: when a driver cannot be made.
+        """
+        self._specs = {name: spec for name, spec in loaded.rig.devices.items() if spec.role != "tdc"}
+        self._drivers: dict[str, Any] = {name: build_device(name, loaded, plugins) for name in self._specs}
+        guard, tick_s = loaded.rig.guard, loaded.rig.control.tick_s
+        self._workers = {
+            name: DeviceWorker(
+                name,
+                driver,
+                period_s=tick_s if self._specs[name].role in FAST_ROLES else _SLOW_PERIOD_S,
+                stale_s=guard.device_timeout_s,
+                clock=clock,
+                on_event=on_event,
+            )
+            for name, driver in self._drivers.items()
+        }
+        self._pulse_tolerance = guard.pulse_tolerance
+        self._sent: dict[tuple[str, str], _Sent] = {}
+        self._enabled: bool | None = None  # what the pulser was told last
+        self._inhibited_s = -math.inf
+
+    def start(self) -> None:
+        """Start the workers."""
+        for worker in self._workers.values():
+            worker.start()
+
+    def stop(self) -> None:
+        """End the workers and close the links; outputs stay as they are."""
+        for worker in self._workers.values():
+            worker.stop(_CLOSE_S)
+
+    def amplitude_range_v(self) -> tuple[float, float]:
+        """Give floor and ceiling of the pulse amplitude in V; zeros where there is none."""
+        for name in self._with_role("pulse"):
+            return float(self._drivers[name].v_p_min_v), float(self._drivers[name].v_p_max_v)
+        return 0.0, 0.0
+
+    def views(self) -> dict[str, DeviceView]:
+        """Give every device as of its newest reading."""
+        return {name: self._view(name, worker.latest()) for name, worker in self._workers.items()}
+
+    def document(self) -> dict[str, dict[str, Any]]:
+        """Give every device in full, as the `slow.` frames and `status` show it."""
+        return {name: self._describe(name, worker.latest()) for name, worker in self._workers.items()}
+
+    def complaints(self) -> list[str]:
+        """Name required devices that are not known, with the last that was heard of them."""
+        return [
+            f"device-unknown: {view.name} is UNKNOWN: {view.why}"
+            for view in self.views().values()
+            if view.required and not view.known
+        ]
+
+    def make_safe(self) -> None:
+        """Tell everything that carries energy to make itself safe, pulses first."""
+        for role in ENERGY_ROLES:
+            for name in self._with_role(role):
+                self._workers[name].safe()
+
+    def apply(self, decision: Decision, now_s: float) -> None:
+        """Send what a decision asks for; the pulser's inhibit first. Returns at once."""
+        if decision.pulser_enable is not True:
+            self._inhibit(decision, now_s)
+        for name in decision.make_safe:
+            self._workers[name].safe()
+        for name in self._with_role("specimen"):
+            self._set_specimen(name, decision, now_s)
+        for name in self._with_role("pulse"):
+            self._set_amplitude(name, decision.v_p_v, now_s)
+        for name in self._with_role("pulser"):
+            self._set_rate(name, decision.pulser_rate_hz, now_s)
+            if decision.pulser_enable is True and self._enabled is not True:
+                self._enable(name)
+
+    def _enable(self, name: str) -> None:
+        # Once per decision to pulse: a pulser that stops by itself is never started again from here.
+        driver = self._drivers[name]
+        if self._workers[name].command("enable", lambda: driver.enable(True)):
+            self._enabled = True
+
+    def _inhibit(self, decision: Decision, now_s: float) -> None:
+        if decision.pulser_enable is None:
+            self._enabled = None
+            return
+        for name in self._with_role("pulser"):
+            reading = self._reading(name, PulserReading)
+            contradicts = reading is not None and reading.enabled is not False
+            if self._enabled is not False or (contradicts and now_s - self._inhibited_s > _AGAIN_S):
+                # `safe` overtakes what waits, cancels an enable that was not sent yet, and survives a lost link.
+                self._workers[name].safe()
+                self._inhibited_s = now_s
+        self._enabled = False
+
+    def _set_specimen(self, name: str, decision: Decision, now_s: float) -> None:
+        driver, reading = self._drivers[name], self._reading(name, HighVoltageReading)
+        v_v, output = decision.v_dc_v, decision.output
+        shown_v = None if reading is None or reading.v_set_v is None else abs(reading.v_set_v)
+        differs = v_v is not None and shown_v is not None and abs(shown_v - v_v) > max(2.0, 0.005 * v_v)
+        self._send(name, "set_voltage", v_v, lambda: driver.set_voltage(v_v), now_s, contradicted=differs)
+        shown_on = None if reading is None else reading.output_on
+        wrong = output is not None and shown_on is not None and shown_on is not output
+        value = None if output is None else float(output)
+        self._send(name, "output", value, lambda: driver.output(bool(output)), now_s, contradicted=wrong)
+
+    def _set_amplitude(self, name: str, v_p_v: float | None, now_s: float) -> None:
+        driver, reading = self._drivers[name], self._reading(name, PulseAmplitudeReading)
+        before = self._sent.get((name, "set_amplitude"))
+        differs = False
+        if v_p_v is not None and before is not None:
+            if before.accepted and before.value <= v_p_v < before.value * (1 + _FINER):
+                v_p_v = before.value
+            shown_v = None if reading is None else reading.v_p_v
+            differs = shown_v is not None and abs(shown_v - v_p_v) > self._pulse_tolerance * v_p_v
+        value = v_p_v
+        self._send(
+            name, "set_amplitude", value, lambda: driver.set_amplitude(value), now_s, contradicted=differs
+        )
+
+    def _set_rate(self, name: str, rate_hz: float | None, now_s: float) -> None:
+        driver, reading = self._drivers[name], self._reading(name, PulserReading)
+        differs = rate_hz is not None and reading is not None and abs(reading.rate_hz / rate_hz - 1) > 1e-3
+        self._send(name, "set_rate", rate_hz, lambda: driver.set_rate(rate_hz), now_s, contradicted=differs)
+
+    def _send(
+        self,
+        name: str,
+        key: str,
+        value: float | None,
+        call: Callable[[], None],
+        now_s: float,
+        *,
+        contradicted: bool,
+    ) -> None:
+        before = self._sent.get((name, key))
+        if value is None:
+            self._sent.pop((name, key), None)
+            return
+        again = before is not None and contradicted and now_s - before.t_s > _AGAIN_S
+        if before is None or before.value != value or not before.accepted or again:
+            accepted = self._workers[name].command(key, call)
+            self._sent[name, key] = _Sent(value, now_s, accepted)
+
+    def _with_role(self, role: str) -> Iterable[str]:
+        return [name for name, spec in self._specs.items() if spec.role == role]
+
+    def _reading(self, name: str, kind: type[ReadingT]) -> ReadingT | None:
+        snapshot = self._workers[name].latest()
+        known = snapshot.state is not DeviceState.UNKNOWN
+        return snapshot.reading if known and isinstance(snapshot.reading, kind) else None
+
+    def _view(self, name: str, snapshot: Snapshot) -> DeviceView:
+        spec = self._specs[name]
+        known = snapshot.state is not DeviceState.UNKNOWN and snapshot.reading is not None
+        return DeviceView(
+            name=name,
+            role=spec.role,
+            required=spec.required,
+            known=known,
+            reading=snapshot.reading,
+            why=snapshot.last_error or "no reading yet",
+        )
+
+    def _describe(self, name: str, snapshot: Snapshot) -> dict[str, Any]:
+        spec = self._specs[name]
+        return {
+            "role": spec.role,
+            "driver": spec.driver,
+            "required": spec.required,
+            "state": str(snapshot.state),
+            "age_s": snapshot.age_s,
+            "identity": None if snapshot.identity is None else asdict(snapshot.identity),
+            "reading": None if snapshot.reading is None else asdict(snapshot.reading),
+            "errors": dict(snapshot.errors),
+            "last_error": snapshot.last_error,
+            "last_command_s": snapshot.last_command_s,
+            "longest_command_s": snapshot.longest_command_s,
+        }

@@ -1,0 +1,56 @@
+"""What keeps a loop on time: a real-time priority where it is granted, a garbage collector that waits, and a record of lateness."""
+
+import gc
+import os
+from collections import deque
+
+PRIORITY = 20
+_SAMPLES = 4096
+
+
+def ask_for_realtime() -> str:
+    """Put the calling thread under SCHED_FIFO; threads started later do not inherit it. Gives "" or why it was refused."""
+    try:
+        # Linux only, as the whole guard; the flag keeps children at normal priority.
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))
+    except OSError as error:
+        return f"{error.strerror}: set LimitRTPRIO={PRIORITY} in the unit, or rtprio in limits.conf"
+    return ""
+
+
+def quiet_collector() -> None:
+    """Take what exists out of the collector's sight and stop automatic collections; `collect` does them."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+
+
+def collect(*, idle: bool) -> None:
+    """Collect young objects, which takes microseconds; everything when nothing is under way."""
+    gc.collect(2 if idle else 0)
+
+
+class Lateness:
+    """How late the loop woke up, in microseconds; the newest few thousand ticks."""
+
+    def __init__(self) -> None:
+        self._newest: deque[float] = deque(maxlen=_SAMPLES)
+        self.max_us = 0.0
+        self.skipped = 0  # ticks that were left out because an earlier one took too long
+
+    def note(self, lateness_us: float) -> None:
+        """Take in one tick."""
+        self._newest.append(lateness_us)
+        self.max_us = max(self.max_us, lateness_us)
+
+    def document(self) -> dict[str, float]:
+        """Give p50 and p99 of the newest ticks, and the largest since the start."""
+        ordered = sorted(self._newest)
+        if not ordered:
+            return {"p50": 0.0, "p99": 0.0, "max": 0.0, "skipped": self.skipped}
+        return {
+            "p50": ordered[len(ordered) // 2],
+            "p99": ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))],
+            "max": self.max_us,
+            "skipped": self.skipped,
+        }

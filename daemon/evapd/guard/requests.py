@@ -1,0 +1,132 @@
+"""The guard's own socket: what acquire, the command line and scripts may ask. Abort works when acquire is gone."""
+
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from pydantic import Field
+
+from evapd.rpc import Args, Command, NoArgs
+
+Law = Literal["pi-log", "hold", "ramp", "monitor"]
+
+
+class ReasonArgs(Args):
+    """Why."""
+
+    reason: str = Field(default="", max_length=1000)
+
+
+class OnArgs(Args):
+    """On, or off again."""
+
+    on: bool = True
+
+
+class RunBeginArgs(Args):
+    """A run that acquire has armed and records."""
+
+    run_id: str = Field(min_length=1, max_length=200)
+    folder: Path
+    digest: str = Field(max_length=128, description="digest of acquire's configuration")
+
+
+class SetArgs(Args):
+    """Settings of the control loop; what is not named stays."""
+
+    target_rate: float | None = Field(default=None, gt=0, le=0.5, description="hits per live pulse")
+    pulse_fraction: float | None = Field(default=None, ge=0, le=0.5, description="V_p / V_dc")
+    pulse_rate_hz: float | None = Field(default=None, gt=0, le=10e6)
+    law: Law | None = None
+    hold: bool | None = Field(default=None, description="as the command hold")
+
+
+class Guards(Protocol):
+    """What the commands need of the process."""
+
+    def status(self) -> dict[str, Any]:
+        """Everything at one glance."""
+        ...
+
+    def run_begin(self, run_id: str, folder: Path, digest: str) -> dict[str, Any]:
+        """Begin a run."""
+        ...
+
+    def run_end(self, reason: str) -> dict[str, Any]:
+        """End the run."""
+        ...
+
+    def abort(self, reason: str) -> dict[str, Any]:
+        """Make safe by the quickest way."""
+        ...
+
+    def inhibit(self, *, on: bool) -> dict[str, Any]:
+        """Stop pulses, or go on."""
+        ...
+
+    def hold(self, *, on: bool) -> dict[str, Any]:
+        """Stop pulses and wait at a lower voltage, or go on."""
+        ...
+
+    def acknowledge(self) -> dict[str, Any]:
+        """Take note of alarms."""
+        ...
+
+    def set(self, changes: dict[str, Any]) -> dict[str, Any]:
+        """Change settings."""
+        ...
+
+
+def make_commands(guard: Guards) -> list[Command]:
+    """List what the guard's socket serves; `describe` is added by the service."""
+    return [
+        Command("ping", NoArgs, lambda _: {}, doc="Answer."),
+        Command("status", NoArgs, lambda _: guard.status(), doc="Everything at one glance."),
+        Command(
+            "abort",
+            ReasonArgs,
+            lambda args: guard.abort(args["reason"] or "aborted by a client"),
+            energy=True,
+            doc="Pulses off and voltage down by the quickest way, now. For everyone; law monitor commands nothing.",
+        ),
+        Command(
+            "inhibit",
+            OnArgs,
+            lambda args: guard.inhibit(on=args["on"]),
+            energy=True,
+            doc="Stop the pulses and keep the voltage; off: let the run go on.",
+        ),
+        Command(
+            "hold",
+            OnArgs,
+            lambda args: guard.hold(on=args["on"]),
+            energy=True,
+            doc="Stop the pulses, lower the voltage by a tenth and wait; off: let the run go on.",
+        ),
+        Command(
+            "acknowledge",
+            NoArgs,
+            lambda _: guard.acknowledge(),
+            doc="Take note of alarms that are over; leave a latched fault once everything is verified down.",
+        ),
+        Command(
+            "set",
+            SetArgs,
+            lambda args: guard.set({key: value for key, value in args.items() if value is not None}),
+            energy=True,
+            doc="Change target, fraction, pulse rate or law, or hold; in a run each change opens a segment.",
+        ),
+        Command(
+            "run_begin",
+            RunBeginArgs,
+            lambda args: guard.run_begin(args["run_id"], args["folder"], args["digest"]),
+            energy=True,
+            doc="Switch on, ramp to the start, evaporate. For acquire.",
+        ),
+        Command(
+            "run_end",
+            ReasonArgs,
+            lambda args: guard.run_end(args["reason"] or "the run ends"),
+            energy=True,
+            doc="Pulses off, voltage down at the configured slope, output off, verified. For acquire.",
+        ),
+    ]

@@ -1,0 +1,257 @@
+"""The guard at work: core, instruments, link, socket and journal, driven by `tick` and `react`. It knows no loop."""
+
+import queue
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from evapd.config import LoadedRig
+from evapd.config.plugins import INSTALLED, Plugins
+from evapd.errors import StateError
+from evapd.guard.chronicle import Chronicle
+from evapd.guard.core import GuardCore
+from evapd.guard.energy import ENERGISED, EnergyState
+from evapd.guard.instruments import Instruments
+from evapd.guard.realtime import Lateness
+from evapd.guard.requests import make_commands
+from evapd.guard.types import Decision, Event, GuardSettings, Inputs, LinkView, Severity
+from evapd.link import LinkServer
+from evapd.rpc import Service
+from evapd.stream.frame import Framer
+from evapd.units import US_PER_S
+
+_SLOW_S = 1.0
+_IDLE_SAMPLE_S = 1.0
+_WORKER_SEVERITY: dict[str, Severity] = {"online": "info", "safe": "info"}
+
+
+class GuardService:
+    """One guard of one folder. All methods but the constructor and `close` return at once."""
+
+    def __init__(
+        self,
+        loaded: LoadedRig,
+        framer: Framer,
+        *,
+        config_problem: str = "",
+        clock: Callable[[], float] = time.monotonic,
+        plugins: Plugins = INSTALLED,
+    ) -> None:
+        """Listen, open the journal, start the workers; energises nothing."""
+        self._loaded, self._framer, self._clock = loaded, framer, clock
+        self._notes: queue.SimpleQueue[Event] = queue.SimpleQueue()  # from the threads of workers and journal
+        self.lateness = Lateness()
+        self.realtime = False
+        self._config_problem = config_problem
+        self.instruments = Instruments(loaded, clock, self._from_worker, plugins)
+        low_v, high_v = self.instruments.amplitude_range_v()
+        self.core = GuardCore(
+            GuardSettings(rig=loaded.rig, digest=loaded.digest, v_p_min_v=low_v, v_p_max_v=high_v)
+        )
+        self.link = LinkServer(loaded.layout.link_socket)
+        self.requests = Service(loaded.layout.guard_ipc, make_commands(self))
+        try:
+            self.requests.open()
+            self.chronicle = Chronicle(loaded.layout.guard_journal, framer, clock, self._from_journal)
+        except BaseException:
+            self.link.close()
+            self.requests.close()
+            raise
+        self._decision = Decision(state=self.core.state)
+        self._slow_s = self._sampled_s = clock()
+        self.seen_specimen = False  # whether the specimen supply was ever read
+        if config_problem:
+            self.say(
+                "config",
+                "alarm",
+                f"the present configuration is invalid, the last good one is used: {config_problem}",
+            )
+        self.instruments.start()
+
+    # What the loop calls.
+
+    def filenos(self) -> list[int]:
+        """File descriptors to wait on between ticks."""
+        return [*self.link.filenos(), self.requests.fd]
+
+    def tick(self, lateness_us: float) -> None:
+        """One step of the control loop, with everything that is due once a second."""
+        now_s = self._clock()
+        self.lateness.note(lateness_us)
+        self._serve_requests()
+        decision = self.core.tick(self.inputs(), now_s)
+        self._carry_out(decision, now_s)
+        idle = not self.core.run_id and self.core.state not in ENERGISED
+        if decision.sample is not None and (not idle or now_s - self._sampled_s >= _IDLE_SAMPLE_S):
+            self._sampled_s = now_s
+            self.chronicle.sample(decision.sample, lateness_us)
+        if now_s - self._slow_s >= _SLOW_S:
+            self._slow_s = now_s
+            self.chronicle.slow(self.instruments.document(), round(now_s * US_PER_S))
+
+    def react(self) -> None:
+        """Act on what came between two ticks: records, end of file, requests."""
+        self._serve_requests()
+        now_s = self._clock()
+        self._carry_out(self.core.react(self.inputs(), now_s), now_s)
+
+    def say(self, kind: str, severity: Severity, what: str) -> None:
+        """Write an event of the process; from any thread."""
+        self._notes.put(Event(kind=kind, severity=severity, what=what))
+
+    def close(self) -> None:
+        """End everything; outputs stay as they are."""
+        self.instruments.stop()
+        self.requests.close()
+        self.link.close()
+        self._write_notes()
+        self.chronicle.close()
+
+    @property
+    def ready(self) -> bool:
+        """Whether every device that is needed has been read and the energy state is known."""
+        known = self.core.state is not EnergyState.OFF or self.core.run.observes
+        return known and not self.instruments.complaints()
+
+    # What the socket asks.
+
+    def status(self) -> dict[str, Any]:
+        """Everything at one glance."""
+        core, steering = self.core, self.core.steering
+        sample = self._decision.sample
+        return {
+            "instance": self._framer.instance,
+            "energy_state": core.state.label,
+            "v_dc_v": sample.v_dc_v if sample else None,
+            "v_dc_set_v": sample.v_dc_set_v if sample else None,
+            "v_p_v": sample.v_p_v if sample else None,
+            "v_p_set_v": sample.v_p_set_v if sample else None,
+            "law": core.run.law,
+            "mode": steering.proposal.mode if steering.proposal else "",
+            "target_rate": core.run.target_rate,
+            "pulse_fraction": core.run.pulse_fraction,
+            "pulse_rate_hz": core.run.pulse_rate_hz,
+            "clamped": steering.clamped,
+            "segment": self._framer.segment,
+            "settings": core.segment_settings(),
+            "verified_down": core.verified,
+            "alarms": self._alarms(),
+            "devices": self.instruments.document(),
+            "journal": self.chronicle.journal,
+            "journal_lost": self.chronicle.lost,
+            "link": self._link_document(),
+            "lateness_us": self.lateness.document(),
+            "realtime": self.realtime,
+            "digest": self._loaded.digest,
+            "run_id": core.run_id,
+        }
+
+    def run_begin(self, run_id: str, folder: Path, digest: str) -> dict[str, Any]:
+        """Begin a run that acquire records in `folder`, which lies in this rig's runs."""
+        if folder.resolve().parent != self._loaded.layout.runs.resolve():
+            raise StateError(f"run folder {folder} does not lie in {self._loaded.layout.runs}")
+        if self._config_problem:
+            raise StateError(f"a run cannot begin: the configuration is invalid: {self._config_problem}")
+        self.core.run_begin(run_id, digest, self._clock())
+        self.chronicle.run_begins(run_id, folder.absolute())
+        return self._answer()
+
+    def run_end(self, reason: str) -> dict[str, Any]:
+        """End the run."""
+        self.core.run_end(reason, self._clock())
+        return self._answer()
+
+    def abort(self, reason: str) -> dict[str, Any]:
+        """Make safe by the quickest way."""
+        self.core.abort(reason, self._clock())
+        return self._answer()
+
+    def inhibit(self, *, on: bool) -> dict[str, Any]:
+        """Stop pulses, or go on."""
+        self.core.inhibit(on, self._clock())
+        return self._answer()
+
+    def hold(self, *, on: bool) -> dict[str, Any]:
+        """Stop pulses and wait at a lower voltage, or go on."""
+        self.core.hold(on, self._clock())
+        return self._answer()
+
+    def acknowledge(self) -> dict[str, Any]:
+        """Take note of alarms."""
+        return self._answer() | {"acknowledged": self.core.acknowledge(self._clock())}
+
+    def set(self, changes: dict[str, Any]) -> dict[str, Any]:
+        """Change settings."""
+        hold = changes.pop("hold", None)
+        self.core.set(changes, self._clock())
+        if hold is not None:
+            self.core.hold(hold, self._clock())
+        return self._answer() | {"settings": self.core.segment_settings()}
+
+    # Within.
+
+    def _serve_requests(self) -> None:
+        while self.requests.poll_once():
+            pass
+
+    def inputs(self) -> Inputs:
+        """Gather what is known now."""
+        records = tuple(self.link.poll())
+        link = LinkView(connected=self.link.connected, disconnects=self.link.disconnects, records=records)
+        return Inputs(devices=self.instruments.views(), link=link)
+
+    def _carry_out(self, decision: Decision, now_s: float) -> None:
+        self.instruments.apply(decision, now_s)
+        for event in decision.events:
+            self.chronicle.event(event)
+        self._write_notes()
+        if self._framer.run and not self.core.run_id:
+            self.chronicle.run_ends()
+        self._decision = decision if decision.sample else replace(decision, sample=self._decision.sample)
+        self.seen_specimen = self.seen_specimen or self._specimen_known(decision)
+
+    def _specimen_known(self, decision: Decision) -> bool:
+        return decision.sample is not None and decision.sample.v_dc_t_us >= 0
+
+    def _write_notes(self) -> None:
+        while True:
+            try:
+                self.chronicle.event(self._notes.get_nowait())
+            except queue.Empty:
+                return
+
+    def _alarms(self) -> list[str]:
+        texts = self.core.alarms.texts()
+        if not any(text.startswith("device-unknown") for text in texts):
+            texts += self.instruments.complaints()
+        if self._config_problem:
+            texts.append(f"config: {self._config_problem}")
+        if self.chronicle.fault:
+            texts.append(f"journal: {self.chronicle.fault}")
+        return texts
+
+    def _link_document(self) -> dict[str, Any]:
+        rates, now_s = self.core.observer.rates, self._clock()
+        return {
+            "connected": self.link.connected,
+            "disconnects": self.link.disconnects,
+            "refused": self.link.refused,
+            "damaged": self.link.damaged,
+            "foreign": self.core.observer.foreign,
+            "record_age_s": rates.record_age_s(now_s),
+            "heartbeat_age_s": rates.heartbeat_age_s(now_s),
+            "newest": None
+            if rates.newest is None
+            else asdict(rates.newest) | {"config": rates.newest.config.hex()},
+        }
+
+    def _answer(self) -> dict[str, Any]:
+        return {"accepted": True, "energy_state": self.core.state.label}
+
+    def _from_worker(self, name: str, kind: str, message: str) -> None:
+        self.say("device", _WORKER_SEVERITY.get(kind, "warning"), f"{name}: {kind}: {message}")
+
+    def _from_journal(self, what: str) -> None:
+        self.say("journal", "alarm", what)
