@@ -138,7 +138,9 @@ def join_words(blocks: Sequence[TdcBlock]) -> TdcBlock:
         raise ValueError("join_words needs at least one block, all with one bin width")
     if len(blocks) == 1:
         return blocks[0]
-    columns = {c.name: np.concatenate([getattr(b, c.name) for b in blocks]) for c in TDC_COLUMNS}
+    columns: dict[str, Any] = {
+        c.name: np.concatenate([getattr(b, c.name) for b in blocks]) for c in TDC_COLUMNS
+    }
     return TdcBlock(**columns, bin_ps=blocks[0].bin_ps, **_joined(blocks))
 
 
@@ -152,7 +154,9 @@ def join_hits(blocks: Sequence[HitBlock]) -> HitBlock:
         raise ValueError("join_hits needs at least one block, all of one calibration")
     if len(blocks) == 1:
         return blocks[0]
-    columns = {c.name: np.concatenate([getattr(b, c.name) for b in blocks]) for c in HIT_COLUMNS}
+    columns: dict[str, Any] = {
+        c.name: np.concatenate([getattr(b, c.name) for b in blocks]) for c in HIT_COLUMNS
+    }
     shifts = np.array([block.first_pulse - blocks[0].first_pulse for block in blocks], dtype=np.uint32)
     columns["pulse"] += np.repeat(shifts, [block.n for block in blocks])
     return HitBlock(**columns, calibration=blocks[0].calibration, **_joined(blocks))

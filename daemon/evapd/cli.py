@@ -105,7 +105,6 @@ def drivers(*, as_json: Json = False) -> None:
 @app.command()
 def run(config: Config, folder: Folder = None) -> None:
     """Start everything that a rig needs and watch over it until Ctrl-C, or until its run has ended."""
-    from evapd.report.outcome import report_outcome
     from evapd.supervisor.progress import Progress
     from evapd.supervisor.supervisor import supervise
 
@@ -118,6 +117,8 @@ def run(config: Config, folder: Folder = None) -> None:
     progress.say(f"evapd {__version__}, rig '{loaded.rig.name}' ({config}), folder {loaded.layout.folder}")
     code, record = supervise(loaded, progress)
     if record is not None:
+        from evapd.report.outcome import report_outcome
+
         good = report_outcome(loaded, Path(record["folder"]), progress.say)
         code = code or (0 if good else EXIT_FAILED)
     raise typer.Exit(code)

@@ -10,11 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from evapd_sim.twin import Twin
-
 from evapd.config import LoadedRig, load_rig
 from evapd.errors import StreamError
 from evapd.rpc import Requester
+from evapd_sim.twin import Twin
 from support.rig_files import rig_folder, write_rig
 from support.wait import wait_for
 

@@ -75,6 +75,19 @@ def test_closing_drains_the_queue_first(journal: Callable[..., Journal], tmp_pat
     assert writer.close() == 0
 
 
+def test_closing_ends_every_thread_and_closes_every_file(
+    journal: Callable[..., Journal], tmp_path: Path
+) -> None:
+    writer = journal(segment_bytes=500).writer
+    for i in range(20):
+        writer.append(frame_of(i, filler=300))
+    writer.close()
+
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("journal-t")] == []
+    files = [link.resolve() for link in Path("/proc/self/fd").iterdir()]
+    assert [path for path in files if path.is_relative_to(tmp_path)] == []
+
+
 def test_segments_stay_within_their_size_and_follow_each_other(
     journal: Callable[..., Journal], tmp_path: Path
 ) -> None:

@@ -4,7 +4,7 @@ import logging
 import threading
 from typing import Any, Protocol
 
-from evapd.stream.frame import EVENT, STATE, Frame, Framer
+from evapd.stream.frame import EVENT, STATE, Frame, Framer, Message
 
 _log = logging.getLogger(__name__)
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "alarm": logging.ERROR}
@@ -52,9 +52,10 @@ class Bus:
             self._journal.append(frame)
         self._outlet.publish(frame)
 
-    def relay(self, frame: Frame) -> None:
-        """Publish only: what another process has on disk already."""
-        self._outlet.publish(frame)
+    def relay(self, message: Message) -> None:
+        """Publish what another process said and has on disk already, under our own sequence number."""
+        with self._lock:
+            self._outlet.publish(self.framer.restamp(message))
 
     def event(self, kind: str, severity: str, what: str, **extra: Any) -> None:
         """Say that something happened: to the log, the run and the stream. A device that answers again ends its alarm."""

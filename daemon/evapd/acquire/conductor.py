@@ -296,6 +296,7 @@ class Conductor:
             "journal": run.journal_status() if run else None,
             "devices": self._devices(status),
             "guard": status,
+            "guard_address": self._loaded.layout.guard_ipc,
             "alarms": sorted(self._bus.alarms.values())
             + [str(alarm) for alarm in (status or {}).get("alarms", [])],
         }

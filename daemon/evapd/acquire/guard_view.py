@@ -84,7 +84,7 @@ class GuardView:
             self.slow = message.document
         elif message.topic == EVENT and message.document.get("kind") == "segment":
             self._on_segment(message.document)
-        self._bus.relay(self._bus.framer.restamp(message))
+        self._bus.relay(message)
 
     def v_dc_v(self) -> float:
         """Newest measured V_dc in V, NaN when there is none."""

@@ -235,6 +235,7 @@ class JournalWriter:
                 f"journal {self.segment}: the disk did not take the last {self._queued_bytes} bytes within "
                 f"{timeout_s:g} s of closing; they are lost when this process ends. Check the disk"
             )
+        self._teller.close(1.0)
         _log.info(
             "journal %s closed: %d frames drained, %d written", self.segment, drained, self._written.frames
         )
