@@ -25,7 +25,9 @@ from evapd_sim.wire.tdc_frames import (
 )
 
 _WORD_BYTES = 8
-_HEARTBEAT_S = 0.0015  # promised are 5 ms; the rest is for a late thread and a poll that rounds up to whole ms
+_HEARTBEAT_S = (
+    0.0015  # promised are 5 ms; the rest is for a late thread and a poll that rounds up to whole ms
+)
 _POLL_BYTES = 1 << 20  # given to the server at a time
 
 
