@@ -18,9 +18,7 @@ AL_FE = {
 }
 
 
-def peak_masses(
-    rng: np.random.Generator, mass_da: float, n: int, tail: float = 0.15
-) -> NDArray[np.float64]:
+def peak_masses(rng: np.random.Generator, mass_da: float, n: int, tail: float = 0.15) -> NDArray[np.float64]:
     """Ions of one species: energy deficits (half normal 0.15 %, some with a 0.4 % tail) and 0.12 ns of timing."""
     deficit = np.abs(rng.normal(0, 0.0015, n)) + np.where(rng.random(n) < tail, rng.exponential(0.004, n), 0)
     t_ns = 531 * np.sqrt(mass_da / 26.98)
@@ -32,9 +30,7 @@ def background_masses(rng: np.random.Generator, n: int, high_da: float = 200.0) 
     return high_da * rng.random(n) ** 2
 
 
-def spectrum_of(
-    peaks: Mapping[float, int], background: int, seed: int, bin_da: float = 0.01
-) -> Spectrum:
+def spectrum_of(peaks: Mapping[float, int], background: int, seed: int, bin_da: float = 0.01) -> Spectrum:
     """A spectrum from 0 to 200 Da with so many ions at each mass and so many background hits."""
     rng = np.random.default_rng(seed)
     spectrum = Spectrum.empty(0.0, 200.0, bin_da)

@@ -49,7 +49,9 @@ def estimate(counts: Floats, centres_da: Floats, bin_da: float, windows: list[ND
         found = peaks.copy()
         for half in windows:
             low, high = at - half, at + half + 1
-            strong = significance(window_sums(counts, low, high), window_sums(expected, low, high)) > MASK_SIGMA
+            strong = (
+                significance(window_sums(counts, low, high), window_sums(expected, low, high)) > MASK_SIGMA
+            )
             # A bin is of a peak when any window that holds it is too full.
             found |= window_sums(strong.astype(np.float64), low, high) > 0.5
         if (found == peaks).all():

@@ -18,6 +18,9 @@ RESOLVING_POWERS = (2000.0, 1000.0, 500.0, 250.0, 125.0)  # a peak is looked for
 SMOOTHING = ((1000.0, 5.0), (300.0, 4.0))
 DEFAULT_SIGMA = 5.5  # one false peak in some thousand spectra of 20 000 bins
 MIN_COUNTS = 10.0
+# A peak whose foot is higher than this part of its top stands on a neighbour's tail: what lies under a straight line
+# from foot to foot is not its own. Lower feet are where two flanks cross, and belong to either.
+ON_A_TAIL = 0.3
 _BOX_TO_FWHM2 = 8.0 * np.log(2.0) / 12.0  # what a box of width b adds to a squared FWHM, per b^2
 
 
@@ -27,7 +30,7 @@ class Peak:
 
     mass_da: float  # centroid of the part above half height
     counts: float  # above the background, from foot to foot
-    background: float  # counts below it, from foot to foot
+    background: float  # counts under it, from foot to foot: uncorrelated hits and neighbours' tails
     fwhm_da: float
     resolving_power: float  # mass_da / fwhm_da
     significance: float  # standard deviations
@@ -56,24 +59,28 @@ def find_peaks(
     sigma = np.zeros(len(counts))
     for half in windows:
         low, high = at - half, at + half + 1
-        sigma = np.maximum(sigma, significance(window_sums(counts, low, high), window_sums(background, low, high)))
+        sigma = np.maximum(
+            sigma, significance(window_sums(counts, low, high), window_sums(background, low, high))
+        )
     peaks: list[Peak] = []
     taken = np.zeros(len(counts), bool)
     for power, rise in SMOOTHING:
         half = _half_width(spectrum, power)
         smooth = _smoothed(counts, background, half)
         tops, found = local_maxima(smooth.net, height=0.0, prominence=0.0)
-        real = (found["prominences"] > rise * smooth.noise[tops]) & (sigma[tops] > min_significance) & ~taken[tops]
+        real = (
+            (found["prominences"] > rise * smooth.noise[tops])
+            & (sigma[tops] > min_significance)
+            & ~taken[tops]
+        )
         for top in tops[real].tolist():
-            feet = _feet(smooth, top)
-            peaks.append(_measure(spectrum, counts, background, smooth, top, feet, float(sigma[top])))
+            peak, feet = _measure(spectrum, background, smooth, top, float(sigma[top]))
+            peaks.append(peak)
             taken[feet] = True
     return sorted((peak for peak in peaks if peak.counts >= min_counts), key=lambda peak: peak.mass_da)
 
 
-def label_peaks(
-    peaks: Sequence[Peak], masses_da: Mapping[str, float], tolerance: float = 1.0
-) -> list[Peak]:
+def label_peaks(peaks: Sequence[Peak], masses_da: Mapping[str, float], tolerance: float = 1.0) -> list[Peak]:
     """Name peaks after they were found.
 
     Args:
@@ -108,7 +115,7 @@ class _Smooth(NamedTuple):
 
 def _smoothed(counts: Floats, background: Floats, half: NDArray[np.int64]) -> _Smooth:
     at = np.arange(len(counts))
-    box = 2.0 * half + 1.0
+    box = np.asarray(2.0 * half + 1.0, np.float64)
     total = window_sums(counts, at - half, at + half + 1)
     expected = window_sums(background, at - half, at + half + 1)
     return _Smooth((total - expected) / box, np.sqrt(np.maximum(total, 1.0)) / box, box)
@@ -131,15 +138,9 @@ def _feet(smooth: _Smooth, top: int) -> slice:
 
 
 def _measure(
-    spectrum: Spectrum,
-    counts: Floats,
-    background: Floats,
-    smooth: _Smooth,
-    top: int,
-    feet: slice,
-    sigma: float,
-) -> Peak:
-    """Width, position and area of the peak whose maximum is in bin `top`."""
+    spectrum: Spectrum, background: Floats, smooth: _Smooth, top: int, sigma: float
+) -> tuple[Peak, slice]:
+    """Width, position and area of the peak whose maximum is in bin `top`; and its bins from foot to foot."""
     net = smooth.net
     # Half of the height above the background, not above the valleys to the neighbours.
     whole = (net[[top]], np.array([0]), np.array([len(net) - 1]))
@@ -148,12 +149,17 @@ def _measure(
     mass_da = float(np.average(spectrum.centres[upper], weights=np.maximum(net[upper], 0.0)))
     fwhm_bins = np.sqrt(max(widths[0] ** 2 - _BOX_TO_FWHM2 * (smooth.box[top] ** 2 - 1.0), 1.0))
     fwhm_da = float(fwhm_bins) * spectrum.bin_da
+    feet = _feet(smooth, top)
     below = float(background[feet].sum())
-    return Peak(
+    ends = np.maximum(net[[feet.start, feet.stop - 1]], 0.0)
+    if ends.max() > ON_A_TAIL * net[top]:
+        below += float(ends.mean()) * (feet.stop - feet.start)
+    peak = Peak(
         mass_da=mass_da,
-        counts=float(counts[feet].sum()) - below,
+        counts=float(spectrum.counts[feet].sum()) - below,
         background=below,
         fwhm_da=fwhm_da,
         resolving_power=mass_da / fwhm_da,
         significance=sigma,
     )
+    return peak, feet

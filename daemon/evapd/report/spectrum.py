@@ -15,7 +15,7 @@ CHUNK = 65_536  # hits per step: the temporaries of one step stay in the process
 _DA_PER_V_PS2_UM2 = 2.0 * ELEMENTARY_CHARGE_C / DALTON_KG * 1e-12
 
 
-def mass_to_charge_da(
+def mass_to_charge_da(  # noqa: PLR0917 - the columns of a hit block in their order
     tof_ps: ArrayLike,
     x_um: ArrayLike,
     y_um: ArrayLike,
@@ -40,7 +40,10 @@ def mass_to_charge_da(
         Da per elementary charge, float64, shape (n,); NaN for a hit before t0, which has no mass.
     """
     tof, x, y = np.asarray(tof_ps), np.asarray(x_um), np.asarray(y_um)
-    volts, pulses = np.broadcast_to(v_dc_v, tof.shape), np.broadcast_to(0.0 if v_p_v is None else v_p_v, tof.shape)
+    volts, pulses = (
+        np.broadcast_to(v_dc_v, tof.shape),
+        np.broadcast_to(0.0 if v_p_v is None else v_p_v, tof.shape),
+    )
     mass_da = np.empty(len(tof))
     path2_um2 = (instrument.flight_path_mm * UM_PER_MM) ** 2
     for a in range(0, len(tof), CHUNK):
@@ -72,7 +75,8 @@ class Spectrum:
         bins = round((high_da - low_da) / bin_da)
         if bins < 1:
             raise ValueError(f"a spectrum from {low_da:g} to {high_da:g} Da has no bins of {bin_da:g} Da")
-        return cls(edges=low_da + bin_da * np.arange(bins + 1), counts=np.zeros(bins, np.int64))
+        edges = np.linspace(low_da, low_da + bins * bin_da, bins + 1, dtype=np.float64)
+        return cls(edges=edges, counts=np.zeros(bins, np.int64))
 
     @property
     def bin_da(self) -> float:
@@ -94,7 +98,9 @@ class Spectrum:
         mass = np.asarray(mass_da, np.float64)
         bins = len(self.counts)
         for a in range(0, len(mass), CHUNK):
-            place = (mass[a : a + CHUNK] - self.edges[0]) / self.bin_da
-            inside = place[(place >= 0) & (place < bins)]
-            self.outside += len(place) - len(inside)
-            self.counts += np.bincount(inside.astype(np.int64), minlength=bins)
+            here = mass[a : a + CHUNK]
+            inside = here[(here >= self.edges[0]) & (here < self.edges[-1])]
+            self.outside += len(here) - len(inside)
+            place = ((inside - self.edges[0]) / self.bin_da).astype(np.int64)
+            # Rounding may put a mass just below the upper edge beyond the last bin.
+            self.counts += np.bincount(np.minimum(place, bins - 1), minlength=bins)
