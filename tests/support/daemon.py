@@ -17,6 +17,8 @@ from evapd_sim.twin import Twin
 from support.rig_files import rig_folder, write_rig
 from support.wait import wait_for
 
+# Compiled kernels are shared by the tests: each rig has a folder of its own, and a cold compile costs ten seconds.
+NUMBA_CACHE = Path(__file__).resolve().parents[2] / ".pytest_cache" / "numba"
 # How long the wall-clock suite allows a reaction, and how long an ordinary test run on a busy machine does.
 STRICT = os.environ.get("EVAPD_WALL_CLOCK") == "1"
 
@@ -51,6 +53,7 @@ class Daemon:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", f"evapd.{name}", str(self.config)],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
+                env={**os.environ, "NUMBA_CACHE_DIR": str(NUMBA_CACHE)},
             )  # fmt: skip
 
     def await_answer(self) -> None:

@@ -1,0 +1,5 @@
+"""`python -m evapd`: the same as the program `evapd`."""
+
+from evapd.cli import main
+
+main()

@@ -1,0 +1,116 @@
+"""`evapd run` as a person types it: a whole short experiment, from nothing to a finalised run and its report."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evapd.record.run import RunStore, list_runs
+from support.daemon import NUMBA_CACHE
+from support.rig_files import rig_folder, write_rig
+from support.wait import wait_for
+
+# A target that is reached low and soon, so that the test sees evaporation without waiting for the demo's whole ramp.
+SHORT = {
+    "control": {"v_start_v": 2400, "max_slew_up_hunting": 0.03},
+    "guard": {"start_ramp_v_per_s": 2000.0},
+    "end": {"time_s": 20},
+}
+
+
+def evapd(*words: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "evapd", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
+        **options,
+    )
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "NUMBA_CACHE_DIR": str(NUMBA_CACHE)}
+
+
+def test_a_whole_experiment_runs_ends_by_itself_and_is_finalised() -> None:
+    with rig_folder() as folder:
+        done = evapd("run", str(write_rig(folder, SHORT)), timeout=110)
+        assert done.returncode == 0, done.stdout + done.stderr
+        (entry,) = list_runs(folder / "data" / "runs")
+        assert entry.info is not None
+        assert [str(flag) for flag in entry.info.conditions] == ["GOOD"]
+        assert entry.info.counters["loss"] == 0
+        assert entry.info.counters["hits"] > 1000
+        assert (entry.folder / f"{entry.info.id}.nxs").exists()
+        assert list(entry.folder.glob("*.png")), "the report"
+        assert "peaks" in done.stdout
+
+
+def test_ctrl_c_goes_to_safe_closes_the_run_and_exits_0() -> None:
+    with rig_folder() as folder:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "evapd", "run", str(write_rig(folder, SHORT | {"end": None}))],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment(), start_new_session=True,
+        )  # fmt: skip
+        runs = folder / "data" / "runs"
+        wait_for(lambda: _state(runs) == "running", "a run under way", 60.0)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=90.0)
+        assert process.returncode == 0, out
+        assert _state(runs) == "finished"
+        assert "Traceback" not in out
+
+
+def _state(runs: Path) -> str:
+    for entry in list_runs(runs):
+        if entry.info is not None:
+            return entry.info.state
+    return ""
+
+
+def test_a_wrong_configuration_opens_no_port_and_exits_78() -> None:
+    with rig_folder() as folder:
+        config = write_rig(folder, {"specimen": {"v_dc_max_v": "8 mm"}, "colour": "blue"})
+        done = evapd("run", str(config), timeout=60)
+        assert done.returncode == 78
+        assert "wrong unit 'mm'" in done.stderr
+        assert "colour" in done.stderr
+        assert not (folder / "data").exists()
+
+
+@pytest.mark.parametrize(
+    "command", [["drivers", "--json"], ["check", "config/sim.yaml", "--json"], ["schema"]]
+)
+def test_commands_that_report_speak_json(command: list[str]) -> None:
+    done = evapd(*command, timeout=60, cwd=Path(__file__).resolve().parents[2])
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)
+
+
+def test_without_a_daemon_a_command_says_what_to_do() -> None:
+    since_s = time.monotonic()
+    done = evapd("status", "--control", "tcp://127.0.0.1:9", timeout=60)
+    assert done.returncode == 1
+    assert "evapd run" in done.stderr
+    assert time.monotonic() - since_s < 30.0
+
+
+def test_run_record_has_everything_needed_to_repeat_it() -> None:
+    with rig_folder() as folder:
+        evapd("run", str(write_rig(folder, SHORT | {"end": {"time_s": 3}})), timeout=110)
+        (entry,) = list_runs(folder / "data" / "runs")
+        info = RunStore(entry.folder).load()
+        assert info.configuration["control"]["law"] == "pi-log"
+        assert info.configuration_source.startswith("name:")
+        assert info.anode["kind"] == "quad"
+        assert info.calibration.startswith("quad-")
+        assert set(info.devices) == {"specimen-supply", "trigger", "pulse-supply", "vacuum", "cryo", "tdc"}
+        assert info.versions["evapd"]
+        assert info.segments[0].settings["target_rate"] == 0.01
