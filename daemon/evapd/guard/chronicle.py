@@ -86,7 +86,8 @@ class Chronicle:
         """Write an event, and log it."""
         if event.kind == "segment":
             self._framer.segment += 1
-        _log.log(_LEVELS[event.severity], "%s: %s", event.kind, event.what)
+        if event.kind != "device":  # the workers log their own
+            _log.log(_LEVELS[event.severity], "%s: %s", event.kind, event.what)
         self._append(self._framer.document(EVENT, event.document()))
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """The guard process: one loop on absolute deadlines, and every way out of it leads down."""
 
+import faulthandler
 import logging
 import os
 import select
@@ -35,6 +36,7 @@ _IDLE = frozenset({EnergyState.OFF, EnergyState.STANDBY, EnergyState.SAFE})
 def main(config: Path, folder: Path | None) -> int:
     """Run the guard process; gives its exit code: 0 done, 1 failed, 78 no valid configuration, not even an earlier one."""
     stop_logging = setup("guard")
+    faulthandler.enable()  # a watchdog's SIGABRT then shows where the loop hung
     try:
         loaded, problem = last_good.load_or_last_good(config, folder)
         loaded.layout.make()
@@ -46,8 +48,8 @@ def main(config: Path, folder: Path | None) -> int:
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_CONFIG
-    except EvapdError as error:
-        _log.error("%s", error)
+    except (EvapdError, OSError) as error:
+        _log.error("the guard cannot start: %s", error)
         return 1
     finally:
         stop_logging()
@@ -61,8 +63,19 @@ def _serve(loaded: LoadedRig, problem: str) -> int:
     )
     with Loop(loaded, GuardService(loaded, framer, config_problem=problem), Notifier()) as loop:
         if not problem:
-            last_good.write(loaded)
+            _keep(loaded)
         return loop.run()
+
+
+def _keep(loaded: LoadedRig) -> None:
+    try:
+        last_good.write(loaded)
+    except OSError as error:
+        _log.error(
+            "%s cannot be written: %s; a restart beside an invalid file would fail",
+            loaded.layout.last_good,
+            error,
+        )
 
 
 class Loop:

@@ -10,6 +10,7 @@ _RECORD_S = 0.010
 _LOSSY_REACH_S = 0.1
 _TRIPS, _TRIP_SPAN_S = 3, 10.0
 _NO_PULSES_S = 1.0
+_OLD_S = 0.5
 _ADOPTION_S = 3.0  # time for acquire to come back to a restarted guard
 
 
@@ -100,6 +101,24 @@ class StaleRecord(Rule):
         if view.preparing or age_s <= view.guard.stale_ticks * view.settings.rig.control.tick_s:
             return None
         return Finding(f"the newest counts are {_seconds(age_s)} old")
+
+
+class OldReading(Rule):
+    """A voltage or a pulser that was not read lately: a rise would be blind."""
+
+    name = "old-reading"
+    trigger = "newest reading of specimen supply or pulser older than 0.5 s"
+    effect = Effect.FREEZE
+    release = "by itself"
+    watches = PULSING
+
+    def check(self, view: View) -> Finding | None:
+        """Look at the age of both readings."""
+        for what, reading in (("specimen supply", view.supply), ("pulser", view.pulser)):
+            age_s = 0.0 if reading is None else view.now_s - reading.t_mono_s
+            if age_s > _OLD_S:
+                return Finding(f"the newest reading of the {what} is {_seconds(age_s)} old")
+        return None
 
 
 class CounterJump(Rule):
@@ -206,6 +225,7 @@ DATA_RULES = (
     TdcSilent,
     TdcSilentLong,
     StaleRecord,
+    OldReading,
     CounterJump,
     RateCeiling,
     RepeatedTrips,
