@@ -246,16 +246,16 @@ def export(run_path: Run) -> None:
 @app.command()
 def recover(
     folder: Annotated[Path, typer.Argument(help="run folder, or the rig's folder for all of its runs")],
+    *,
+    as_json: Json = False,
 ) -> None:
     """Mark what a dead daemon left unfinished; the journal is read, never changed."""
     from evapd.record.recover import recover_run, recover_unfinished
 
     single = (folder / "run.json").exists()
     reports = [recover_run(folder)] if single else recover_unfinished(folder / "runs")
-    for report in reports:
-        typer.echo(report)
-    if not reports:
-        typer.echo("nothing to recover")
+    text = "\n".join(map(str, reports)) or "nothing to recover"
+    _print([report.as_dict() for report in reports], as_json=as_json, text=text)
 
 
 @app.command()

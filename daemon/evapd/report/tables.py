@@ -1,5 +1,6 @@
 """Lists and present states as text, for people at a terminal."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,17 @@ from rich.table import Table
 from evapd.config.plugins import list_drivers
 from evapd.record.run import RunEntry, list_runs
 
+_WIDE = 200
+
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    """Lay rows out as a table, as wide as the terminal."""
+    """Lay rows out as a table, as wide as the terminal; into a pipe or file, as wide as it needs."""
     drawn = Table(box=None, pad_edge=False)
     for column in columns:
-        drawn.add_column(column, overflow="fold", no_wrap=column in {"name", "id"})
+        drawn.add_column(column, overflow="fold", no_wrap=column in {"name", "id", "state", "kind"})
     for row in rows:
         drawn.add_row(*(str(row.get(column, "")) for column in columns))
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=_WIDE)
     with console.capture() as captured:
         console.print(drawn)
     return captured.get().rstrip()
