@@ -194,7 +194,7 @@ def test_what_makes_the_rate_meaningless_freezes_the_voltage(spoil):
     assert bench.core.alarms.texts()
 
 
-def test_a_pulser_that_stops_by_itself_freezes_and_is_never_enabled_again_unasked():
+def test_a_pulser_that_stops_by_itself_freezes_and_is_named():
     bench = Bench().evaporating()
     bench.rate_hz = 1000.0
     decision = bench.core.tick(bench.inputs([bench.record()]), bench.now_s)
