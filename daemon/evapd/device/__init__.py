@@ -1,6 +1,7 @@
 """What a driver fulfils and what the daemon does with it: contracts, transports, supervision."""
 
 from evapd.device.build import build_device
+from evapd.device.opening import open_transport
 from evapd.device.protocols import (
     Device,
     DigitalIo,
@@ -32,7 +33,7 @@ from evapd.device.readings import (
 )
 from evapd.device.snapshot import DeviceState, Snapshot
 from evapd.device.supervise import DeviceWorker
-from evapd.device.transport import Transport, open_transport
+from evapd.device.transport import Transport
 
 __all__ = [
     "AxisReading",
