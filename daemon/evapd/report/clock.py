@@ -84,8 +84,9 @@ class PulseTimes:
     def live_before(self, pulse: ArrayLike) -> Floats:
         """Live pulses before a pulse number."""
         if not len(self._edges):
-            return np.zeros(np.shape(pulse))
-        return np.interp(np.asarray(pulse, dtype=np.float64), self._edges, self._live)
+            return np.zeros_like(np.asarray(pulse, dtype=np.float64))
+        live: Floats = np.interp(np.asarray(pulse, dtype=np.float64), self._edges, self._live)
+        return live
 
 
 def _span(runs: Mapping[str, NDArray[Any]]) -> tuple[int, int]:

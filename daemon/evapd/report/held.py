@@ -1,6 +1,6 @@
 """How well a rate was held, from the time at which it was reached until the stop."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,7 +25,7 @@ class RateSummary:
     scatter_bins: int = 0
     peak_100ms: float = _NAN  # over target, largest of the whole run
     peak_1s: float = _NAN
-    background: float = 0.0  # uncorrelated hits per live pulse, taken off
+    background: float = 0.0  # uncorrelated hits per live pulse at target, taken off
 
 
 def summarise_rate(
@@ -45,13 +45,11 @@ def summarise_rate(
     target = targets.at(history.t_s)
     ratio = np.where(chosen, history.rate() / target, np.nan)
     second = _moving_mean(ratio, BINS_PER_S)
-    live = float(np.sum(history.live))
     result = RateSummary(
         target=float(targets.rate[np.isfinite(targets.rate)][-1]),
         reached_s=None,
         peak_100ms=_largest(ratio),
         peak_1s=_largest(second),
-        background=float(np.sum(history.background)) / live if live else 0.0,
     )
     reached = np.flatnonzero(second >= _REACHED)
     if not len(reached):
@@ -72,42 +70,42 @@ def _held(
     behind = slice(begin, begin + seconds * BINS_PER_S)
 
     def per_second(values: Floats) -> Floats:
-        return values[behind].reshape(seconds, BINS_PER_S).sum(axis=1)
+        return np.asarray(values[behind].reshape(seconds, BINS_PER_S).sum(axis=1), dtype=np.float64)
 
     whole = per_second(held.astype(np.float64)) == BINS_PER_S
     counted, expected = per_second(net)[whole], per_second(wanted)[whole]
     rate = float(np.sum(net) / np.sum(live)) if np.any(live) else _NAN
-    result = {name: getattr(so_far, name) for name in ("target", "peak_100ms", "peak_1s", "background")}
-    if len(counted):
-        # A second without a hit counts as half a hit: its logarithm must not be left out, nor be infinite.
-        logs = np.log(np.maximum(counted, 0.5) / expected)
-        # Variance over mean of a sum over pulses is E[k^2]/E[k] - E[k], k hits in a pulse.
-        fano = max(0.0, together - rate)
-        result |= {
-            "scatter": float(np.sqrt(np.mean(logs**2))),
-            "scatter_counting": float(np.sqrt(np.mean(fano / expected))),
-            "scatter_bins": len(counted),
-        }
-    return RateSummary(
-        **result,
+    result = replace(
+        so_far,
         reached_s=float(history.t_s[begin - 1] + 0.5 * BIN_S),
         at_target_s=BIN_S * int(np.count_nonzero(held)),
         mean=rate,
+        background=float(np.sum(np.where(held, history.background, 0.0)) / max(np.sum(live), 1.0)),
         mean_over_target=float(np.sum(net) / np.sum(wanted)) if np.any(wanted) else _NAN,
+    )
+    if not len(counted):
+        return result
+    # A second without a hit counts as half a hit: its logarithm must not be left out, nor be infinite.
+    logs = np.log(np.maximum(counted, 0.5) / expected)
+    # Variance over mean of a sum over pulses is E[k^2]/E[k] - E[k], with k hits in a pulse.
+    spread = max(0.0, together - rate)
+    return replace(
+        result,
+        scatter=float(np.sqrt(np.mean(logs**2))),
+        scatter_counting=float(np.sqrt(np.mean(spread / expected))),
+        scatter_bins=len(counted),
     )
 
 
 def _moving_mean(values: Floats, n: int) -> Floats:
     """Mean of each value and the n - 1 before it; NaN where any of them is."""
     if len(values) < n:
-        return np.full(len(values), np.nan)
+        return np.full_like(values, np.nan)
     total = np.concatenate(([0.0], np.cumsum(np.nan_to_num(values))))
     known = np.concatenate(([0], np.cumsum(np.isfinite(values))))
     mean = np.where(known[n:] - known[:-n] == n, (total[n:] - total[:-n]) / n, np.nan)
-    return np.concatenate((np.full(n - 1, np.nan), mean))
+    return np.concatenate((np.full_like(values[: n - 1], np.nan), mean))
 
 
 def _largest(values: Floats) -> float:
     return float(np.nanmax(values)) if np.isfinite(values).any() else _NAN
-
-

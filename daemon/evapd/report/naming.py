@@ -61,12 +61,12 @@ def name_peaks(
     """
     places = {ion: _peak_of(ion, peaks) for ion in ions}
     leaders = {
-        (ion.element, ion.charge): place
-        for ion, place in places.items()
-        if ion.leading and place is not None
+        (ion.element, ion.charge): place for ion, place in places.items() if ion.leading and place is not None
     }
     taken = [ion for ion in ions if places[ion] is not None and (ion.element, ion.charge) in leaders]
-    named = tuple(_named(peak, [ion for ion in taken if places[ion] == index]) for index, peak in enumerate(peaks))
+    named = tuple(
+        _named(peak, [ion for ion in taken if places[ion] == index]) for index, peak in enumerate(peaks)
+    )
     return Naming(
         peaks=named,
         missing=tuple(_missing(named, ions, leaders, counts_near, places)),

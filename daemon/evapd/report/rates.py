@@ -13,6 +13,7 @@ from evapd.units import PS_PER_NS
 
 BIN_S = 0.1
 BINS_PER_S = 10
+_NEAR_BINS = 25  # the background is the mean over 2.5 s to either side
 _FULL = 0.5  # a bin with fewer live pulses than this part of the usual number says nothing about the rate
 Floats = NDArray[np.float64]
 
@@ -42,7 +43,7 @@ class RateCounter:
 
     def __init__(self, times: PulseTimes, instrument: Mapping[str, Any]) -> None:
         bins = max(1, int(np.ceil((times.end_s - times.begin_s) / BIN_S - 1e-6)))
-        edges_s = times.begin_s + BIN_S * np.arange(bins + 1)
+        edges_s: Floats = times.begin_s + BIN_S * np.arange(bins + 1, dtype=np.float64)
         self._t_s = edges_s[:-1] + 0.5 * BIN_S
         self._edges = times.pulse_at(edges_s)
         self._live = np.diff(times.live_before(self._edges))
@@ -68,12 +69,18 @@ class RateCounter:
         share = 0.0
         if self._background_ps is not None:
             share = _width(self._window_ps) / _width(self._background_ps)
-        # Uncorrelated hits are few: their mean over the run per live pulse is better known than any bin's count.
-        total = float(np.sum(self._live))
-        per_pulse = share * float(np.sum(self._background)) / total if total else 0.0
-        return RateHistory(
-            t_s=self._t_s, live=self._live, hits=self._hits, background=per_pulse * self._live
-        )
+        live = _around(self._live)
+        counted = _around(self._background)
+        per_pulse = share * np.divide(counted, live, out=np.zeros_like(live), where=live > 0)
+        return RateHistory(t_s=self._t_s, live=self._live, hits=self._hits, background=per_pulse * self._live)
+
+
+def _around(values: Floats) -> Floats:
+    """Sum of each bin and its neighbours: uncorrelated hits are too few in one bin, and grow with the voltage."""
+    total = np.concatenate(([0.0], np.cumsum(values)))
+    at = np.arange(len(values))
+    first, end = np.maximum(at - _NEAR_BINS, 0), np.minimum(at + _NEAR_BINS + 1, len(values))
+    return total[end] - total[first]
 
 
 def _window_ps(window_ns: Any) -> tuple[float, float] | None:
