@@ -2,19 +2,24 @@
 
 import gc
 import os
+import sys
 from collections import deque
 
-PRIORITY = 20
+LOOP_PRIORITY = 20
+# Workers and journal too: a thread of normal priority that is put aside while it holds the interpreter's lock would
+# hold up the loop, however high the loop's own priority. They wait for instruments nearly all the time.
+WORKER_PRIORITY = 10
+_SWITCH_S = 0.0005  # a thread that computes gives the interpreter's lock to the loop within this time
 _SAMPLES = 4096
 
 
-def ask_for_realtime() -> str:
-    """Put the calling thread under SCHED_FIFO; threads started later do not inherit it. Gives "" or why it was refused."""
+def ask_for_realtime(priority: int) -> str:
+    """Put the calling thread, and those it starts from now on, under SCHED_FIFO. Gives "" or why it was refused."""
+    sys.setswitchinterval(_SWITCH_S)
     try:
-        # Linux only, as the whole guard; the flag keeps children at normal priority.
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except OSError as error:
-        return f"{error.strerror}: set LimitRTPRIO={PRIORITY} in the unit, or rtprio in limits.conf"
+        return f"{error.strerror}: set LimitRTPRIO={LOOP_PRIORITY} in the unit, or rtprio in limits.conf"
     return ""
 
 
