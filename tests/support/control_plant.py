@@ -22,6 +22,7 @@ class Plant:
     seed: int = 1
     tau_up_s: float = 0.05
     tau_down_s: float = 0.05
+    readback_gain: float = 1.0
     noise_sd: float = 0.0
     noise_tau_s: float = 2.0
     drift_per_s: float = 0.0
@@ -70,7 +71,7 @@ class Plant:
                 t_s=self.t_s,
                 pulses=pulses,
                 hits=hits,
-                v_dc_v=v_sum / steps,
+                v_dc_v=self.readback_gain * v_sum / steps,
                 valid=True,
                 pulser_ok=self.pulses_on,
                 saturated=False,

@@ -63,6 +63,14 @@ def test_counting_noise_moves_the_voltage_by_less_than_100_ppm() -> None:
     assert np.median(scatter_ppm) < 100.0
 
 
+@pytest.mark.parametrize("readback_gain", [0.997, 1.003])
+def test_a_readback_that_is_off_does_not_shift_the_rate(readback_gain: float) -> None:
+    plant = Plant(settings(), readback_gain=readback_gain)
+    law = closed_loop(plant, 4800.0)
+    plant.run(law, 90.0)
+    assert plant.since(30.0)[:, 1].mean() == pytest.approx(1.0, abs=0.03)
+
+
 class Layer(Plant):
     """The evaporation field falls by 20 % while 100 000 ions go."""
 

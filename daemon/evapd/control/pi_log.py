@@ -8,6 +8,7 @@ Up is slow and bounded; down is fast.
 """
 
 import math
+from collections import deque
 
 from evapd.control.estimate import LogRateEstimate
 from evapd.control.types import ControlSettings, RateObservation, Setpoint
@@ -21,6 +22,10 @@ _LOOP_GAIN_UP = 0.3
 _LOOP_GAIN_DOWN = 1.0
 _FAR_ABOVE = 0.3  # log units above target from which the fast way down is taken
 _HUNTING_BELOW = math.log(0.05)  # log units relative to target
+# The readback differs from the set point by calibration; it is learned while the set point stands still.
+_STILL = 5e-4  # log units that the set point may have moved within _STILL_S
+_STILL_S = 1.0
+_MAX_OFFSET = 0.02
 _KNOWN_SD = 0.5  # the estimate counts as known when its standard deviation is below this
 
 
@@ -39,6 +44,8 @@ class PiLog:
         self._bandwidth = min(2.0 * self._target_hz * noise / phi, _LOOP_GAIN_UP / self._delay_s)
         self._wander = self._bandwidth**2 * phi / self._target_hz
         self._trend = 0.0  # 1/s of x
+        self._offset = 0.0  # ln(V measured / V commanded)
+        self._commands: deque[float] = deque(maxlen=max(2, round(_STILL_S / settings.tick_s)))
         self._log_v = math.log(max(settings.v_min_v, 1.0))
         self._then_s = 0.0
         self._blind_until_s: float | None = None
@@ -47,7 +54,8 @@ class PiLog:
         """Begin from a voltage in V: nothing is known of the rate there, half a dark count is assumed."""
         self._log_v = math.log(max(v_dc_v, 1.0))
         self._then_s = now_s
-        self._trend = 0.0
+        self._trend = self._offset = 0.0
+        self._commands.clear()
         self._blind_until_s = None
         self._seed_silent()
 
@@ -56,7 +64,9 @@ class PiLog:
         dt_s = min(max(now_s - self._then_s, 0.0), 3 * self._settings.tick_s)
         self._then_s = now_s
         blind = self._is_blind(observation, now_s)
+        self._commands.append(self._log_v)
         if observation is not None and not blind:
+            self._learn_offset(observation.v_dc_v, dt_s)
             self._take_in(observation, dt_s)
         if blind:
             return self._setpoint("frozen")
@@ -69,7 +79,7 @@ class PiLog:
         del now_s
         self._blind_until_s = math.inf
         seen = self._log_target + math.log(max(ratio, 1e-3))
-        self._estimate.reseed(seen - SENSITIVITY * self._log_v, 0.25)
+        self._estimate.reseed(seen - SENSITIVITY * (self._log_v + self._offset), 0.25)
         self._trend = 0.0
 
     def resumed(self, now_s: float) -> None:
@@ -87,6 +97,13 @@ class PiLog:
         return not (observation.valid and observation.pulser_ok) or (
             observation.pulses <= 0 and not observation.saturated
         )
+
+    def _learn_offset(self, v_dc_v: float, dt_s: float) -> None:
+        commands = self._commands
+        if len(commands) < (commands.maxlen or 0) or max(commands) - min(commands) > _STILL:
+            return
+        seen = max(-_MAX_OFFSET, min(_MAX_OFFSET, math.log(max(v_dc_v, 1.0)) - self._log_v))
+        self._offset += (seen - self._offset) * -math.expm1(-dt_s / _STILL_S)
 
     def _take_in(self, observation: RateObservation, dt_s: float) -> None:
         log_v_term = SENSITIVITY * math.log(max(observation.v_dc_v, 1.0))
@@ -113,7 +130,7 @@ class PiLog:
 
     def _log_rate(self) -> float:
         """Log rate expected at the voltage that was commanded last."""
-        return self._estimate.x + SENSITIVITY * self._log_v
+        return self._estimate.x + SENSITIVITY * (self._log_v + self._offset)
 
     def _error(self) -> float:
         ahead = self._trend * self._delay_s

@@ -1,8 +1,11 @@
 """What `evapd run` says while a run is under way: one line, rewritten on a terminal, else every few seconds."""
 
+import logging
+import os
 import time
 from typing import Any, TextIO
 
+_log = logging.getLogger(__name__)
 _EVERY_S = 5.0
 
 
@@ -13,7 +16,7 @@ def line(status: dict[str, Any]) -> str:
     target, rate = guard.get("target_rate"), status.get("rate_per_pulse")
     share = f"{100 * rate / target:4.0f} % of target" if rate is not None and target else "rate unknown"
     v_dc_v = guard.get("v_dc_v")
-    voltage = "V_dc unknown" if v_dc_v is None else f"V_dc {v_dc_v:6.0f} V"
+    voltage = "V_dc unknown" if v_dc_v is None else f"V_dc {round(v_dc_v):6d} V"
     if status["run_state"] == "finalising":
         return f"finalising {100 * (status.get('finalising') or 0.0):3.0f} %"
     state = guard.get("energy_state", "guard silent")
@@ -21,28 +24,45 @@ def line(status: dict[str, Any]) -> str:
 
 
 class Progress:
-    """Writes lines to a person; keeps a terminal's last line up to date."""
+    """Writes lines to a person; keeps a terminal's last line up to date.
+
+    Nobody may be there any more (`| head`, a closed terminal): then it is silent, for those who speak through it have a
+    voltage to bring down.
+    """
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._live = out.isatty()
         self._open = False
         self._due_s = 0.0
+        self._heard = True
 
     def say(self, text: str) -> None:
         """Write a line that stays."""
-        self._out.write(f"{self._end_line()}{text}\n")
-        self._out.flush()
+        self._write(f"{self._end_line()}{text}\n")
 
     def update(self, status: dict[str, Any]) -> None:
         """Show the present moment."""
         if self._live:
-            self._out.write(f"\r\x1b[2K{line(status)}")
             self._open = True
-            self._out.flush()
+            self._write(f"\r\x1b[2K{line(status)}")
         elif time.monotonic() >= self._due_s:
             self._due_s = time.monotonic() + _EVERY_S
             self.say(line(status))
+
+    def _write(self, text: str) -> None:
+        if not self._heard:
+            return
+        try:
+            self._out.write(text)
+            self._out.flush()
+        except OSError as error:
+            self._heard = False
+            _log.warning("nobody reads the output any more: %s", error)
+            # What is still buffered would fail again at the end of the program, and change its exit code.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._out.fileno())
+            os.close(nowhere)
 
     def _end_line(self) -> str:
         ended, self._open = self._open, False

@@ -6,16 +6,16 @@ The supervisor holds nothing that matters: when it is killed, guard and acquire 
 import logging
 import signal
 import sys
-import threading
 import time
+import uuid
 from types import FrameType
 from typing import Any
 
 from evapd.config import LoadedRig
-from evapd.device.portlock import PortLock
-from evapd.errors import StreamError
+from evapd.errors import EvapdError, RequestError, StreamError
 from evapd.rpc import Requester
 from evapd.supervisor.child import Child, StartFailed
+from evapd.supervisor.ownership import owned
 from evapd.supervisor.progress import Progress
 
 _log = logging.getLogger(__name__)
@@ -26,6 +26,10 @@ RESTART_DELAYS_S = (0.0, 0.5, 1.0, 2.0, 5.0)
 EXIT_CONFIG = 78
 
 
+class RunLost(EvapdError):
+    """The run that was to be watched over did not come to its own end."""
+
+
 class Supervisor:
     """One `evapd run`."""
 
@@ -33,7 +37,8 @@ class Supervisor:
         self.loaded = loaded
         self.folder_args = [str(loaded.path), "--folder", str(loaded.layout.folder)]
         self._progress = progress
-        self._ending = threading.Event()
+        self._signals: list[str] = []  # names of the signals that asked us to end
+        self._signals_told = 0
         self._requester = Requester(loaded.rig.sockets.control, REQUEST_S)
         self._again_s: dict[str, float] = {}
         self._alarms: set[str] = set()
@@ -49,20 +54,33 @@ class Supervisor:
         self.children[name] = Child(name, command, layout.sockets, layout.folder / "log")
 
     def end(self, signum: int, _frame: FrameType | None) -> None:
-        """Handle Ctrl-C and SIGTERM."""
-        if self._ending.is_set():
-            self._progress.say("still stopping: the voltage goes down first")
-        else:
-            self._progress.say(f"{signal.Signals(signum).name}: going to safe, closing the run")
-        self._ending.set()
+        """Handle Ctrl-C, SIGTERM and a terminal that was closed.
+
+        It takes a note and no lock, and writes nothing: the main thread may be in the middle of either.
+        """
+        self._signals.append(signal.Signals(signum).name)
+
+    def _ending(self) -> bool:
+        """Whether we were asked to end; tells the person what follows from each signal."""
+        for name in self._signals[self._signals_told :]:
+            first = self._signals_told == 0
+            self._signals_told += 1
+            self._progress.say(
+                f"{name}: going to safe, closing the run"
+                if first
+                else "still stopping: the voltage goes down first"
+            )
+        return bool(self._signals)
 
     def start(self) -> None:
-        """Start all and wait until they are ready.
+        """Start all and wait until they are ready, or until we are asked to end.
 
         Raises:
             StartFailed: when one ends before it is ready; the others are stopped by `stop()`.
         """
         for name in self.children:
+            if self._ending():
+                return
             self.children[name].start()
             if name == "twin":  # the instruments are there before the daemon asks for them
                 self._await_ready(["twin"])
@@ -71,7 +89,7 @@ class Supervisor:
     def _await_ready(self, names: list[str]) -> None:
         deadline_s = time.monotonic() + READY_S
         waiting = [self.children[name] for name in names if not self.children[name].ready]
-        while waiting and not self._ending.is_set():
+        while waiting and not self._ending():
             for child in waiting:
                 code = child.poll()
                 if code is not None:
@@ -94,21 +112,46 @@ class Supervisor:
             return None
 
     def serve(self, *, start_run: bool, until_run_ends: bool) -> dict[str, Any] | None:
-        """Watch over the children until Ctrl-C, or until the run that was started has been finalised; gives that run's record."""
-        began = False
-        if start_run:
+        """Watch over the children until Ctrl-C, or until the run that was started has been finalised; gives that run's record.
+
+        Raises:
+            RunLost: when the run was refused, or when acquire died under it.
+        """
+        run = ""
+        if start_run and not self._ending():
             self._progress.say(f"starting a run of '{self.loaded.rig.specimen.name}'")
-            self.ask("start")
-        while not self._ending.is_set():
+            self._start_run()
+        while not self._ending():
             self._tend()
             status = self.ask("status")
             if status is not None:
                 self._tell(status)
-                began = began or status["run_state"] != "idle"
-                if began and until_run_ends and status["run_state"] == "idle":
-                    return status.get("last_run")
-            self._ending.wait(POLL_S)
+                run = (status["run"] or {}).get("id", run)
+                if until_run_ends and status["run_state"] == "idle" and status["finalising"] is None:
+                    if status["last_run"] is not None:
+                        return dict(status["last_run"])
+                    if run:
+                        raise RunLost(
+                            f"run {run} was interrupted, because acquire died under it; everything that was written is kept, "
+                            f"and the run is marked as recovered: see `evapd runs {self.loaded.layout.folder}`"
+                        )
+            time.sleep(POLL_S)
         return None
+
+    def _start_run(self) -> None:
+        """Ask for a run until acquire has taken note of it; by its id, the request is executed once."""
+        request_id, deadline_s = uuid.uuid4().hex, time.monotonic() + READY_S
+        while not self._ending():
+            self._tend()
+            try:
+                self._requester.request("start", request_id=request_id)
+            except RequestError as error:
+                raise RunLost(f"the run was refused: {error}") from error
+            except StreamError as error:
+                if time.monotonic() > deadline_s:
+                    raise RunLost(f"the run was not started: {error}") from error
+                continue
+            return
 
     def _tell(self, status: dict[str, Any]) -> None:
         for alarm in status.get("alarms", []):
@@ -134,7 +177,10 @@ class Supervisor:
             if time.monotonic() >= due_s:
                 del self._again_s[child.name]
                 child.restarts += 1
-                child.start()
+                try:
+                    child.start()
+                except OSError as error:  # a full disk, too many processes: tried again with the next delay
+                    self._progress.say(f"ALARM: {child.name} cannot be started: {error}; trying again")
 
     def stop(self) -> bool:
         """Run closed and voltage down, then guard, acquire, twin; False when something had to be killed."""
@@ -161,13 +207,19 @@ class Supervisor:
         deadline_s = time.monotonic() + self._ramp_down_s() + 600.0
         while time.monotonic() < deadline_s:
             status = self.ask("status")
-            if status is None and acquire.poll() is not None:
+            if status is None and (code := acquire.poll()) is not None:
+                self._progress.say(
+                    f"ALARM: acquire ended with exit code {code} before it had closed the run; everything that was written "
+                    "is kept, the next start marks the run as recovered"
+                )
                 return False
             if status is not None:
                 if status["run_state"] == "idle":
                     return True
                 self._progress.update(status)
+            self._ending()
             time.sleep(POLL_S)
+        self._progress.say("ALARM: the run was not closed in time; see log/acquire.log in the rig's folder")
         return False
 
     def _ramp_down_s(self) -> float:
@@ -176,21 +228,21 @@ class Supervisor:
 
 
 def supervise(loaded: LoadedRig, progress: Progress) -> tuple[int, dict[str, Any] | None]:
-    """Run a rig until it ends; gives the exit code and the record of the run that was started automatically."""
+    """Run a rig until it ends; gives the exit code and the record of the run that was started automatically.
+
+    Raises:
+        StateError: when another supervisor, or what a killed one left behind, works in the rig's folder.
+        RecordError: when the folder cannot be written.
+    """
     loaded.layout.make()
-    lock = PortLock(
-        f"{loaded.layout.folder}/supervisor"
-    )  # a second one must not touch the first one's instruments
-    try:
+    with owned(loaded.layout.folder):
         return _supervise(loaded, progress)
-    finally:
-        lock.release()
 
 
 def _supervise(loaded: LoadedRig, progress: Progress) -> tuple[int, dict[str, Any] | None]:
     supervisor = Supervisor(loaded, progress)
-    signal.signal(signal.SIGINT, supervisor.end)
-    signal.signal(signal.SIGTERM, supervisor.end)
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, supervisor.end)
     code, record = 0, None
     try:
         supervisor.start()
@@ -199,7 +251,13 @@ def _supervise(loaded: LoadedRig, progress: Progress) -> tuple[int, dict[str, An
     except StartFailed as error:
         progress.say(str(error))
         code = error.code if error.code in {1, EXIT_CONFIG} else 1
+    except RunLost as error:
+        progress.say(f"ALARM: {error}")
+        code = 1
     finally:
         if not supervisor.stop():
             code = code or 1
-    return code, record
+    if record is not None and "ABORTED" in record["conditions"]:
+        progress.say(f"the run was aborted: {record['end_reason']}")
+        code = code or 1
+    return code, record if record and record["folder"] else None
