@@ -33,10 +33,10 @@ format: $(VENV)/.ready
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.ready  ## measured numbers beside the goals, the machine named
-	$(BIN)/python -m pytest tests/bench --override-ini=norecursedirs= -m bench -s -q --no-header
+	$(BIN)/python -m pytest tests/bench '--override-ini=norecursedirs=.*' -m bench -s -q --no-header
 
 faults: $(VENV)/.ready  ## wall-clock fault suite: reaction times, nothing lost
-	$(BIN)/python -m pytest tests/faults -v --no-header
+	EVAPD_WALL_CLOCK=1 $(BIN)/python -m pytest tests/faults -v -s --no-header
 
 lock:  ## refresh the locked versions (needs uv)
 	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links \

@@ -53,6 +53,17 @@ def test_a_whole_experiment_runs_ends_by_itself_and_is_finalised() -> None:
         assert "peaks" in done.stdout
 
 
+def test_a_replay_gives_back_every_hit_and_says_where_its_input_came_from() -> None:
+    with rig_folder() as folder:
+        changes = {"twin": {"settings": {"data": "not-there.raw", "generated_hits": 3000, "speed": 0.25}}}
+        done = evapd("run", str(write_rig(folder, changes, "replay-tungsten.yaml")), timeout=110)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "matched        3,000" in done.stdout
+        assert "unmatched      0" in done.stdout
+        assert "extra          0" in done.stdout
+        assert "generated" in done.stdout
+
+
 def test_ctrl_c_goes_to_safe_closes_the_run_and_exits_0() -> None:
     with rig_folder() as folder:
         process = subprocess.Popen(
