@@ -284,3 +284,8 @@ def main() -> None:
     except EvapdError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(EXIT_FAILED)
+    except OSError as error:
+        sys.stderr.write(
+            f"{error.filename or 'evapd'}: {error.strerror or error}; check the path, its permissions and its disk\n"
+        )
+        sys.exit(EXIT_FAILED)

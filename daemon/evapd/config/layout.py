@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from evapd.errors import RecordError
+
 # sun_path holds 108 bytes; libzmq and the kernel refuse more with an unclear message.
 MAX_SOCKET_PATH = 100
 
@@ -54,6 +56,15 @@ class Layout:
         return self.folder / "cache" / "numba"
 
     def make(self) -> None:
-        """Create the folders, readable by the owner's group only."""
+        """Create the folders, readable by the owner's group only.
+
+        Raises:
+            RecordError: when that is not possible.
+        """
         for path in (self.runs, self.sockets, self.guard_journal, self.numba_cache):
-            path.mkdir(parents=True, exist_ok=True, mode=0o750)
+            try:
+                path.mkdir(parents=True, exist_ok=True, mode=0o750)
+            except OSError as error:
+                raise RecordError(
+                    f"{path} cannot be made: {error.strerror}; check the rig's `folder`, its permissions and its disk"
+                ) from error

@@ -42,6 +42,7 @@ class Supervisor:
         self._requester = Requester(loaded.rig.sockets.control, REQUEST_S)
         self._again_s: dict[str, float] = {}
         self._alarms: set[str] = set()
+        self._recording = False  # a run was under way when acquire answered last
         self.children: dict[str, Child] = {}
         if loaded.twin is not None:
             self._add("twin", "evapd_sim", ["twin"])
@@ -158,7 +159,8 @@ class Supervisor:
             if alarm not in self._alarms:
                 self._progress.say(f"ALARM: {alarm}")
         self._alarms = set(status.get("alarms", []))
-        if status["run_state"] != "idle":
+        self._recording = status["run_state"] != "idle"
+        if self._recording:
             self._progress.update(status)
 
     def _tend(self) -> None:
@@ -201,18 +203,16 @@ class Supervisor:
 
     def _close_run(self) -> bool:
         acquire = self.children["acquire"]
-        if acquire.poll() is not None or not acquire.ready:
-            return True
+        if acquire.poll() is not None:
+            return self._acquire_died() if self._recording else True
+        if not acquire.ready:
+            return not self._recording
         self.ask("stop", reason="the supervisor was asked to end")
         deadline_s = time.monotonic() + self._ramp_down_s() + 600.0
         while time.monotonic() < deadline_s:
             status = self.ask("status")
-            if status is None and (code := acquire.poll()) is not None:
-                self._progress.say(
-                    f"ALARM: acquire ended with exit code {code} before it had closed the run; everything that was written "
-                    "is kept, the next start marks the run as recovered"
-                )
-                return False
+            if status is None and acquire.poll() is not None:
+                return self._acquire_died()
             if status is not None:
                 if status["run_state"] == "idle":
                     return True
@@ -220,6 +220,13 @@ class Supervisor:
             self._ending()
             time.sleep(POLL_S)
         self._progress.say("ALARM: the run was not closed in time; see log/acquire.log in the rig's folder")
+        return False
+
+    def _acquire_died(self) -> bool:
+        self._progress.say(
+            f"ALARM: acquire ended with exit code {self.children['acquire'].poll()} before it had closed the run; everything "
+            "that was written is kept, the next start marks the run as recovered"
+        )
         return False
 
     def _ramp_down_s(self) -> float:
