@@ -1,6 +1,7 @@
 """The run under way: its folder, journal, matcher and pipeline; opened in one order, closed in the reverse."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -111,13 +112,21 @@ class ActiveRun:
             time.sleep(0.005)
         self._change_state("running")
 
-    def disarm(self) -> None:
-        """Stop the source, take what is under way, flush the pipeline; what fails is told, the rest goes on."""
+    def disarm(self, alive: Callable[[], None]) -> None:
+        """Stop the source, take what is under way, flush the pipeline; what fails is told, the rest goes on.
+
+        `alive` is called while it waits.
+        """
         self._readout.disarm()
         deadline_s = time.monotonic() + DISARM_S
         while self._readout.armed.is_set() and time.monotonic() < deadline_s:
             time.sleep(0.005)
-        if self._pipeline is not None and not self._pipeline.drain(DRAIN_S):
+        if self._pipeline is None:
+            return
+        deadline_s = time.monotonic() + DRAIN_S
+        while not (drained := self._pipeline.drain(0.5)) and time.monotonic() < deadline_s:
+            alive()
+        if not drained:
             self._bus.event(
                 "pipeline", "alarm", f"matching did not drain within {DRAIN_S:.0f} s, hits are missing"
             )

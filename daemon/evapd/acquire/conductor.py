@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from evapd.acquire.active_run import ActiveRun
+from evapd.acquire.backlog import Backlog
 from evapd.acquire.bus import Bus
 from evapd.acquire.counts import Counter
 from evapd.acquire.finaliser import Finaliser
@@ -33,6 +34,11 @@ class Conductor:
         self.run: ActiveRun | None = None
         self.last_run: dict[str, Any] | None = None
         self.finaliser: Finaliser | None = None
+        self.backlog = Backlog(loaded.layout.runs, bus.event)
+        self.end_reason = ""  # set by the signal handler, without a lock: the process is to end
+        self.alive: Callable[[], None] = lambda: (
+            None
+        )  # called while a step waits, for the service manager's watchdog
         self._loaded, self._readout, self._counter, self._bus, self._guard = (
             loaded,
             readout,
@@ -96,18 +102,25 @@ class Conductor:
     def on_segment(self, change: dict[str, Any]) -> None:
         """Open a segment, as the guard reported."""
         run = self.run
-        if run is not None:
-            pulse = int(change.get("pulse", -1))
+        if run is None or not run.opened:
+            return
+        pulse = int(change.get("pulse", -1))
+        try:
             self._bus.framer.segment = run.open_segment(
                 settings=dict(change.get("settings", {})),
                 reason=str(change.get("what", "")),
                 first_pulse=pulse if pulse >= 0 else self._counter.now.pulses,
             )
+        except (EvapdError, OSError) as error:
+            self._bus.event("record", "alarm", f"a segment could not be recorded: {error}")
+            self.request_stop(f"recording failed: {error}", "INCOMPLETE")
 
     # Steps, on the main thread.
 
     def tick(self) -> None:
         """Do what the present state asks for."""
+        if self.end_reason:
+            self.request_stop(self.end_reason)
         self._steps[self.machine.state]()
 
     def _changed(self, before: RunState, event: RunEvent, after: RunState) -> None:
@@ -118,7 +131,10 @@ class Conductor:
         with self._lock:
             wanted, self._start_wanted = self._start_wanted, None
             self._stop_wanted = None
-        if wanted is not None:
+        if wanted is None:
+            self.backlog.tick()
+        else:
+            self.backlog.pause()
             self._bus.alarms.clear()
             self._energy_asked = False
             name, notes = wanted
@@ -131,11 +147,15 @@ class Conductor:
         run = self._present_run()
         try:
             self._check_ready()
-            run.open(guard_identities=self._identities())
-            run.arm()
+            if not self._stop_asked():
+                run.open(guard_identities=self._identities())
+                run.arm()
+            if self._stop_asked():  # before anything is energised
+                self.machine.move(RunEvent.STOP)
+                return
             self._energy_asked = True
             self._guard.ask("run_begin", run_id=run.id, folder=str(run.folder), digest=self._loaded.digest)
-        except EvapdError as error:
+        except (EvapdError, OSError) as error:
             self._bus.event("run", "alarm", f"the run cannot start: {error}")
             self.request_stop(f"the run could not start: {error}", "ABORTED")
             self.machine.move(RunEvent.FAILED)
@@ -152,13 +172,18 @@ class Conductor:
                 "guard and acquire were started with different configurations; restart both with one file"
             )
         deadline_s = time.monotonic() + TDC_READY_S
-        while not self._readout.online and time.monotonic() < deadline_s:
+        while not (self._readout.online or self._stop_asked()) and time.monotonic() < deadline_s:
             time.sleep(0.05)
+        if self._stop_asked():
+            return
         if not self._readout.online:
             why = self._readout.last_error or "no answer yet"
             raise StateError(
                 f"the TDC '{self._readout.name}' is not there: {why}; look at its power and cable"
             )
+
+    def _stop_asked(self) -> bool:
+        return bool(self.end_reason) or self._stop_wanted is not None
 
     def _watch(self) -> None:
         run = self._present_run()
@@ -201,17 +226,47 @@ class Conductor:
 
     def _close(self) -> None:
         run = self._present_run()
-        reason, flag = self._stop_wanted or ("stopped", "")
+        reason, flag = self._stop_wanted or (self.end_reason or "stopped", "")
         if self._energy_asked:
             self._end_energy(reason)
-        run.disarm()
+        run.disarm(self.alive)
         if self._energy_asked:
             self._await_guard(run)
-        self.last_run = run.close(reason, flag)
-        self._bus.event("run", "info", f"closed: {reason}", run=run.id)
+        self.alive()
+        closed = self._complete_record(run, reason, flag)
         self.machine.move(RunEvent.CLOSED)
-        if run.opened and self._loaded.rig.record.finalise:
-            self.finaliser = Finaliser(run.folder)
+        if closed and run.opened and self._loaded.rig.record.finalise:
+            self.finaliser = self._start_finaliser(run)
+
+    def _complete_record(self, run: ActiveRun, reason: str, flag: str) -> bool:
+        """Close the record; False when the disk did not take its last words, which recovery then makes good."""
+        try:
+            self.last_run = run.close(reason, flag)
+        except (EvapdError, OSError) as error:
+            self.last_run = {
+                "id": run.id,
+                "folder": str(run.folder),
+                "end_reason": reason,
+                "conditions": ["INCOMPLETE"],
+            }
+            self._bus.event(
+                "record",
+                "alarm",
+                f"the record of {run.id} could not be completed: {error}; the journal is kept: make room, then run "
+                f"`evapd recover {run.folder}`",
+            )
+            return False
+        self._bus.event("run", "info", f"closed: {reason}", run=run.id)
+        return True
+
+    def _start_finaliser(self, run: ActiveRun) -> Finaliser | None:
+        try:
+            return Finaliser(run.folder)
+        except OSError as error:
+            self._bus.event(
+                "finalise", "alarm", f"finalising cannot start: {error}; run `evapd export {run.folder}`"
+            )
+            return None
 
     def _end_energy(self, reason: str) -> None:
         try:
@@ -236,6 +291,7 @@ class Conductor:
                 return
             if status is None and time.monotonic() > silent_until_s:
                 return
+            self.alive()
             time.sleep(0.05)
         self._bus.event("guard", "alarm", "the guard did not reach safe in time; look at the supply")
 
@@ -280,7 +336,7 @@ class Conductor:
             "run_state": str(self.machine.state),
             "run": run.as_dict() if run else None,
             "last_run": self.last_run,
-            "finalising": self.finaliser.progress if self.finaliser else None,
+            "finalising": self.finaliser.progress if self.finaliser else self.backlog.progress,
             "hits": counts.hits,
             "pulses": counts.pulses,
             "words": counts.words,

@@ -2,9 +2,9 @@
 
 import gc
 import signal
-import threading
 import time
 import uuid
+from contextlib import ExitStack
 from types import FrameType
 from typing import Any
 
@@ -35,7 +35,7 @@ class Acquire:
 
     def __init__(self, loaded: LoadedRig) -> None:
         self.loaded = loaded
-        self._ending = threading.Event()
+        self._ended_by = ""
         framer = Framer(uuid.uuid4().hex, lambda: time.monotonic_ns() // 1000, lambda: time.time_ns() // 1000)
         sockets = loaded.rig.sockets
         self.publisher = Publisher(
@@ -79,35 +79,36 @@ class Acquire:
         return flags
 
     def end(self, signum: int, _frame: FrameType | None) -> None:
-        """Handle SIGTERM and SIGINT: stop the run, then the process."""
-        self.conductor.request_stop(f"{signal.Signals(signum).name} received")
-        self._ending.set()
+        """Handle SIGTERM and SIGINT: stop the run, then the process.
+
+        It takes a note and no lock: the main thread, which it interrupts, may hold any of them.
+        """
+        self._ended_by = self.conductor.end_reason = f"{signal.Signals(signum).name} received"
 
     def run(self, notifier: Notifier) -> None:
         """Serve until `end()`; then close the run and everything else, in the reverse order of opening."""
         Matcher(Anode.load(self.loaded.anode_path)).warm_up()
-        self.publisher.start()
-        self.guard.start()
-        self.beacon.start()
-        self.readout.start()
-        self.service.start()
-        self.herald.start()
-        notifier.ready("idle")
-        gc.collect()
-        gc.freeze()  # what lives for ever is never looked at again
-        try:
-            while not (self._ending.is_set() and self.conductor.machine.state is RunState.IDLE):
+        self.conductor.alive = notifier.watchdog
+        with ExitStack() as opened:
+            for start, stop in (
+                (self.publisher.start, self.publisher.stop),
+                (self.herald.start, self.herald.stop),
+                (self.guard.start, self.guard.stop),
+                (self.beacon.start, self.beacon.stop),
+                (self.readout.start, lambda: self.readout.stop(2.0)),
+                (self.service.start, self.service.stop),
+            ):
+                start()
+                opened.callback(stop)
+            opened.callback(self.conductor.backlog.pause)
+            opened.callback(notifier.stopping)
+            notifier.ready("idle")
+            gc.collect()
+            gc.freeze()  # what lives for ever is never looked at again
+            while not (self._ended_by and self.conductor.machine.state is RunState.IDLE):
                 self.conductor.tick()
                 notifier.watchdog()
-                self._ending.wait(TICK_S) if not self._ending.is_set() else time.sleep(TICK_S)
-        finally:
-            notifier.stopping()
-            self.service.stop()
-            self.readout.stop(2.0)
-            self.beacon.stop()
-            self.guard.stop()
-            self.herald.stop()
-            self.publisher.stop()
+                time.sleep(TICK_S)
 
 
 def _make_readout(loaded: LoadedRig, bus: Bus) -> Readout:

@@ -50,7 +50,7 @@ def describe_run(
         notes=all_notes,
         configuration=rig.model_dump(mode="json"),
         configuration_digest=loaded.digest,
-        configuration_source=loaded.path.read_text(),
+        configuration_source=loaded.source,
         anode=anode.model_dump(mode="json"),
         calibration=anode.calibration_id,
         devices=devices,

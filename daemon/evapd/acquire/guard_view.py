@@ -29,6 +29,7 @@ class GuardView:
         self._address, self._bus, self._on_segment = address, bus, on_segment
         self._follower: JournalFollower | None = None
         self._instance = ""
+        self._fault = ""  # of following, as last told
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="guard-view", daemon=True)
 
@@ -52,30 +53,53 @@ class GuardView:
             return requester.request(cmd, args)
 
     def _run(self) -> None:
-        with Requester(self._address, TIMEOUT_S) as requester:
-            countdown_s = 0.0
-            while not self._ending.wait(POLL_S):
-                countdown_s -= POLL_S
-                if countdown_s <= 0.0:
-                    self._ask_status(requester)
-                    countdown_s = STATUS_EVERY_S
-                if self._follower is not None:
-                    for message in self._follower.poll():
-                        self._relay(message)
+        countdown_s = 0.0
+        try:
+            with Requester(self._address, TIMEOUT_S) as requester:
+                while not self._ending.wait(POLL_S):
+                    countdown_s -= POLL_S
+                    if countdown_s <= 0.0:
+                        self._ask_status(requester)
+                        countdown_s = STATUS_EVERY_S
+                    self._follow()
+        finally:
+            self._stop_following()
 
     def _ask_status(self, requester: Requester) -> None:
         try:
-            self.status = requester.request("status", {})
-        except EvapdError as error:
+            status = requester.request("status", {})
+            instance, journal = str(status["instance"]), Path(status["journal"])
+        except (EvapdError, KeyError, TypeError) as error:
             if self.status is not None:
                 self._bus.event("guard", "alarm", f"the guard does not answer: {error}")
             self.status = None
             return
-        if self.status["instance"] != self._instance:
-            self._instance = self.status["instance"]
-            self._follower = JournalFollower(Path(self.status["journal"]))
+        self.status = status
+        if instance != self._instance:
+            self._instance = instance
+            self._stop_following()
+            self._follower = JournalFollower(journal)
             self._bus.alarms.pop("guard", None)
-            self._bus.event("guard", "info", f"guard {self._instance} answers, {self.energy_state}")
+            self._bus.event("guard", "info", f"guard {instance} answers, {self.energy_state}")
+
+    def _follow(self) -> None:
+        """Relay what is new; this thread also notices the guard's death, so it goes on whatever a journal holds."""
+        if self._follower is None:
+            return
+        try:
+            for message in self._follower.poll():
+                self._relay(message)
+            fault = ""
+        except (EvapdError, OSError, KeyError, TypeError, ValueError) as error:
+            fault = f"the guard's journal cannot be followed: {type(error).__name__}: {error}; it is still being written"
+        if fault and fault != self._fault:
+            self._bus.event("guard journal", "alarm", fault)
+        self._fault = fault
+
+    def _stop_following(self) -> None:
+        if self._follower is not None:
+            self._follower.close()
+            self._follower = None
 
     def _relay(self, message: Message) -> None:
         if message.topic == LOOP and message.header["n"]:

@@ -25,8 +25,11 @@ def main(config: Path, folder: Path | None) -> int:
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_CONFIG
-    except EvapdError as error:
+    except (EvapdError, OSError) as error:
         _log.error("%s", error)
+        return 1
+    except Exception:  # noqa: BLE001 - the last words of the process: one line in its log instead of a traceback on a terminal
+        _log.exception("acquire ends by a fault of its own: please report this line")
         return 1
     finally:
         stop_logging()

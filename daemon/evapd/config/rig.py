@@ -34,6 +34,7 @@ class LoadedRig:
         devices: each driver's checked settings by device name; paths in `connect` are absolute.
         twin: the checked settings of the simulated instrument, None for a real one.
         anode_path: the anode file, absolute.
+        source: the file's text as it was when it was read.
     """
 
     rig: Rig
@@ -43,6 +44,7 @@ class LoadedRig:
     devices: MappingType[str, BaseModel]
     twin: BaseModel | None
     anode_path: Path
+    source: str = ""
 
 
 def load_rig(path: Path | str, folder: Path | str | None = None, plugins: Plugins = INSTALLED) -> LoadedRig:
@@ -131,6 +133,7 @@ class _Check:
             devices=MappingProxyType({name: self.absolute(name) for name in self.settings}),
             twin=twin,
             anode_path=anode_path,
+            source=_text(self.path),
         )
 
     def devices(self) -> dict[str, DeviceSpec]:
@@ -233,6 +236,13 @@ def _absolute_sockets(sockets: Sockets, folder: Path) -> Sockets:
     return sockets.model_copy(
         update={key: f"ipc://{folder / text.removeprefix('ipc://')}" for key, text in texts.items()}
     )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""  # it was there a moment ago; what counts is the digest
 
 
 def _digest(rig: Rig, settings: dict[str, BaseModel], twin: BaseModel | None, anode: bytes) -> str:
