@@ -10,7 +10,7 @@ import pytest
 from evapd.acquire.readout import Readout
 from evapd.blocks import Loss, TdcBlock
 from evapd.device import Identity, TdcDescription
-from evapd.errors import DeviceError, DeviceLost, DeviceTimeout
+from evapd.errors import DeviceLost, DeviceTimeout
 from support.blocks import words
 from support.wait import wait_for
 
@@ -19,7 +19,7 @@ from support.wait import wait_for
 class Source:
     """Delivers what is put into it; raises errors that are put into it."""
 
-    items: "queue.Queue[TdcBlock | DeviceError]" = field(default_factory=queue.Queue)
+    items: "queue.Queue[TdcBlock | Exception]" = field(default_factory=queue.Queue)
     refuse_open: int = 0
     opened: int = 0
     arms: int = 0
@@ -48,7 +48,7 @@ class Source:
             item = self.items.get(timeout=timeout_s)
         except queue.Empty:
             return None
-        if isinstance(item, DeviceError):
+        if isinstance(item, Exception):
             raise item
         return item
 
@@ -126,3 +126,15 @@ def test_an_overflow_is_counted_flagged_and_alarmed(
     assert blocks[1] is not None
     assert blocks[1].loss == Loss.OVERFLOW | Loss.WORDS_LOST
     assert [kind for kind, severity, _ in events if severity == "alarm"] == ["loss"]
+
+
+def test_a_fault_in_the_driver_is_told_and_does_not_end_the_readout(
+    readout: Readout, source: Source, events: list[tuple[str, str, str]]
+) -> None:
+    readout.start()
+    readout.arm()
+    wait_for(readout.armed.is_set, "arming")
+    source.items.put(ValueError("operands could not be broadcast"))
+    wait_for(lambda: source.opened == 2 and readout.online, "the TDC opened again")
+    assert ("device", "alarm") in {event[:2] for event in events}
+    assert any("fault in the driver, report it" in what for _, _, what in events)

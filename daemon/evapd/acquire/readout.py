@@ -1,5 +1,6 @@
 """Readout of the TDC on a thread of its own: open, keep open, and hand every block to a bounded queue."""
 
+import logging
 import queue
 import threading
 import time
@@ -10,6 +11,7 @@ from evapd.blocks import Loss, TdcBlock
 from evapd.device import Identity, TdcDescription, TdcSource
 from evapd.errors import DeviceError, DeviceLost
 
+_log = logging.getLogger(__name__)
 READ_TIMEOUT_S = 0.02
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 QUEUE_BLOCKS = 4096  # 20 s of heartbeats every 5 ms
@@ -83,6 +85,12 @@ class Readout:
                 self._serve()
             except DeviceError as error:
                 self._failed(error)
+            except Exception as error:  # noqa: BLE001 - see below
+                # Whatever a driver raises, this thread goes on: without it no run could start any more.
+                _log.exception("%s: a fault in the driver", self.name)
+                self._failed(
+                    DeviceError(f"{type(error).__name__}: {error}; this is a fault in the driver, report it")
+                )
             finally:
                 self.armed.clear()
                 self._source.close()
