@@ -1,5 +1,6 @@
 """Finalising: everything that was journalled is in the file, where NXapm wants it."""
 
+import contextlib
 import dataclasses
 import json
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from evapd.blocks import NO_ANCHOR, HitBlock, Loss
 from evapd.errors import RecordError
 from evapd.record.finalise import finalise
+from evapd.record.hdf5file import GuardedFile
 from evapd.record.journal import segments
 from evapd.record.nxs import RunFile, open_run
 from evapd.record.run import RunStore
@@ -402,3 +404,14 @@ def test_a_file_that_is_no_run_is_refused(tmp_path: Path, content: bytes | None)
         open_run(path)
     with pytest.raises(RecordError, match="not finalised"):
         open_run(tmp_path)
+
+
+def test_a_run_that_another_process_finalises_is_left_to_it(tmp_path: Path) -> None:
+    store, _ = record_run(tmp_path, 0.2)
+    part = store.nexus_path.with_suffix(".nxs.part")
+    with contextlib.closing(GuardedFile(part)) as other:
+        other.write(b"the other one's bytes")
+        with pytest.raises(RecordError, match="is being finalised by another process"):
+            finalise(store.folder)
+        assert part.read_bytes() == b"the other one's bytes"
+    assert finalise(store.folder).exists()

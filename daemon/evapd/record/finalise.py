@@ -228,13 +228,15 @@ def finalise(run_folder: Path, *, progress: Progress | None = None) -> Path:
     info = store.load()
     part = store.nexus_path.with_suffix(".nxs.part")
     try:
-        with _removed_on_failure(part):
-            with contextlib.closing(GuardedFile(part)) as disk:
-                with h5py.File(disk, "w", rdcc_nbytes=CHUNK_CACHE_BYTES) as file:
-                    nexus = _Finaliser(file, info, store, _checked(disk, tell)).run()
-                size = disk.sync()
+        # Renamed while it is still ours: nobody else can empty it between the last byte and its name.
+        with contextlib.closing(GuardedFile(part)) as disk, _removed_on_failure(part):
+            with h5py.File(disk, "w", rdcc_nbytes=CHUNK_CACHE_BYTES) as file:
+                nexus = _Finaliser(file, info, store, _checked(disk, tell)).run()
+            size = disk.sync()
             part.rename(store.nexus_path)
         sync_folder(run_folder)
+    except BlockingIOError as error:
+        raise RecordError(f"{run_folder.name} is being finalised by another process; wait for it") from error
     except OSError as error:
         raise RecordError(
             f"{part}: {error.strerror or error}; the journal is untouched: make room, then run `evapd export {run_folder}`"

@@ -5,6 +5,7 @@ h5py 3.16). So HDF5 writes through this object, which takes note of the first er
 is given: HDF5 closes in peace, and the owner throws the file away.
 """
 
+import fcntl
 import os
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,20 @@ class GuardedFile:
     """A file object for `h5py.File` that never raises on writing; look at `error`."""
 
     def __init__(self, path: Path) -> None:
-        """Create or empty the file, mode 0640.
+        """Create or empty the file, mode 0640, and own it until `close`.
 
         Raises:
+            BlockingIOError: when another process is writing it; the file is left alone.
             OSError: when that is not possible.
         """
         self.error: OSError | None = None
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(self._fd, 0)
+        except OSError:
+            os.close(self._fd)
+            raise
         self._position = 0
 
     def check(self) -> None:
