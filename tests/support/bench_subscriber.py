@@ -30,21 +30,22 @@ def main(stream: str, replay: str, topics: str, pulse_rate_hz: float) -> None:
     """Receive until standard input ends and nothing more comes."""
     rows: Counter[str] = Counter()
     ages_s: list[float] = []
-    asked_to_end = False
+    asked_us: int | None = None  # when the end was asked for
     with Subscriber(stream, replay, topics.split(",")) as subscriber:
         print("welcome" if subscriber.await_welcome(WELCOME_S) else "no welcome", flush=True)
         while True:
             message = subscriber.receive(SILENCE_S)
             now_us = time.monotonic_ns() // 1000
+            if asked_us is None and select.select([sys.stdin], [], [], 0)[0]:
+                asked_us = now_us
+            # What was made before the end was asked for is still taken.
+            if asked_us is not None and (message is None or message.header["t_mono_us"] > asked_us):
+                break
             if message is None:
-                if asked_to_end:
-                    break
-                asked_to_end = bool(select.select([sys.stdin], [], [], 0)[0])
                 continue
             rows[message.topic] += message.header["n"]
             if message.topic == HITS and pulse_rate_hz and message.header["n"]:
                 ages_s.append(oldest_hit_s(message, pulse_rate_hz, now_us))
-            asked_to_end = asked_to_end or bool(select.select([sys.stdin], [], [], 0)[0])
         counts = subscriber.counts
     told = {
         "rows": rows,
