@@ -15,7 +15,8 @@ from evapd.report.voltages import Voltages
 from evapd.units import PS_PER_NS, UM_PER_MM, US_PER_S
 
 HIGHEST_DA = 300.0
-MAP_BINS = 160
+FEWEST_MAP_BINS, MOST_MAP_BINS = 20, 160
+HITS_PER_MAP_BIN = 10
 TOF_BINS = 4000
 MAX_MULTIPLICITY = 255
 
@@ -70,8 +71,9 @@ class _Gatherer:
         # The matching has taken the centre off already.
         self.radius_mm = float(info.anode.get("radius_mm") or 0.0) or _widest_mm(run)
         reach = 1.05 * self.radius_mm
-        self.edges_mm = np.linspace(-reach, reach, MAP_BINS + 1)
-        self.map = np.zeros((MAP_BINS, MAP_BINS), np.int64)
+        bins = int(np.clip(np.sqrt(run.n_hits / HITS_PER_MAP_BIN), FEWEST_MAP_BINS, MOST_MAP_BINS))
+        self.edges_mm = np.linspace(-reach, reach, bins + 1)
+        self.map = np.zeros((bins, bins), np.int64)
         self.quality = np.zeros(256, np.int64)
         self.multiplicity = np.zeros(MAX_MULTIPLICITY + 1, np.int64)
         self.v_low, self.v_high, self.without_voltage = np.inf, -np.inf, 0

@@ -16,6 +16,7 @@ class RateSummary:
     """How a rate was held from the time at which it was reached until the stop; rates in hits per live pulse."""
 
     target: float  # the last one in force
+    target_changed: bool = False  # in the run
     reached_s: float | None  # since the start of the run; None: never
     at_target_s: float = 0.0  # seconds with live pulses
     mean: float = _NAN
@@ -45,8 +46,10 @@ def summarise_rate(
     target = targets.at(history.t_s)
     ratio = np.where(chosen, history.rate() / target, np.nan)
     second = _moving_mean(ratio, BINS_PER_S)
+    held_targets = targets.rate[np.isfinite(targets.rate)]
     result = RateSummary(
-        target=float(targets.rate[np.isfinite(targets.rate)][-1]),
+        target=float(held_targets[-1]),
+        target_changed=len(np.unique(held_targets)) > 1,
         reached_s=None,
         peak_100ms=_largest(ratio),
         peak_1s=_largest(second),

@@ -67,7 +67,7 @@ def _sum(journals: list[Mapping[str, Any]], *names: str) -> int:
 
 def losses_text(losses: Mapping[str, int]) -> str:
     """Say what is missing in one line."""
-    lost = [f"{count} {WORDING[kind]}" for kind, count in losses.items() if count]
+    lost = [f"{count:,d} {WORDING[kind]}" for kind, count in losses.items() if count]
     if not lost:
         return f"0 of every kind ({len(losses)} kinds counted: hits, pulses, words, queue, journal, voltages)"
     return ", ".join(lost) + f"; 0 of the {len(losses) - len(lost)} other kinds"

@@ -6,7 +6,7 @@ import numpy as np
 
 from evapd.matching.quality import Quality
 from evapd.report.digest import RunDigest
-from evapd.report.style import BLUE, GREEN, ORANGE, RED, say_instead
+from evapd.report.style import BLUE, GREEN, ORANGE, RED, plain_log_ticks, say_instead
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ def draw_map(figure: "Figure", axes: "Axes", digest: RunDigest) -> None:
     most = max(2.0, float(digest.map_counts.max()))
     mesh = axes.pcolormesh(edges, edges, counts, cmap="cividis", norm=LogNorm(1, most), rasterized=True)
     axes.add_patch(Circle((0, 0), digest.radius_mm, fill=False, color=RED, linewidth=1.2))
-    axes.set_aspect("equal")
+    axes.set_aspect("equal", anchor="W")
     axes.set_facecolor("#F2F2F2")
     axes.set_xlabel("x (mm)")
     axes.set_ylabel("y (mm)")
@@ -37,6 +37,7 @@ def draw_map(figure: "Figure", axes: "Axes", digest: RunDigest) -> None:
     axes.set_title(f"Detector map (circle: anode{beyond})")
     bar = figure.colorbar(mesh, ax=axes, fraction=0.046, pad=0.02)
     bar.set_label(f"hits per {edges[1] - edges[0]:.2g} x {edges[1] - edges[0]:.2g} mm")
+    plain_log_ticks(bar.ax.yaxis)
 
 
 def draw_quality(axes: "Axes", digest: RunDigest) -> None:
@@ -83,7 +84,8 @@ def draw_multiplicity(axes: "Axes", digest: RunDigest) -> None:
     names = [str(k) for k in range(1, _MOST_BARS)] + [f"{_MOST_BARS}+"]
     axes.bar(range(last), np.maximum(bars[:last], 0.3), bottom=0, color=GREEN, width=0.7)
     axes.set_yscale("log")
-    axes.set_ylim(0.3, 8.0 * float(bars.max()))
+    axes.set_ylim(0.3, 8.0 * max(2.0, float(bars.max())))
+    plain_log_ticks(axes.yaxis)
     axes.set_xticks(range(last), names[:last])
     axes.set_xlabel("hits in a pulse")
     axes.set_ylabel("pulses")

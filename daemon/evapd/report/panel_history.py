@@ -46,7 +46,8 @@ def draw_voltage(axes: "Axes", digest: RunDigest) -> None:
         # A replay changes by a per cent: a scale from zero would make it look flat.
         axes.set_ylim(1e-3 * (low - 0.1 * (high - low) - 1.0), 1e-3 * (high + 0.1 * (high - low) + 1.0))
     else:
-        axes.set_ylim(bottom=0.0)
+        shown = voltages.v_dc_v if voltages.v_tot_v is None else voltages.v_tot_v
+        axes.set_ylim(0.0, 1.08e-3 * max(1.0, float(np.nanmax(shown))))
     axes.ticklabel_format(axis="y", useOffset=False)
 
 

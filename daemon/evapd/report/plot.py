@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH_PX, HEIGHT_PX, DPI = 1600, 1200, 100
-_LONGEST_LINE = 190
+_LONGEST_LINE = 180
 
 
 def plot_run(run_path: Path, output: Path | None = None) -> Path:
@@ -76,7 +76,7 @@ def report_figure(run: RunFile, digest: RunDigest, summary: Summary) -> "Figure"
 
 def _draw(figure: "Figure", run: RunFile, digest: RunDigest, summary: Summary) -> None:
     _header(figure, summary)
-    _spectrum(figure.add_axes((0.055, 0.615, 0.93, 0.23)), digest, summary)
+    _spectrum(figure.add_axes((0.055, 0.612, 0.93, 0.228)), digest, summary)
     draw_map(figure, figure.add_axes((0.055, 0.265, 0.29, 0.275)), digest)
     voltage = figure.add_axes((0.43, 0.43, 0.43, 0.11))
     rate = figure.add_axes((0.43, 0.265, 0.43, 0.11))
@@ -91,11 +91,8 @@ def _draw(figure: "Figure", run: RunFile, digest: RunDigest, summary: Summary) -
 def _spectrum(axes: "Axes", digest: RunDigest, summary: Summary) -> None:
     if not digest.hits:
         say_instead(axes, "Mass spectrum", "this run has no hits")
-    elif digest.spectrum is None:
-        draw_times_of_flight(axes, digest.tof_ns, "the configuration gives no mass-to-charge ratios")
-    elif not digest.spectrum.n:
-        why = "no hit has a known voltage" if digest.v_dc_range_v is None else "no hit has a mass in range"
-        draw_times_of_flight(axes, digest.tof_ns, f"{why}, so there are no mass-to-charge ratios")
+    elif digest.spectrum is None or not digest.spectrum.n:
+        draw_times_of_flight(axes, digest.tof_ns, summary.no_peaks)
     else:
         peaks = summary.naming.peaks if summary.naming else ()
         draw_spectrum(axes, digest.spectrum, peaks, summary.no_peaks)
@@ -110,15 +107,16 @@ def _header(figure: "Figure", summary: Summary) -> None:
         color=GREEN if good else RED,
     )  # fmt: skip
     told = (
-        f"specimen: {lines['specimen']}; ended: {summary.end_reason or 'not told'}",
-        f"hits: {lines['hits']}",
-        f"rate: {lines['rate']}; voltage: {lines['voltage']}",
+        f"hits: {lines['hits']}; specimen: {lines['specimen']}",
+        f"ended: {summary.end_reason or 'not told'}",
+        f"rate: {lines['rate']}",
+        f"voltage: {lines['voltage']}",
         f"losses: {losses_text(summary.losses)}",
     )
     for row, words in enumerate(told):
         lost = row == len(told) - 1 and any(summary.losses.values())
         figure.text(
-            0.02, 0.951 - 0.0205 * row, _cut(words, _LONGEST_LINE), fontsize=11.5, va="center",
+            0.02, 0.9515 - 0.0185 * row, _cut(words, _LONGEST_LINE), fontsize=11.5, va="center",
             color=RED if lost else "black",
         )  # fmt: skip
 

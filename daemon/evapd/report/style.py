@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 # The palette of Okabe and Ito (2008): told apart with every common kind of colour vision.
 BLUE, ORANGE, GREEN, RED, SKY, PURPLE, GREY = (
@@ -23,6 +24,16 @@ SETTINGS: dict[Any, Any] = {
     "xtick.labelsize": 10,
     "ytick.labelsize": 10,
 }
+
+
+def plain_log_ticks(axis: "Axis") -> None:
+    """Write 1, 2, 5, 10 on a short log scale, and powers of ten only on a long one."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: PLC0415 - see the extra `plots`
+
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 100.0 * max(low, 0.3) else (1.0,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1.0 else ""))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def say_instead(axes: "Axes", title: str, words: str) -> None:

@@ -73,9 +73,8 @@ def summary_of(run: RunFile, digest: RunDigest) -> Summary:
     targets = Targets.of(info)
     rate = summarise_rate(digest.rates, targets, digest.stop_s, digest.together)
     try:
-        naming, no_peaks = find_named_peaks(digest.spectrum, info), ""
-        if naming is None:
-            no_peaks = "the file has no mass-to-charge ratios" if digest.hits else "no hits"
+        no_peaks = _without_masses(digest)
+        naming = None if no_peaks else find_named_peaks(digest.spectrum, info)
     except StateError as error:
         naming, no_peaks = None, str(error)
     at_target_v = None
@@ -107,6 +106,17 @@ def summary_of(run: RunFile, digest: RunDigest) -> Summary:
         no_peaks=no_peaks,
         losses=losses_of(info, run.losses(), digest.hits),
     )
+
+
+def _without_masses(digest: RunDigest) -> str:
+    """Why there is nothing to look for peaks in; empty where there is."""
+    if not digest.hits:
+        return "no hits"
+    if digest.spectrum is None:
+        return "the record gives no mass-to-charge ratios (no straight flight path)"
+    if digest.v_dc_range_v is None:
+        return "no hit has a known voltage, so none has a mass-to-charge ratio"
+    return "" if digest.spectrum.n else "no hit has a mass-to-charge ratio in range"
 
 
 def _plain(value: Any) -> Any:

@@ -55,10 +55,14 @@ def _rate(summary: "Summary") -> Iterator[tuple[str, str]]:
         yield "rate", f"law '{summary.law}' holds no rate{mean}"
         return
     if rate.reached_s is None:
-        most = f"the mean of 1 s never came to 90 % of it, {_times(rate.peak_1s)} was the most"
+        most = "the run was shorter than 1 s of live pulses"
+        if math.isfinite(rate.peak_1s):
+            most = f"the mean of 1 s never came to 90 % of it, {_times(rate.peak_1s)} was the most"
         yield "rate", f"the target of {rate.target:g} hits per pulse was not reached: {most}"
         return
     beside = f"{rate.mean_over_target:.3f} of the target {rate.target:g}"
+    if rate.target_changed:
+        beside = f"{rate.mean_over_target:.3f} of the targets in force (the last was {rate.target:g})"
     yield "rate", f"mean {rate.mean:.5f} hits per pulse, {beside}, over {rate.at_target_s:.1f} s at target"
     yield "", _since(rate)
     if rate.scatter_bins:
@@ -113,10 +117,11 @@ def _peaks(naming: Naming, elements: tuple[str, ...]) -> Iterator[tuple[str, str
             )
     if len(naming.peaks) > len(strongest):
         yield "", f"and {len(naming.peaks) - len(strongest)} weaker ones"
-    yield "not found", _not_found(naming, elements)
+    for row, words in enumerate(_not_found(naming, elements)):
+        yield ("not found" if row == 0 else ""), words
 
 
-def _not_found(naming: Naming, elements: tuple[str, ...]) -> str:
+def _not_found(naming: Naming, elements: tuple[str, ...]) -> list[str]:
     words = [
         f"{miss.ion.name} at {miss.ion.mass_to_charge_da:.3f} Da (about {miss.expected_counts:,.0f} counts expected)"
         for miss in naming.missing
@@ -128,4 +133,4 @@ def _not_found(naming: Naming, elements: tuple[str, ...]) -> str:
         )
     if unknown := unknown_elements(elements):
         words.append(f"{', '.join(unknown)}: not in the table of isotopes, so nothing is expected")
-    return "; ".join(words) or "nothing that was expected is missing"
+    return words or ["nothing that was expected is missing"]
