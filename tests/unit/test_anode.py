@@ -1,5 +1,7 @@
 """The anode file."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -113,3 +115,9 @@ def test_any_change_of_calibration_changes_its_id() -> None:
 
 def test_a_default_written_out_keeps_the_id() -> None:
     assert quad().calibration_id == quad(x={"offset_ps": 0, "angle_deg": 0}).calibration_id
+
+
+def test_anode_files_are_checked_and_runs_finalised_without_loading_numba() -> None:
+    code = "import sys, evapd.record.finalise, evapd.matching.anode; print('numba' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
