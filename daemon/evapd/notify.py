@@ -44,6 +44,10 @@ class Notifier:
             self._status = text
             self._send("STATUS=" + text.replace("\n", " "))
 
+    def extend(self, seconds: float) -> None:
+        """Say that the start is still going on and needs at most so many seconds more."""
+        self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1e6)}")
+
     def stopping(self) -> None:
         """Say that the service is on its way down."""
         self._send("STOPPING=1")

@@ -163,3 +163,11 @@ def test_the_merged_messages_of_a_run_ascend_in_time(tmp_path: Path) -> None:
     assert times == sorted(times)
     assert {HITS, LOOP} <= {message.topic for message in messages}
     assert sum(message.topic == HITS for message in messages) == len(list(blocks(1.0)))
+
+
+def test_recovery_of_a_long_journal_gives_signs_of_life(tmp_path: Path) -> None:
+    store, _ = record_run(tmp_path, 60.0)
+    signs: list[None] = []
+    report = recover_run(store.folder, lambda: signs.append(None))
+    frames = report.acquire["frames"] + report.guard["frames"]
+    assert len(signs) == -(-frames // 1000) > 1

@@ -3,6 +3,7 @@
 import io
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from evapd.config import load_rig
 from evapd.config.layout import Layout
 from evapd.device.portlock import PortLock
 from evapd.errors import RecordError, StateError
+from evapd.supervisor.child import Child
 from evapd.supervisor.ownership import owned
 from evapd.supervisor.progress import Progress
 from evapd.supervisor.supervisor import Supervisor
 from support.rig_files import rig_folder, write_rig
+from support.wait import wait_for
 
 
 @pytest.fixture
@@ -84,3 +87,14 @@ def test_a_folder_that_cannot_be_made_is_a_message(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RecordError, match=r"file/rig/runs cannot be made: Not a directory; check"):
         Layout(tmp_path / "file" / "rig").make()
+
+
+def test_a_child_that_asks_for_more_time_is_heard(tmp_path: Path) -> None:
+    code = "from evapd.notify import Notifier; Notifier().extend(30.0)"
+    child = Child("slow", [sys.executable, "-c", code], tmp_path, tmp_path)
+    child.start()
+    wait_for(lambda: child.poll() == 0, "its end")
+    child.poll()
+    assert child.extended_s > child.started_s
+    assert not child.ready
+    child.kill()

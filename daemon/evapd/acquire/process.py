@@ -15,6 +15,7 @@ from evapd.record.recover import recover_unfinished
 
 _log = logging.getLogger(__name__)
 EXIT_CONFIG = 78
+START_SIGN_S = 30.0  # longer than reading a thousand frames from any disk takes
 
 
 def main(config: Path, folder: Path | None) -> int:
@@ -50,10 +51,12 @@ def _serve(loaded: LoadedRig) -> int:
     # Only now: numba reads where its cache lies when it is imported, and an installed tree may be read-only.
     from evapd.acquire.daemon import Acquire  # noqa: PLC0415
 
-    for report in recover_unfinished(loaded.layout.runs):
-        _log.warning("%s", report)
+    notifier = Notifier()
+    for report in recover_unfinished(loaded.layout.runs, lambda: notifier.extend(START_SIGN_S)):
+        if report.problem:
+            _log.warning("%s", report)  # a success has been logged by who made it
     acquire = Acquire(loaded)
     signal.signal(signal.SIGTERM, acquire.end)
     signal.signal(signal.SIGINT, acquire.end)
-    acquire.run(Notifier())
+    acquire.run(notifier)
     return 0

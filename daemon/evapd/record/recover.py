@@ -3,7 +3,9 @@
 The journals are never altered. Recovering twice changes nothing.
 """
 
+import itertools
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from evapd.record.run import ACQUIRE_PREFIX, GUARD_PREFIX, Condition, RunInfo, R
 from evapd.stream.frame import HITS, WORDS, Message
 
 _log = logging.getLogger(__name__)
+_FRAMES_PER_SIGN = 1000
 
 
 @dataclass(slots=True)
@@ -109,10 +112,11 @@ class RecoveryReport:
         return f"run {self.run} recovered: {frames} frames, {self.counters.get('hits', 0)} hits; {lost}"
 
 
-def recover_run(run_folder: Path) -> RecoveryReport:
+def recover_run(run_folder: Path, alive: Callable[[], None] = lambda: None) -> RecoveryReport:
     """Close a run whose process died: count every frame, mark run.json, leave the journals as they are.
 
     A run.json that is missing or damaged is made anew from what the frames say; the damaged one is kept.
+    `alive` is called every thousand frames: a journal of a day takes minutes to read.
 
     Raises:
         StateError: when a living process still writes the run.
@@ -136,10 +140,14 @@ def recover_run(run_folder: Path) -> RecoveryReport:
             counters=kept.get("counters", {}),
         )
     totals, acquire, guard = _Totals(), JournalReport(), JournalReport()
-    for message in read_journal(store.guard_journal, GUARD_PREFIX, guard):
+    messages = itertools.chain(
+        read_journal(store.guard_journal, GUARD_PREFIX, guard),
+        read_journal(store.journal, ACQUIRE_PREFIX, acquire),
+    )
+    for number, message in enumerate(messages):
         totals.count(message)
-    for message in read_journal(store.journal, ACQUIRE_PREFIX, acquire):
-        totals.count(message)
+        if number % _FRAMES_PER_SIGN == 0:
+            alive()
     report = RecoveryReport(
         run=run_folder.name,
         changed=True,
@@ -204,12 +212,12 @@ def _closed(
     }
 
 
-def recover_unfinished(runs: Path) -> list[RecoveryReport]:
+def recover_unfinished(runs: Path, alive: Callable[[], None] = lambda: None) -> list[RecoveryReport]:
     """Recover every run below `runs` that nobody closed and nobody is writing; a problem with one stops no other."""
     reports = []
     for folder in sorted(path for path in runs.iterdir() if path.is_dir()) if runs.is_dir() else []:
         try:
-            report = recover_run(folder)
+            report = recover_run(folder, alive)
         except StateError:
             continue  # alive: not ours to touch
         except (RecordError, OSError) as error:

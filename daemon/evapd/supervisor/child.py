@@ -25,6 +25,7 @@ class Child:
     restarts: int = 0
     started_s: float = 0.0
     ready_after_s: float | None = None
+    extended_s: float = 0.0  # when it last said that its start goes on
     status: str = ""
     process: subprocess.Popen[bytes] | None = None
     _notify: socket.socket | None = field(default=None, repr=False)
@@ -74,6 +75,8 @@ class Child:
             for line in told.decode(errors="replace").splitlines():
                 if line == "READY=1" and not self.ready:
                     self.ready_after_s = time.monotonic() - self.started_s
+                elif line.startswith("EXTEND_TIMEOUT_USEC="):
+                    self.extended_s = time.monotonic()
                 elif line.startswith("STATUS="):
                     self.status = line.removeprefix("STATUS=")
 
@@ -113,10 +116,13 @@ class Child:
 
 
 class StartFailed(EvapdError):
-    """A child ended before it was ready; `code` is its exit code."""
+    """A child ended before it was ready, with exit code `code`, or was not ready in time (None)."""
 
-    def __init__(self, child: Child, code: int) -> None:
-        super().__init__(
-            f"{child.name} ended with exit code {code} before it was ready:\n{child.last_words(12)}"
+    def __init__(self, child: Child, code: int | None) -> None:
+        what = (
+            f"{child.name} was not ready in time"
+            if code is None
+            else f"{child.name} ended with exit code {code} before it was ready"
         )
+        super().__init__(f"{what}; the end of {child.log_path}:\n{child.last_words(12)}")
         self.code = code

@@ -100,8 +100,9 @@ class Supervisor:
                         f"  {child.name:8s} ready after {child.ready_after_s:.1f} s  {child.status}"
                     )
             waiting = [child for child in waiting if not child.ready]
-            if time.monotonic() > deadline_s:
-                raise StartFailed(waiting[0], -1)
+            for child in waiting:
+                if time.monotonic() > max(deadline_s, child.extended_s + READY_S):
+                    raise StartFailed(child, None)
             time.sleep(0.02)
 
     def ask(self, command: str, **args: Any) -> dict[str, Any] | None:
