@@ -243,3 +243,24 @@ def test_the_requests_module_loads_neither_asyncio_nor_numpy():
     code = "import sys, evapd.rpc; print(sorted({'asyncio', 'numpy', 'numba', 'h5py'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_without_file_descriptors_a_request_is_an_error_with_advice(service: Service) -> None:
+    code = (
+        "import os, resource, sys; from evapd.errors import StreamError; from evapd.rpc import Requester\n"
+        "with Requester(sys.argv[1]) as requester:\n"
+        "    requester.request('echo', {'text': 'hi'})\n"  # libzmq has what it needs for itself
+        "    requester._drop()\n"
+        "    used = len(os.listdir('/proc/self/fd'))\n"
+        "    resource.setrlimit(resource.RLIMIT_NOFILE, (used - 1, used - 1))\n"
+        "    held = []\n"
+        "    try:\n"
+        "        while True: held.append(os.open('/dev/null', os.O_RDONLY))\n"
+        "    except OSError: pass\n"
+        "    try: requester.request('echo', {'text': 'hi'})\n"
+        "    except StreamError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, service.address], check=False, capture_output=True, text=True, timeout=30
+    )
+    assert "ulimit -n" in done.stdout, done.stderr

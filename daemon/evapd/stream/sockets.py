@@ -64,8 +64,18 @@ def open_socket(
     receive_hwm: int,
     linger_ms: int = 0,
 ) -> "zmq.Socket[bytes]":
-    """Open a socket with every limit set; nothing is left to libzmq's defaults of 1000 messages."""
-    socket = context.socket(kind)
+    """Open a socket with every limit set; nothing is left to libzmq's defaults of 1000 messages.
+
+    Raises:
+        StreamError: when the process has no file descriptors left.
+    """
+    try:
+        socket = context.socket(kind)
+    except zmq.ZMQError as error:
+        raise StreamError(
+            f"no socket can be opened: {error.strerror}; look for programs that open connections and never close them, or "
+            "raise the limit of open files (ulimit -n)"
+        ) from None
     socket.zap_domain = ZAP_DOMAIN
     socket.maxmsgsize = max_message_bytes
     socket.sndhwm = send_hwm
