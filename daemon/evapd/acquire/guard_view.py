@@ -26,7 +26,9 @@ class GuardView:
         self.status: dict[str, Any] | None = None  # None: the guard does not answer
         self.loop: dict[str, float] = {}
         self.slow: dict[str, Any] = {}
-        self._address, self._bus, self._on_segment = address, bus, on_segment
+        self._bus, self._on_segment = bus, on_segment
+        # Made once: to bring the voltage down must not depend on what the process can still open.
+        self._requester = Requester(address, TIMEOUT_S)
         self._follower: JournalFollower | None = None
         self._instance = ""
         self._fault = ""  # of following, as last told
@@ -43,31 +45,30 @@ class GuardView:
         self._thread.start()
 
     def stop(self) -> None:
-        """End."""
+        """End; nobody may ask any more."""
         self._ending.set()
         self._thread.join(2.0)
+        self._requester.close()
 
     def ask(self, cmd: str, **args: Any) -> dict[str, Any]:
         """Send one request to the guard and give its result; raises StreamError when it refuses or is silent."""
-        with Requester(self._address, TIMEOUT_S) as requester:
-            return requester.request(cmd, args)
+        return self._requester.request(cmd, args)
 
     def _run(self) -> None:
         countdown_s = 0.0
         try:
-            with Requester(self._address, TIMEOUT_S) as requester:
-                while not self._ending.wait(POLL_S):
-                    countdown_s -= POLL_S
-                    if countdown_s <= 0.0:
-                        self._ask_status(requester)
-                        countdown_s = STATUS_EVERY_S
-                    self._follow()
+            while not self._ending.wait(POLL_S):
+                countdown_s -= POLL_S
+                if countdown_s <= 0.0:
+                    self._ask_status()
+                    countdown_s = STATUS_EVERY_S
+                self._follow()
         finally:
             self._stop_following()
 
-    def _ask_status(self, requester: Requester) -> None:
+    def _ask_status(self) -> None:
         try:
-            status = requester.request("status", {})
+            status = self.ask("status")
             instance, journal = str(status["instance"]), Path(status["journal"])
         except (EvapdError, KeyError, TypeError) as error:
             if self.status is not None:
