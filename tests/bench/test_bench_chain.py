@@ -31,7 +31,7 @@ from evapd.record.journal import JournalWriter, read_journal
 from evapd.stream.frame import HITS, WORDS, Framer
 from evapd.stream.publisher import Publisher
 from support.anodes import quad
-from support.bench_processes import SubscriberProcess, rss_mb
+from support.bench_processes import SubscriberProcess, cpu_s, rss_mb
 from support.bench_table import Row, print_table
 from support.recorded_runs import record_run
 from support.signals import SignalModel, part_of, simulate
@@ -148,7 +148,7 @@ def test_chain_at_full_speed(tmp_path: Path, words: bool, goal_mhit_s: int) -> N
         readout.start()
         readout.arm()
         memory_mb: list[float] = []
-        begun_s, hits_by_s = time.monotonic(), [0]
+        begun_s, begun_cpu_s, hits_by_s = time.monotonic(), cpu_s(), [0]
         while (now_s := time.monotonic()) < begun_s + SECONDS:
             time.sleep(max(0.0, begun_s + len(hits_by_s) - now_s))
             hits_by_s.append(counter.now.hits)
@@ -156,7 +156,7 @@ def test_chain_at_full_speed(tmp_path: Path, words: bool, goal_mhit_s: int) -> N
         readout.disarm()
         wait_for(lambda: not readout.armed.is_set(), "the end of the source")
         assert pipeline.drain(60.0), "the pipeline did not drain"
-        took_s = time.monotonic() - begun_s
+        took_s, took_cpu_s = time.monotonic() - begun_s, cpu_s() - begun_cpu_s
         wait_for(lambda: publisher.stats().queued_bytes == 0, "the stream's queue to empty")
         bus.beat()  # the last numbers, so that a subscriber sees what it missed at the end
         told = [subscriber.end() for subscriber in subscribers]
@@ -173,6 +173,7 @@ def test_chain_at_full_speed(tmp_path: Path, words: bool, goal_mhit_s: int) -> N
         [
             Row("sustained", f"{rate:.2f} Mhit/s, {now.words / took_s / 1e6:.1f} Mword/s", f">= {goal_mhit_s} Mhit/s"),
             Row("slowest and fastest second", "{:.2f} and {:.2f} Mhit/s".format(*extremes(hits_by_s))),
+            Row("processor time of the process", f"{1e9 * took_cpu_s / now.hits:.0f} ns per hit, {100 * took_cpu_s / took_s:.0f} % of a core"),
             Row("hits in all", f"{now.hits:,d}"),
             Row("to the journal", f"{journal.written.bytes / took_s / 1e6:.0f} MB/s, durable {synced_s - took_s:.1f} s after"),
             Row("dropped before matching, by the journal", f"{readout.overflows}, {journal.lost}", "0, 0"),
