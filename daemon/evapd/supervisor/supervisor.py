@@ -119,7 +119,8 @@ class Supervisor:
         Raises:
             RunLost: when the run was refused, or when acquire died under it.
         """
-        run = ""
+        run, acquire = "", self.children["acquire"]
+        restarts = acquire.restarts
         if start_run and not self._ending():
             self._progress.say(f"starting a run of '{self.loaded.rig.specimen.name}'")
             self._start_run()
@@ -132,9 +133,10 @@ class Supervisor:
                 if until_run_ends and status["run_state"] == "idle" and status["finalising"] is None:
                     if status["last_run"] is not None:
                         return dict(status["last_run"])
-                    if run:
+                    # It may have died before it ever told the run's name.
+                    if run or acquire.restarts > restarts:
                         raise RunLost(
-                            f"run {run} was interrupted, because acquire died under it; everything that was written is kept, "
+                            f"run {run or 'just begun'} was interrupted, because acquire died under it; everything that was written is kept, "
                             f"and the run is marked as recovered: see `evapd runs {self.loaded.layout.folder}`"
                         )
             time.sleep(POLL_S)
