@@ -178,7 +178,10 @@ class LinkSender:
         return True
 
     def _connect(self) -> bool:
-        attempt = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            attempt = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError:
+            return False  # too many open files: tried again with the next record
         attempt.setblocking(False)
         try:
             attempt.connect(str(self._path))

@@ -1,4 +1,7 @@
+import resource
 import socket
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -168,3 +171,15 @@ def test_a_wrong_size_or_version_is_dropped_and_counted(link, tmp_path, garbage)
 def test_a_folder_that_is_missing_is_named(tmp_path):
     with pytest.raises(LinkError, match="nowhere"):
         LinkServer(tmp_path / "nowhere" / "link.sock")
+
+
+def test_a_sender_without_file_descriptors_tries_again_with_the_next_record(tmp_path: Path) -> None:
+    with closing(LinkServer(tmp_path / "link.sock")), closing(LinkSender(tmp_path / "link.sock")) as sender:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            refused = sender.send(RECORD)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert not refused
+        assert sender.send(RECORD)
