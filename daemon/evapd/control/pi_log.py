@@ -43,6 +43,9 @@ class PiLog:
         noise = (SENSITIVITY * VOLTAGE_NOISE) ** 2
         self._bandwidth = min(2.0 * self._target_hz * noise / phi, _LOOP_GAIN_UP / self._delay_s)
         self._wander = self._bandwidth**2 * phi / self._target_hz
+        self._settled_variance = (
+            4.0 * self._bandwidth * phi / self._target_hz
+        )  # four times that of the steady estimate
         self._trend = 0.0  # 1/s of x
         self._offset = 0.0  # ln(V measured / V commanded)
         self._commands: deque[float] = deque(maxlen=max(2, round(_STILL_S / settings.tick_s)))
@@ -113,9 +116,11 @@ class PiLog:
             hits = max(hits, 3.0 * self._settings.target_rate * pulses)
         background = min(observation.background, hits) if observation.background else self._dark(pulses)
         known = math.sqrt(self._estimate.variance) < _KNOWN_SD
+        settled = self._estimate.variance < self._settled_variance
         self._estimate.predict(dt_s, self._wander, self._trend if known else 0.0)
         correction = self._estimate.update(hits, pulses, log_v_term, background)
-        if known and not self._hunting():
+        if settled and not self._hunting():
+            # Only what a settled estimate still has to correct is a trend; a transient is not.
             # Integral part: damping 1 with the steady bandwidth; bounded to what a blunting or a layered apex can do.
             small = max(-0.1, min(0.1, correction))
             self._trend = max(-0.2, min(0.2, self._trend + 0.25 * self._bandwidth * small))

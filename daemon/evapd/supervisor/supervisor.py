@@ -120,10 +120,10 @@ class Supervisor:
             RunLost: when the run was refused, or when acquire died under it.
         """
         run, acquire = "", self.children["acquire"]
-        restarts = acquire.restarts
         if start_run and not self._ending():
             self._progress.say(f"starting a run of '{self.loaded.rig.specimen.name}'")
             self._start_run()
+        restarts = acquire.restarts
         while not self._ending():
             self._tend()
             status = self.ask("status")
