@@ -14,13 +14,20 @@ def line(status: dict[str, Any]) -> str:
     run, guard = status.get("run") or {}, status.get("guard") or {}
     elapsed_s = run.get("elapsed_s") or 0.0
     target, rate = guard.get("target_rate"), status.get("rate_per_pulse")
-    share = f"{100 * rate / target:4.0f} % of target" if rate is not None and target else "rate unknown"
+    share = _rate(rate, None if guard.get("law") == "monitor" else target)
     v_dc_v = guard.get("v_dc_v")
     voltage = "V_dc unknown" if v_dc_v is None else f"V_dc {round(v_dc_v):6d} V"
     if status["run_state"] == "finalising":
         return f"finalising {100 * (status.get('finalising') or 0.0):3.0f} %"
     state = guard.get("energy_state", "guard silent")
     return f"{elapsed_s:6.1f} s  {status['run_state']:9s} {state:12s} {voltage}  {share}  {status['hits']:>9,d} hits"
+
+
+def _rate(rate: float | None, target: float | None) -> str:
+    if rate is None:
+        return "rate unknown"
+    # A law that only watches has no target to be compared with.
+    return f"{100 * max(rate, 0.0) / target:4.0f} % of target" if target else f"{rate:.3g} hits per pulse"
 
 
 class Progress:
