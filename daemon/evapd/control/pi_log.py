@@ -121,9 +121,9 @@ class PiLog:
         correction = self._estimate.update(hits, pulses, log_v_term, background)
         if settled and not self._hunting():
             # Only what a settled estimate still has to correct is a trend; a transient is not.
-            # Integral part: damping 1 with the steady bandwidth; bounded to what a blunting or a layered apex can do.
+            # Integral part: damping 0.7 with the steady bandwidth; bounded to what a blunting or a layered apex can do.
             small = max(-0.1, min(0.1, correction))
-            self._trend = max(-0.2, min(0.2, self._trend + 0.25 * self._bandwidth * small))
+            self._trend = max(-0.2, min(0.2, self._trend + 0.5 * self._bandwidth * small))
 
     def _dark(self, pulses: int) -> float:
         return self._settings.dark_rate_hz * pulses / self._settings.pulse_rate_hz
