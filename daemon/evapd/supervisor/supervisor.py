@@ -43,6 +43,7 @@ class Supervisor:
         self._again_s: dict[str, float] = {}
         self._alarms: set[str] = set()
         self._recording = False  # a run was under way when acquire answered last
+        self._start_accepted = False
         self.children: dict[str, Child] = {}
         if loaded.twin is not None:
             self._add("twin", "evapd_sim", ["twin"])
@@ -155,6 +156,7 @@ class Supervisor:
                 if time.monotonic() > deadline_s:
                     raise RunLost(f"the run was not started: {error}") from error
                 continue
+            self._start_accepted = self._recording = True
             return
 
     def _tell(self, status: dict[str, Any]) -> None:
@@ -162,8 +164,10 @@ class Supervisor:
             if alarm not in self._alarms:
                 self._progress.say(f"ALARM: {alarm}")
         self._alarms = set(status.get("alarms", []))
-        self._recording = status["run_state"] != "idle"
-        if self._recording:
+        # A start that was accepted counts until its run has ended, also before the run was ever seen.
+        begun = self._start_accepted and status["last_run"] is None
+        self._recording = begun or status["run_state"] != "idle"
+        if status["run_state"] != "idle":
             self._progress.update(status)
 
     def _tend(self) -> None:
