@@ -70,13 +70,13 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     assert "radius_mm" in message
 
 
-def test_a_hex_anode_is_refused_with_the_reason(tmp_path: Path) -> None:
-    assert "quad anodes only" in refusal(tmp_path, GOOD.replace("kind: quad", "kind: hex"))
+def test_a_quad_file_called_hex_is_told_which_layers_a_hex_anode_has(tmp_path: Path) -> None:
+    assert "layers u, v, w" in refusal(tmp_path, GOOD.replace("kind: quad", "kind: hex"))
 
 
-def test_a_walk_table_is_refused_rather_than_ignored(tmp_path: Path) -> None:
-    walk = "offset_ps: 30, walk: { coordinate_mm: [-40, 40], time_sum_ps: [0, 100] }"
-    assert "walk" in refusal(tmp_path, GOOD.replace("offset_ps: 30", walk))
+def test_a_walk_table_that_does_not_ascend_is_refused(tmp_path: Path) -> None:
+    walk = "offset_ps: 30, walk: { coordinate_mm: [40, -40], time_sum_ps: [0, 100] }"
+    assert "ascend" in refusal(tmp_path, GOOD.replace("offset_ps: 30", walk))
 
 
 def test_layers_in_one_direction_are_refused(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ The formulas are those of the RoentDek manual for delay-line anodes (time sum an
 import hashlib
 import json
 import math
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -28,7 +29,10 @@ LAYERS = {"quad": ("x", "y"), "hex": ("u", "v", "w")}
 
 
 class Walk(Section):
-    """Change of a layer's time sum with the coordinate along it."""
+    """Change of a layer's time sum with the coordinate along it: added to `time_sum_ps`.
+
+    Linear between the points, constant beyond the first and the last.
+    """
 
     coordinate_mm: tuple[Millimetre, ...]
     time_sum_ps: tuple[Picosecond, ...]
@@ -68,26 +72,31 @@ class Anode(Section):
 
     @model_validator(mode="after")
     def _can_be_matched(self) -> Self:
-        if self.kind == "hex":
-            raise ValueError("kind: this version matches quad anodes only; a hex anode cannot be used yet")
         names = LAYERS[self.kind]
         if set(self.layers) != set(names):
             raise ValueError(
                 f"layers: a {self.kind} anode has the layers {', '.join(names)}, "
                 f"here are {', '.join(self.layers) or 'none'}"
             )
-        for name in names:
-            if self.layers[name].walk is not None:
+        for one, other in combinations(names, 2):
+            apart_deg = (self.angle_deg(other) - self.angle_deg(one)) % 180.0
+            apart_deg = min(apart_deg, 180.0 - apart_deg)
+            if apart_deg < MIN_LAYER_ANGLE_DEG:
                 raise ValueError(
-                    f"layers.{name}.walk: this version does not apply walk tables; remove it "
-                    "(the time sum then varies over the layer: widen jitter_ps accordingly)"
+                    f"layers: {one} and {other} are {apart_deg:g} degrees apart, "
+                    f"at least {MIN_LAYER_ANGLE_DEG:g} are needed"
                 )
-        apart_deg = (self.angle_deg(names[1]) - self.angle_deg(names[0])) % 180.0
-        if min(apart_deg, 180.0 - apart_deg) < MIN_LAYER_ANGLE_DEG:
-            raise ValueError(
-                f"layers: x and y are {apart_deg:g} degrees apart, at least {MIN_LAYER_ANGLE_DEG:g} are needed"
-            )
         return self
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Names of the layers in the order of their channels."""
+        return LAYERS[self.kind]
+
+    @property
+    def channels(self) -> int:
+        """Number of TDC channels: MCP and two ends of every layer."""
+        return 1 + 2 * len(self.layer_names)
 
     def angle_deg(self, name: str) -> float:
         """Angle of a layer's axis from the detector's x axis, in degrees."""

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from evapd.matching.compiled import compiled, inlined
+from evapd.compiled import compiled, inlined
 from evapd.matching.workspace import MAX_PAIRS, Columns, Quad, Scratch
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from evapd.matching.compiled import entry, inlined
+from evapd.compiled import entry, inlined
 from evapd.matching.lone import FULL_MASK, match_five, match_four
 from evapd.matching.quad import CHANNELS, take_full, take_incomplete
 from evapd.matching.workspace import MAX_SIGNALS, Columns, Quad, Scratch

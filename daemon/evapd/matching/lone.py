@@ -4,7 +4,7 @@
 
 import numpy as np
 
-from evapd.matching.compiled import inlined
+from evapd.compiled import inlined
 from evapd.matching.geometry import place, round_to_int
 from evapd.matching.workspace import Columns, Quad, Scratch
 

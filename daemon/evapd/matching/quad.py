@@ -4,7 +4,7 @@
 
 import numpy as np
 
-from evapd.matching.compiled import compiled
+from evapd.compiled import compiled
 from evapd.matching.geometry import find_pairs, place, write_hit
 from evapd.matching.workspace import MAX_CANDIDATES, MAX_FREE, MAX_PAIRS, Columns, Quad, Scratch
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from evapd.matching.compiled import compiled, entry
+from evapd.compiled import compiled, entry
 
 Words = tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.int32]]
 AllSound = Callable[[Words, np.uint64, np.uint64, int, int], bool]

@@ -37,14 +37,14 @@ def entry(make: Callable[[int], F]) -> F:
 
     numba looks only at the file of the cached kernel, so a change in a kernel that it calls would go unnoticed and
     old machine code would run. What a kernel closes over is part of the cache's key: `make` gets a digest of all
-    kernels and returns a kernel that closes over it.
+    sources of its package and returns a kernel that closes over it.
     """
-    kernel: F = njit(cache=True, **_OPTIONS)(make(_source_digest()))
+    kernel: F = njit(cache=True, **_OPTIONS)(make(_source_digest(Path(make.__code__.co_filename).parent)))
     return kernel
 
 
-def _source_digest() -> int:
+def _source_digest(folder: Path) -> int:
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in (Path(__file__), *sorted(folder.glob("*.py"))):
         digest.update(path.read_bytes())
     return int.from_bytes(digest.digest()[:7], "little")

@@ -1,0 +1,1 @@
+"""Recorded words matched again, with another anode or calibration."""
