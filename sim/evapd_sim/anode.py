@@ -1,9 +1,10 @@
 """The rig's anode file as the twin reads it: the same YAML that the daemon's matching reads, and nothing of its code."""
 
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from evapd.config.load import load_checked
 from evapd.config.model import Section
@@ -13,6 +14,21 @@ from evapd.units import Degree, Millimetre, MillimetrePerNanosecond, Picosecond
 _LAYERS = {"quad": {"x": 0.0, "y": 90.0}, "hex": {"u": 0.0, "v": 60.0, "w": 120.0}}
 
 
+class AnodeWalk(Section):
+    """What is added to a layer's time sum by the place along its axis: linear between the points, constant beyond."""
+
+    coordinate_mm: Annotated[tuple[Millimetre, ...], Field(min_length=2)]
+    time_sum_ps: Annotated[tuple[Picosecond, ...], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _is_a_curve(self) -> Self:
+        if len(self.coordinate_mm) != len(self.time_sum_ps) or any(
+            b <= a for a, b in pairwise(self.coordinate_mm)
+        ):
+            raise ValueError("coordinate_mm must ascend, and time_sum_ps give one value for each")
+        return self
+
+
 class AnodeLayer(Section):
     """One delay line. Time sum = t1 + t2 - 2 t_mcp; place along its axis = mm_per_ns (t1 - t2 - offset) / 2."""
 
@@ -20,6 +36,7 @@ class AnodeLayer(Section):
     mm_per_ns: Annotated[MillimetrePerNanosecond, Field(gt=0)]
     offset_ps: Picosecond = 0.0
     angle_deg: Degree | None = None
+    walk: AnodeWalk | None = None
 
 
 class AnodeFile(Section):

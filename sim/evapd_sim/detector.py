@@ -1,11 +1,10 @@
 """The micro-channel plate: which ions it sees when several come at once, and what it sees when none come."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from evapd_sim.projection import uniform_on_disc
+from evapd_sim.signals import Arrivals
 
 Floats = NDArray[np.float64]
 
@@ -33,19 +32,9 @@ def seen_in_crowd(
     return rng.random(n) < np.exp(-rank / saturation_ions)
 
 
-@dataclass(frozen=True, slots=True)
-class DarkHits:
-    """Hits without an ion: uniform over the pulse period and the plate. Shapes (n,)."""
-
-    pulse: NDArray[np.int64]
-    t_ps: Floats
-    x_mm: Floats
-    y_mm: Floats
-
-
 def dark_hits(
     rng: np.random.Generator, n: int, *, pulses: int, period_ps: float, radius_mm: float
-) -> DarkHits:
-    """Draw `n` dark hits of `pulses` pulses."""
+) -> Arrivals:
+    """Draw `n` hits without an ion, uniform over `pulses` pulses, their period and the plate."""
     x_mm, y_mm = uniform_on_disc(rng, n, radius_mm)
-    return DarkHits(pulse=rng.integers(0, pulses, n), t_ps=rng.random(n) * period_ps, x_mm=x_mm, y_mm=y_mm)
+    return Arrivals(pulse=rng.integers(0, pulses, n), t_ps=rng.random(n) * period_ps, x_mm=x_mm, y_mm=y_mm)

@@ -9,6 +9,7 @@ import numpy as np
 from evapd.config.model import Rig
 from evapd.units import NS_PER_S
 from evapd_sim.anode import AnodeFile
+from evapd_sim.converter import TdcInputs
 from evapd_sim.cryostat import Cryostat
 from evapd_sim.detector import dark_hits, seen_in_crowd
 from evapd_sim.elements import species_of
@@ -17,7 +18,7 @@ from evapd_sim.flight import Flight
 from evapd_sim.plant import Plant
 from evapd_sim.projection import project
 from evapd_sim.settings import AtomProbeTwin
-from evapd_sim.signals import DelayLines, TdcInputs
+from evapd_sim.signals import DelayLines
 from evapd_sim.specimen import Specimen
 from evapd_sim.step import StepResult, Truth
 
@@ -79,6 +80,7 @@ class Experiment:
         )
         self._mass_to_charge_da = self.species.mass_to_charge_da
         self._phase = 0.0  # part of a pulse period that has passed since the last pulse
+        self._arrivals = 0  # on the detector so far
         self.time_s = 0.0
         supplies = settings.supplies
         plant.specimen.tau_up_s, plant.specimen.tau_down_s = supplies.tau_up_s, supplies.tau_down_s
@@ -106,6 +108,7 @@ class Experiment:
         )
         self.specimen.blunt(cascades.ions)
         truth = Truth(
+            first_arrival=self._arrivals,
             evaporated=cascades.ions,
             ions_per_pulse=per_pulse,
             dc_ions_per_s=dc_per_s,
@@ -130,13 +133,15 @@ class Experiment:
             )
             truth = self._detect(ions, state, truth)
         truth = self._add_dark(truth, dt_s, pulses, period_ps)
-        self._inputs.push(*self._lines.signals(self._rng, truth.pulse, truth.tof_ps, truth.x_mm, truth.y_mm))
-        self._inputs.push(*self._lines.noise(self._rng, dt_s, pulses, period_ps))
-        offsets, channels, times = self._inputs.take(pulses, period_ps)
+        self._inputs.push(self._lines.signals(self._rng, truth.arrivals, truth.first_arrival))
+        self._arrivals += truth.hits
+        self._inputs.push(self._lines.noise(self._rng, dt_s, pulses, period_ps))
+        words = self._inputs.take(pulses, period_ps)
         return StepResult(
-            pulse_offsets=offsets,
-            channels=channels,
-            times=times,
+            pulse_offsets=words.pulse,
+            channels=words.channel,
+            times=words.time,
+            owners=words.owner,
             pulses=pulses,
             inhibited=0 if state.live else pulses,
             t_device_ns=self._device_ns(),

@@ -14,14 +14,14 @@ import numpy as np
 
 from evapd.units import NS_PER_S, PS_PER_NS
 from evapd_sim.anode import AnodeFile
+from evapd_sim.converter import TdcInputs
 from evapd_sim.plant import Plant
 from evapd_sim.raw import RawHits, read_raw, write_raw
 from evapd_sim.raw_made import make_raw
 from evapd_sim.settings import ReplayTwin
-from evapd_sim.signals import DelayLines, TdcInputs
+from evapd_sim.signals import DelayLines
 from evapd_sim.step import StepResult, Truth
 
-_NO_PERIOD_PS = 1e15  # recorded times are never folded into a later pulse
 _EPOCH_S = 1e-3
 
 
@@ -140,6 +140,7 @@ class Replay:
         pulses = int(pulse[-1]) + 1 if len(pulse) else 0
         self._next_pulse += pulses
         truth = Truth(
+            first_arrival=begin,
             pulse=pulse,
             tof_ps=self._tof_ps[chosen],
             x_mm=self._x_mm[chosen],
@@ -148,12 +149,14 @@ class Replay:
             pulsed=np.ones(end - begin, dtype=np.bool_),
             v_dc_v=v_dc_v,
         )
-        self._inputs.push(*self._lines.signals(self._rng, pulse, truth.tof_ps, truth.x_mm, truth.y_mm))
-        offsets, channels, times = self._inputs.take(pulses, _NO_PERIOD_PS)
+        self._inputs.push(self._lines.signals(self._rng, truth.arrivals, truth.first_arrival))
+        # Recorded times are never folded into a later pulse.
+        words = self._inputs.take(pulses, period_ps=None)
         return StepResult(
-            pulse_offsets=offsets,
-            channels=channels,
-            times=times,
+            pulse_offsets=words.pulse,
+            channels=words.channel,
+            times=words.time,
+            owners=words.owner,
             pulses=pulses,
             t_device_ns=t_device_ns,
             exhausted=end == self.hits,

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from evapd_sim.signals import Arrivals
+
 Floats = NDArray[np.float64]
 
 
@@ -18,8 +20,10 @@ class Truth:
 
     `pulse` is the pulse (offset in the step) at which the ion left, `tof_ps` its arrival after that pulse, also when
     that is later than the next pulse; `species` a row of the species table, -1 for a dark hit or an unknown ion;
-    `pulsed` whether a pulse set it free.
+    `pulsed` whether a pulse set it free. Row k is arrival number `first_arrival` + k of the whole experiment.
     """
+
+    first_arrival: int = 0
 
     pulse: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     tof_ps: Floats = field(default_factory=_no_floats)
@@ -39,17 +43,24 @@ class Truth:
         """Number of rows."""
         return len(self.pulse)
 
+    @property
+    def arrivals(self) -> Arrivals:
+        """The rows as what strikes the detector."""
+        return Arrivals(self.pulse, self.tof_ps, self.x_mm, self.y_mm)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepResult:
     """Words of one step, as `TdcStreamWire.deliver` takes them.
 
     `pulse_offsets` counts from the first pulse of the step, ascending; `times` in bins, ascending within a pulse.
+    `owners`, which no instrument tells, is the number of the arrival that made a word, -1 where none did.
     """
 
     pulse_offsets: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     channels: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, dtype=np.uint8))
     times: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, dtype=np.int32))
+    owners: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     pulses: int
     inhibited: int = 0
     t_device_ns: int = 0

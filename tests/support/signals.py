@@ -1,33 +1,76 @@
-"""Truth for tests of the matching: ions, the signals of a quad anode they leave, and how many can be found at all.
+"""Truth for tests of the matching: ions, the signals of an anode they leave, and how many can be found at all.
 
-Written from the physics of a delay line, without the matching's own code: an ion at time of flight t and
-coordinate u along a layer's axis gives t1 = t + (T + d)/2 and t2 = t + (T - d)/2 with d = 2000 u/f + offset.
-Signals jitter, go missing, and die when the same channel fired less than the dead time before.
+The physics is the twin's (`evapd_sim`), which shares nothing with the matching; here it is put into the daemon's blocks.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evapd.blocks import HitBlock, TdcBlock
+from evapd.matching import Anode
+from evapd_sim import score as scoring
+from evapd_sim.anode import AnodeFile
+from evapd_sim.effects import NO_EFFECTS, SignalEffects
+from evapd_sim.events import Events
+from evapd_sim.score import Score
+from evapd_sim.signals import Arrivals
+from evapd_sim.stream import Electronics, lines_of
+from evapd_sim.stream import simulate as simulate_stream
+from evapd_sim.true_hits import RECOVERABLE_SIGNALS, TrueHits
 
-CHANNELS = 5  # MCP, x1, x2, y1, y2
-RECOVERABLE = 4  # three unknowns and one redundancy
+__all__ = [
+    "RECOVERABLE",
+    "Ion",
+    "Score",
+    "SignalModel",
+    "Truth",
+    "ideal_block",
+    "part_of",
+    "rows",
+    "score",
+    "signals_of",
+    "simulate",
+    "words_block",
+]
+
+RECOVERABLE = RECOVERABLE_SIGNALS
+LAYERS = {"quad": ("x", "y"), "hex": ("u", "v", "w")}
+# By kind: per layer time sum, mm per ns and angle, as in `support.anodes`.
+_DEFAULTS: dict[str, dict[str, tuple[float, ...]]] = {
+    "quad": {
+        "time_sum_ps": (110_000.0, 112_000.0),
+        "mm_per_ns": (0.8, 0.8),
+        "offset_ps": (0.0, 0.0),
+        "angle_deg": (0.0, 90.0),
+    },
+    "hex": {
+        "time_sum_ps": (110_000.0, 112_000.0, 114_000.0),
+        "mm_per_ns": (0.80, 0.82, 0.78),
+        "offset_ps": (0.0, 0.0, 0.0),
+        "angle_deg": (0.0, 60.0, 120.0),
+    },
+}
+Walk = tuple[tuple[float, ...], tuple[float, ...]]  # coordinates in mm, what the time sum gains in ps
 
 
 @dataclass(frozen=True)
 class SignalModel:
-    """A quad anode with its electronics, and a stream of events; the defaults are the 30 % multi-hit stream."""
+    """An anode with its electronics, and a stream of events; the defaults are the 30 % multi-hit stream.
+
+    An empty tuple stands for the defaults of the kind of anode.
+    """
 
     detection: float = 0.05  # events per pulse
     multi: float = 0.30  # chance that an event, or a hit of a cascade, has one more hit
     most: int = 8  # hits of one event
-    time_sum_ps: tuple[float, float] = (110_000.0, 112_000.0)
-    mm_per_ns: tuple[float, float] = (0.8, 0.8)
-    offset_ps: tuple[float, float] = (0.0, 0.0)
-    angle_deg: tuple[float, float] = (0.0, 90.0)
+    time_sum_ps: tuple[float, ...] = ()
+    mm_per_ns: tuple[float, ...] = ()
+    offset_ps: tuple[float, ...] = ()
+    angle_deg: tuple[float, ...] = ()
     centre_mm: tuple[float, float] = (0.0, 0.0)
     radius_mm: float = 40.0
     jitter_ps: float = 100.0
@@ -37,6 +80,66 @@ class SignalModel:
     dark_hz: float = 20.0
     pulse_rate_hz: float = 200_000.0
     bin_ps: Fraction = Fraction(5000, 384)
+    kind: Literal["quad", "hex"] = "quad"
+    walk: tuple[Walk | None, ...] = ()  # per layer; none by default
+    effects: SignalEffects = NO_EFFECTS
+    disc_mm: float | None = field(default=None)  # radius on which ions land; by default the anode's
+
+    def __post_init__(self) -> None:
+        for name, default in _DEFAULTS[self.kind].items():
+            if not getattr(self, name):
+                object.__setattr__(self, name, default)
+            if len(getattr(self, name)) != len(default):
+                raise ValueError(f"{name}: a {self.kind} anode has {len(default)} layers")
+
+    @classmethod
+    def of(cls, anode: Anode, **changes: Any) -> Self:
+        """The model whose perfect calibration is `anode`."""
+        layers = [anode.layers[name] for name in anode.layer_names]
+        return cls(
+            **{
+                "kind": anode.kind,
+                "time_sum_ps": tuple(layer.time_sum_ps for layer in layers),
+                "mm_per_ns": tuple(layer.mm_per_ns for layer in layers),
+                "offset_ps": tuple(layer.offset_ps for layer in layers),
+                "angle_deg": tuple(anode.angle_deg(name) for name in anode.layer_names),
+                "walk": tuple(
+                    layer.walk and (layer.walk.coordinate_mm, layer.walk.time_sum_ps) for layer in layers
+                ),
+                "centre_mm": anode.centre_mm,
+                "radius_mm": anode.radius_mm,
+                "jitter_ps": anode.jitter_ps,
+                "dead_time_ps": anode.dead_time_ps,
+                **changes,
+            }
+        )
+
+    @property
+    def channels(self) -> int:
+        """MCP and two ends of every layer."""
+        return 1 + 2 * len(LAYERS[self.kind])
+
+    @property
+    def anode(self) -> AnodeFile:
+        """The anode as the twin reads it."""
+        walks = self.walk or (None,) * len(LAYERS[self.kind])
+        layers = {
+            name: {
+                "time_sum_ps": self.time_sum_ps[k],
+                "mm_per_ns": self.mm_per_ns[k],
+                "offset_ps": self.offset_ps[k],
+                "angle_deg": self.angle_deg[k],
+                "walk": walk and {"coordinate_mm": walk[0], "time_sum_ps": walk[1]},
+            }
+            for k, (name, walk) in enumerate(zip(LAYERS[self.kind], walks, strict=True))
+        }
+        fields = ("kind", "radius_mm", "centre_mm", "dead_time_ps", "jitter_ps")
+        return AnodeFile.model_validate({name: getattr(self, name) for name in fields} | {"layers": layers})
+
+    @property
+    def electronics(self) -> Electronics:
+        """Losses, noise and bins."""
+        return Electronics(missing=self.missing, noise_hz=self.noise_hz, bin_ps=self.bin_ps)
 
 
 @dataclass(frozen=True)
@@ -44,126 +147,88 @@ class Truth:
     """True hits in order of pulse and time, the stream they left, and which can be recovered from it."""
 
     block: TdcBlock
-    pulse: NDArray[np.int64]
-    tof_ps: NDArray[np.float64]
-    x_mm: NDArray[np.float64]  # from the detector's centre
-    y_mm: NDArray[np.float64]
-    alive: NDArray[np.int64]  # of its five signals, how many are in the stream
+    true_hits: TrueHits
+
+    @property
+    def pulse(self) -> NDArray[np.int64]:
+        """Pulse of every true hit."""
+        return self.true_hits.pulse
+
+    @property
+    def tof_ps(self) -> NDArray[np.float64]:
+        """Time of flight of every true hit."""
+        return self.true_hits.tof_ps
+
+    @property
+    def x_mm(self) -> NDArray[np.float64]:
+        """Place of every true hit from the detector's centre."""
+        return self.true_hits.x_mm
+
+    @property
+    def y_mm(self) -> NDArray[np.float64]:
+        """Place of every true hit from the detector's centre."""
+        return self.true_hits.y_mm
+
+    @property
+    def alive_mask(self) -> NDArray[np.uint8]:
+        """Bit 0 for the MCP signal, bit k for channel k: which signals of a hit are in the stream."""
+        return self.true_hits.alive
+
+    @property
+    def alive(self) -> NDArray[np.uint8]:
+        """How many signals of a hit are in the stream."""
+        return self.true_hits.signals
+
+    @property
+    def recoverable(self) -> NDArray[np.bool_]:
+        """Which hits have enough signals in the stream."""
+        return self.true_hits.recoverable
+
+    @property
+    def multiplicity(self) -> NDArray[np.int64]:
+        """True hits in the pulse of each hit."""
+        return self.true_hits.multiplicity
 
     @property
     def ceiling(self) -> float:
         """Share of the true hits of which enough signals survived."""
-        return float(np.mean(self.alive >= RECOVERABLE)) if len(self.alive) else 0.0
-
-
-@dataclass(frozen=True)
-class Score:
-    """How a matching did against the truth; every field is a share from 0 to 1."""
-
-    efficiency: float
-    of_recoverable: float
-    ghosts: float
-    ghosts_by_quality: dict[int, float]
-    share_by_quality: dict[int, float]
-
-
-def _disc(rng: np.random.Generator, n: int, radius_mm: float) -> NDArray[np.float64]:
-    r_mm = radius_mm * np.sqrt(rng.random(n))
-    phi = rng.random(n) * 2 * np.pi
-    return np.stack([r_mm * np.cos(phi), r_mm * np.sin(phi)])
-
-
-def _ions(
-    model: SignalModel, pulses: int, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Pulse, time of flight in ps and position in mm of every ion that reaches the detector."""
-    peaks_ps = np.linspace(250_000.0, 1_200_000.0, 10)
-    events = np.flatnonzero(rng.random(pulses) < model.detection)
-    size = np.minimum(rng.geometric(1.0 - model.multi, len(events)), model.most)
-    event = np.repeat(np.arange(len(events)), size)
-    peak = rng.integers(0, 10, len(events))[event]
-    stray = rng.random(len(event)) < 0.5
-    first = np.r_[True, event[1:] != event[:-1]] if len(event) else np.zeros(0, bool)
-    peak = np.where(first | ~stray, peak, rng.integers(0, 10, len(event)))
-    tof = peaks_ps[peak] + rng.normal(0, 300, len(event)) + rng.exponential(1500, len(event))
-    place = _disc(rng, len(event), model.radius_mm)
-    parent = np.maximum.accumulate(np.where(first, np.arange(len(event)), 0))
-    near = ~first & (rng.random(len(event)) < 0.6)
-    place = np.where(near, place[:, parent] + rng.normal(0, 8, (2, len(event))), place)
-    dark = rng.random(pulses) < model.dark_hz / model.pulse_rate_hz
-    period_ps = 1e12 / model.pulse_rate_hz
-    pulse = np.r_[events[event], np.flatnonzero(dark)]
-    tof = np.r_[tof, rng.random(dark.sum()) * (period_ps - 500_000)]
-    place = np.concatenate([place, _disc(rng, int(dark.sum()), model.radius_mm)], axis=1)
-    inside = np.hypot(*place) <= model.radius_mm
-    order = np.lexsort((tof[inside], pulse[inside]))
-    return pulse[inside][order], tof[inside][order], place[:, inside][:, order]
+        return self.true_hits.ceiling
 
 
 def signals_of(
     model: SignalModel, tof_ps: NDArray[np.float64], place_mm: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Ideal times in ps, shape (5, n), of ions at positions in mm from the detector's centre, shape (2, n)."""
-    place_mm = place_mm + np.array(model.centre_mm)[:, None]
-    times = [tof_ps]
-    for layer in range(2):
-        angle = np.deg2rad(model.angle_deg[layer])
-        u_mm = place_mm[0] * np.cos(angle) + place_mm[1] * np.sin(angle)
-        d_ps = 2000.0 * u_mm / model.mm_per_ns[layer] + model.offset_ps[layer]
-        times += [
-            tof_ps + (model.time_sum_ps[layer] + d_ps) / 2,
-            tof_ps + (model.time_sum_ps[layer] - d_ps) / 2,
-        ]
-    return np.stack(times)
-
-
-def _survivors(
-    pulse: NDArray[np.int64], channel: NDArray[np.int64], time: NDArray[np.float64], dead_time_ps: float
-) -> NDArray[np.bool_]:
-    """Which words a channel with a dead time delivers; it is blind only after a word that it delivered."""
-    order = np.lexsort((time, channel, pulse))
-    key = (pulse * CHANNELS + channel)[order]
-    new = np.r_[True, key[1:] != key[:-1]] if len(key) else np.zeros(0, bool)
-    group = np.cumsum(new) - 1
-    place = np.arange(len(key)) - np.flatnonzero(new)[group]
-    last = np.full(int(new.sum()), -np.inf)
-    kept = np.zeros(len(key), bool)
-    for k in range(int(place.max(initial=-1)) + 1):
-        at = np.flatnonzero(place == k)
-        alive = time[order][at] - last[group[at]] >= dead_time_ps
-        kept[at] = alive
-        last[group[at[alive]]] = time[order][at[alive]]
-    survivors = np.zeros(len(key), bool)
-    survivors[order] = kept
-    return survivors
+    """Ideal times in ps, shape (channels, n), of ions at positions in mm from the centre, shape (2, n)."""
+    return lines_of(model.anode, model.electronics, model.effects).times(tof_ps, *place_mm)
 
 
 def simulate(model: SignalModel, pulses: int, seed: int) -> Truth:
     """A stream over the pulses 0 to `pulses` - 1, and its truth."""
-    rng = np.random.default_rng(seed)
-    ion_pulse, tof_ps, place_mm = _ions(model, pulses, rng)
-    n = len(ion_pulse)
-    time = signals_of(model, tof_ps, place_mm) + rng.normal(0, model.jitter_ps, (CHANNELS, n))
-    noise = rng.random((CHANNELS, pulses)) < model.noise_hz / model.pulse_rate_hz
-    noise_channel, noise_pulse = np.nonzero(noise)
-    all_pulse = np.r_[np.tile(ion_pulse, CHANNELS), noise_pulse]
-    all_channel = np.r_[np.repeat(np.arange(CHANNELS), n), noise_channel]
-    all_time = np.r_[time.ravel(), rng.random(len(noise_pulse)) * 1e12 / model.pulse_rate_hz]
-    all_owner = np.r_[np.tile(np.arange(n), CHANNELS), np.full(len(noise_pulse), -1)]
-    seen = rng.random(len(all_pulse)) >= model.missing
-    all_pulse, all_channel, all_time, all_owner = (
-        column[seen] for column in (all_pulse, all_channel, all_time, all_owner)
+    events = Events(
+        detection=model.detection,
+        multi=model.multi,
+        most=model.most,
+        dark_hz=model.dark_hz,
+        pulse_rate_hz=model.pulse_rate_hz,
     )
-    seen = _survivors(all_pulse, all_channel, all_time, model.dead_time_ps)
-    owner = all_owner[seen & (all_owner >= 0)]
-    return Truth(
-        block=words_block(all_pulse[seen], all_channel[seen], all_time[seen], pulses, model.bin_ps),
-        pulse=ion_pulse,
-        tof_ps=tof_ps,
-        x_mm=place_mm[0],
-        y_mm=place_mm[1],
-        alive=np.bincount(owner, minlength=n),
+    words, true_hits = simulate_stream(
+        model.anode,
+        events,
+        model.electronics,
+        pulses=pulses,
+        seed=seed,
+        effects=model.effects,
+        disc_mm=model.disc_mm,
     )
+    block = TdcBlock(
+        first_pulse=0,
+        last_pulse=pulses - 1,
+        bin_ps=model.bin_ps,
+        pulse=words.pulse.astype("<u8"),
+        channel=words.channel,
+        time=words.time.astype("<i4"),
+    )
+    return Truth(block, true_hits)
 
 
 def words_block(
@@ -188,27 +253,14 @@ def words_block(
 
 def score(truth: Truth, hits: HitBlock, tof_ps: float = 1000.0, distance_mm: float = 0.3) -> Score:
     """Compare hits with the truth: a hit is right when a true one lies within `tof_ps` and `distance_mm`."""
-    pulse = hits.pulse.astype(np.int64) + hits.first_pulse
-    begin, end = np.searchsorted(truth.pulse, pulse, "left"), np.searchsorted(truth.pulse, pulse, "right")
-    right = np.zeros(hits.n, bool)
-    found = np.zeros(len(truth.pulse), bool)
-    for k in range(int((end - begin).max(initial=0))):
-        here = np.flatnonzero(begin + k < end)
-        true = begin[here] + k
-        apart_mm = np.hypot(
-            hits.x_um[here] / 1000 - truth.x_mm[true], hits.y_um[here] / 1000 - truth.y_mm[true]
-        )
-        close = (np.abs(hits.tof_ps[here] - truth.tof_ps[true]) <= tof_ps) & (apart_mm <= distance_mm)
-        right[here] |= close
-        found[true[close]] = True
-    codes = np.unique(hits.quality)
-    return Score(
-        efficiency=float(found.mean()),
-        of_recoverable=float(found.mean()) / truth.ceiling,
-        ghosts=float(np.mean(~right)),
-        ghosts_by_quality={int(q): float(np.mean(~right[hits.quality == q])) for q in codes},
-        share_by_quality={int(q): float(np.mean(hits.quality == q)) for q in codes},
+    found = scoring.Hits(
+        pulse=hits.pulse.astype(np.int64) + hits.first_pulse,
+        tof_ps=hits.tof_ps.astype(float),
+        x_mm=hits.x_um / 1000,
+        y_mm=hits.y_um / 1000,
+        quality=hits.quality,
     )
+    return scoring.score(truth.true_hits, found, tof_ps=tof_ps, distance_mm=distance_mm)
 
 
 @dataclass(frozen=True)
@@ -225,19 +277,16 @@ class Ion:
 def ideal_block(ions: list[Ion], pulses: int, model: SignalModel | None = None) -> TdcBlock:
     """The words of ions without jitter, noise or dead time."""
     model = model or SignalModel()
-    tof_ps = np.array([ion.tof_ps for ion in ions], float)
-    place_mm = np.array([(ion.x_mm, ion.y_mm) for ion in ions], float).reshape(-1, 2).T
-    times = signals_of(model, tof_ps, place_mm)
-    words = [
-        (ion.pulse, channel, times[channel, k])
-        for k, ion in enumerate(ions)
-        for channel in range(CHANNELS)
-        if channel not in ion.missing
-    ]
-    pulse, channel, time = (
-        (np.array(column) for column in zip(*words, strict=True)) if words else (np.zeros(0),) * 3
+    arrivals = Arrivals(
+        pulse=np.array([ion.pulse for ion in ions], int),
+        t_ps=np.array([ion.tof_ps for ion in ions], float),
+        x_mm=np.array([ion.x_mm for ion in ions], float),
+        y_mm=np.array([ion.y_mm for ion in ions], float),
     )
-    return words_block(pulse.astype(int), channel.astype(int), time, pulses, model.bin_ps)
+    times = signals_of(model, arrivals.t_ps, np.stack([arrivals.x_mm, arrivals.y_mm]))
+    seen = np.array([[channel not in ion.missing for ion in ions] for channel in range(model.channels)], bool)
+    channel, ion = np.nonzero(seen)
+    return words_block(arrivals.pulse[ion], channel, times[seen], pulses, model.bin_ps)
 
 
 def rows(hits: HitBlock) -> list[tuple[int, ...]]:

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evapd_sim.anode import AnodeFile
-from evapd_sim.signals import DelayLines, TdcInputs, alive
+from evapd_sim.converter import NO_OWNER, Signals, TdcInputs, alive
+from evapd_sim.signals import Arrivals, DelayLines
 from support.sim_rig import ANODE
 
 RNG = np.random.default_rng
@@ -28,10 +29,10 @@ def lines(anode: AnodeFile = ANODE, jitter_ps: float = 0.0, missing: float = 0.0
 
 
 def one_hit(anode: AnodeFile, t_ps: float, x_mm: float, y_mm: float) -> np.ndarray:
-    arrays = (np.array([3]), np.array([t_ps]), np.array([x_mm]), np.array([y_mm]))
-    pulse, channel, times = lines(anode).signals(RNG(0), *arrays)
-    assert (pulse == 3).all()
-    return times[np.argsort(channel)]
+    arrival = Arrivals(np.array([3]), np.array([t_ps]), np.array([x_mm]), np.array([y_mm]))
+    signals = lines(anode).signals(RNG(0), arrival)
+    assert (signals.pulse == 3).all()
+    return signals.t_ps[np.argsort(signals.channel)]
 
 
 @pytest.mark.parametrize("anode", [ANODE, OFFSET_ANODE], ids=["quad", "hex"])
@@ -51,14 +52,15 @@ def test_ends_of_a_line_keep_its_time_sum_and_tell_its_coordinate(
 
 def test_signals_go_missing_with_their_probability_and_jitter_by_their_sigma() -> None:
     n = 20_000
-    hits = (np.arange(n), np.full(n, 1e6), np.zeros(n), np.zeros(n))
-    _, channel, times = lines(jitter_ps=100.0, missing=0.05).signals(RNG(1), *hits)
+    hits = Arrivals(np.arange(n), np.full(n, 1e6), np.zeros(n), np.zeros(n))
+    _, channel, times, _ = lines(jitter_ps=100.0, missing=0.05).signals(RNG(1), hits)
     assert np.bincount(channel) / n == pytest.approx(np.full(5, 0.95), abs=0.01)
     assert times[channel == 0].std() == pytest.approx(100.0, rel=0.03)
 
 
 def test_noise_is_lone_words_on_every_channel() -> None:
-    pulse, channel, times = lines().noise(RNG(1), 10.0, 2_000_000, 5e6)
+    pulse, channel, times, owner = lines().noise(RNG(1), 10.0, 2_000_000, 5e6)
+    assert (owner == NO_OWNER).all()
     assert np.bincount(channel) == pytest.approx(np.full(5, 10_000), rel=0.05)
     assert pulse.max() < 2_000_000
     assert 0 <= times.min() <= times.max() < 5e6
@@ -84,13 +86,14 @@ def test_a_channel_is_blind_only_after_a_word_that_it_delivered(
 
 
 def words_after(inputs: TdcInputs, pulses: int) -> list[tuple[int, int, int]]:
-    columns = inputs.take(pulses, 5e6)
-    return [tuple(int(value) for value in row) for row in zip(*columns, strict=True)]
+    pulse, channel, time, _ = inputs.take(pulses, 5e6)
+    return list(zip(pulse.tolist(), channel.tolist(), time.tolist(), strict=True))
 
 
 def push(inputs: TdcInputs, *words: tuple[int, int, float]) -> None:
     pulse, channel, t = zip(*words, strict=True)
-    inputs.push(np.array(pulse), np.array(channel, np.uint8), np.array(t, float))
+    owner = np.arange(len(words))
+    inputs.push(Signals(np.array(pulse), np.array(channel, np.uint8), np.array(t, float), owner))
 
 
 def test_words_are_ascending_in_pulse_and_within_a_pulse_in_time() -> None:
