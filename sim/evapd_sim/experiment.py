@@ -73,6 +73,7 @@ class Experiment:
             jitter_ps=anode.jitter_ps if detector.jitter_ps is None else detector.jitter_ps,
             missing=detector.missing,
             noise_hz=detector.noise_hz,
+            effects=detector,
         )
         self._inputs = TdcInputs(
             bin_ps=float(self.bin_ps),

@@ -57,6 +57,14 @@ class FixedPattern:
         times[1::2] += 0.5 * (time_sum + difference)
         times[2::2] += 0.5 * (time_sum - difference)
 
+    def lost_in_gap(self, rng: np.random.Generator, x_mm: Floats, y_mm: Floats) -> NDArray[np.bool_]:
+        """Which signals, shape (channels, n), are not there because the ion struck the gap of their layer."""
+        along_mm = self.along(x_mm, y_mm)
+        lost = np.abs(along_mm) < 0.5 * self._effects.gap_mm
+        lost &= rng.random(lost.shape) < self._effects.gap_loss
+        of_mcp = np.zeros((1, lost.shape[1]), np.bool_)
+        return np.concatenate((of_mcp, np.repeat(lost, 2, axis=0)))
+
     def _reach(self, along_mm: Floats) -> Floats:
         reach: Floats = np.clip(along_mm / self._radius_mm, -1.0, 1.0)
         return reach

@@ -87,7 +87,11 @@ class Replay:
         self._front_panel = front_panel
         self._rng = np.random.default_rng(settings.seed)
         self._lines = DelayLines(
-            anode, jitter_ps=settings.signals.jitter_ps, missing=settings.signals.missing, noise_hz=0.0
+            anode,
+            jitter_ps=settings.signals.jitter_ps,
+            missing=settings.signals.missing,
+            noise_hz=0.0,
+            effects=settings.signals,
         )
         bin_ps = settings.signals.bin_ps[0] / settings.signals.bin_ps[1]
         self._inputs = TdcInputs(bin_ps=bin_ps, dead_time_ps=settings.signals.dead_time_ps)

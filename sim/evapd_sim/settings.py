@@ -10,6 +10,7 @@ from pydantic import Field
 
 from evapd.config.model import Section
 from evapd.units import Degree, Hertz, Kelvin, Nanometre, Picosecond, Second
+from evapd_sim.effects import SignalEffects
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -60,7 +61,7 @@ class FlightTwin(Section):
     laser_heating_k_per_pj: Annotated[float, Field(ge=0)] = 2.0  # rise of the apex at the pulse
 
 
-class DetectorTwin(Section):
+class DetectorTwin(SignalEffects):
     """Micro-channel plate, delay lines and time-to-digital converter."""
 
     efficiency: Annotated[float, Field(gt=0, le=1)] = 0.6
@@ -108,7 +109,7 @@ class AtomProbeTwin(Section):
     wires: dict[str, WireOptions] = Field(default_factory=dict)  # by device name
 
 
-class ReplaySignals(Section):
+class ReplaySignals(SignalEffects):
     """The signal model of a replay: exact but for the TDC's bins, unless asked otherwise."""
 
     jitter_ps: Annotated[Picosecond, Field(ge=0)] = 0.0

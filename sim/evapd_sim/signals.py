@@ -1,7 +1,8 @@
 """From arrivals on the detector to electric signals.
 
-Each arrival gives a signal on the MCP channel and on both ends of every delay line. Signals jitter and go missing;
-lone noise signals are added. What a channel with a dead time registers of them is the converter's affair.
+Each arrival gives a signal on the MCP channel and on both ends of every delay line. Signals jitter and go missing, and
+suffer what the effects say; lone noise signals are added. What a channel with a dead time registers of them is the
+converter's affair.
 """
 
 import math
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 from evapd_sim.anode import AnodeFile
 from evapd_sim.converter import NO_OWNER, Signals
 from evapd_sim.effects import NO_EFFECTS, SignalEffects
+from evapd_sim.heights import draw_heights, found_late_ps
 from evapd_sim.pattern import FixedPattern
+from evapd_sim.reflections import reflect
 
 Floats = NDArray[np.float64]
 _NS_TO_PS = 1000.0
@@ -44,6 +47,7 @@ class DelayLines:
         noise_hz: float,
         effects: SignalEffects = NO_EFFECTS,
     ) -> None:
+        self._effects = effects
         self._jitter_ps = jitter_ps
         self._missing = missing
         self._noise_hz = noise_hz  # per channel
@@ -71,14 +75,26 @@ class DelayLines:
 
     def signals(self, rng: np.random.Generator, arrivals: Arrivals, first_owner: int = 0) -> Signals:
         """Signals of arrivals, which are numbered from `first_owner` on."""
+        effects = self._effects
         times = self.times(arrivals.t_ps, arrivals.x_mm, arrivals.y_mm)
         if self._jitter_ps > 0.0:
             times += rng.normal(0.0, self._jitter_ps, times.shape)
-        flat = np.arange(times.size)
-        if self._missing > 0.0:
-            flat = flat[rng.random(times.size) >= self._missing]
+        seen = rng.random(times.shape) >= self._missing if self._missing > 0.0 else np.ones(times.shape, bool)
+        if effects.gap_loss > 0.0:
+            seen &= ~self._pattern.lost_in_gap(rng, arrivals.x_mm, arrivals.y_mm)
+        heights = None
+        if effects.threshold > 0.0:
+            heights = draw_heights(rng, effects, *times.shape)
+            times += found_late_ps(effects, heights)
+            seen &= heights > effects.threshold
+        flat = np.flatnonzero(seen)
         channel, hit = np.divmod(flat, max(len(arrivals.pulse), 1))
-        return Signals(arrivals.pulse[hit], channel.astype(np.uint8), times.ravel()[flat], hit + first_owner)
+        signals = Signals(
+            arrivals.pulse[hit], channel.astype(np.uint8), times.ravel()[flat], hit + first_owner
+        )
+        if effects.reflections > 0.0:
+            return reflect(rng, effects, signals, None if heights is None else heights.ravel()[flat])
+        return signals
 
     def noise(self, rng: np.random.Generator, dt_s: float, pulses: int, period_ps: float) -> Signals:
         """Lone signals of `dt_s` seconds, uniform over the pulses, their periods and the channels."""
