@@ -1,0 +1,111 @@
+"""Where a stream of words may be cut: between two pulses, at places that depend on the words alone.
+
+Damaged words must not decide where a pulse ends, nor which pulses a piece covers. So a cut needs witnesses: the few
+words right before it lie all in earlier pulses than the few right behind it, and most of many do.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pulses = NDArray[np.uint64]
+NEAR = 8  # words on either side that must all agree
+FAR = 1024  # words on either side of which three quarters must agree
+MAX_SPAN = 2**31  # pulses of one piece: a hit's pulse is counted in 32 bits
+_CHUNKS = (16, 2048)  # places looked at together: few at first, because mostly the first one will do
+
+
+class Cut(NamedTuple):
+    """Words a to b - 1, which cover the pulses first to last; words of other pulses among them are damaged."""
+
+    a: int
+    b: int
+    first: int
+    last: int
+    continues: bool  # the pulse `last` goes on in the next cut
+
+
+def find_cut(pulse: Pulses, low: int, high: int, least_rise: int = 1) -> int | None:
+    """Find the first place to cut.
+
+    Args:
+        pulse: pulses of consecutive words, with FAR words before `low` and behind `high` where the stream has them.
+        low: the first place allowed; a cut at i parts the words before i from word i on.
+        high: the place behind the last one allowed.
+        least_rise: pulses between the two words, at least.
+
+    Returns:
+        The place, or None when there is none.
+    """
+    low, high = max(low, 1), min(high, len(pulse))
+    if high <= low:
+        return None
+    before, behind = pulse[low - 1 : high - 1], pulse[low:high]
+    places = low + np.flatnonzero((behind > before) & (behind - before >= np.uint64(least_rise)))
+    near, begin, size = np.arange(NEAR), 0, _CHUNKS[0]
+    while begin < len(places):
+        some = places[begin : begin + size, None]
+        highest = pulse[np.maximum(some - 1 - near, 0)].max(axis=1)
+        lowest = pulse[np.minimum(some + near, len(pulse) - 1)].min(axis=1)
+        for i in some[highest < lowest, 0].tolist():
+            if _mostly(pulse, i):
+                return int(i)
+        begin, size = begin + size, _CHUNKS[1]
+    return None
+
+
+def _mostly(pulse: Pulses, i: int) -> bool:
+    before, behind = pulse[max(0, i - FAR) : i], pulse[i : i + FAR]
+    late, early = np.count_nonzero(before >= pulse[i]), np.count_nonzero(behind < pulse[i])
+    return bool(4 * late <= len(before) and 4 * early <= len(behind))
+
+
+def cuts(read: Callable[[int, int], Pulses], rows: int, first: int, last: int, unit: int) -> Iterator[Cut]:
+    """Cut a stream of words into pieces of `unit` to 2 `unit` - 1 words (the last one has fewer), at pulse boundaries.
+
+    A pulse of more words than that is cut too, and says so. A piece of `unit` words among which nobody can tell where
+    a pulse ends covers no pulse at all: its words are all damaged.
+
+    Args:
+        read: gives the pulses of the words a to b - 1; a never goes back by more than FAR.
+        rows: number of words.
+        first: first pulse of the stream.
+        last: last pulse of the stream.
+        unit: smallest size of a piece, in words.
+    """
+    a, begin = 0, first
+    while a < rows:
+        base = max(0, a - FAR)
+        pulse, at = read(base, min(rows, a + 2 * unit + FAR)), a - base
+        cut = _cut(pulse, at, a, begin, last, unit, rows)
+        yield cut
+        a, begin = cut.b, cut.last + (not cut.continues)
+
+
+def _cut(pulse: Pulses, at: int, a: int, begin: int, last: int, unit: int, rows: int) -> Cut:  # noqa: PLR0917 - one caller
+    here = int(pulse[at])
+    if rows - a <= unit:
+        place: int | None = at + rows - a
+        end = last
+    else:
+        place = find_cut(pulse, at + unit, at + 2 * unit)
+        end = int(pulse[place]) - 1 if place is not None else last
+    if place is None:
+        window = pulse[at + unit : at + 2 * unit]
+        middle = int(np.partition(window, len(window) // 2)[len(window) // 2])
+        if middle - begin >= MAX_SPAN:
+            begin = max(begin, min(here, middle))
+        if begin <= middle <= min(last, begin + MAX_SPAN - 1) and 4 * np.count_nonzero(
+            window == middle
+        ) >= 3 * len(window):
+            return Cut(a, a + unit, begin, middle, continues=True)
+        return Cut(a, a + unit, begin, begin - 1, continues=False)
+    if end - begin >= MAX_SPAN:  # pulses without a word are left out, also where they lie in the midst
+        begin = max(begin, min(here, last))
+    if end - begin >= MAX_SPAN:
+        gap = find_cut(pulse, at + 1, place, MAX_SPAN // 2)
+        place, end = (place, begin + MAX_SPAN - 1) if gap is None else (gap, int(pulse[gap]) - 1)
+        end = min(end, begin + MAX_SPAN - 1)
+    return Cut(a, a + place - at, begin, min(max(end, begin - 1), last), continues=False)

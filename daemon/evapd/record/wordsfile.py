@@ -1,0 +1,126 @@
+"""Words files: `.npz` with `pulse`, `channel`, `time`, `bin_ps` and the range of pulses; read in bounded memory."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from evapd.blocks import TDC_COLUMNS, TdcBlock
+from evapd.errors import RecordError
+from evapd.record.npzcolumns import NpzFile, NpzTable
+from evapd.record.wordcuts import Cut, Pulses, cuts
+from evapd.record.words import Unreadable, WordSource
+
+_COLUMNS = [(column.name, column.dtype) for column in TDC_COLUMNS]
+_SCAN_ROWS = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayPiece:
+    """Words of a file as arrays."""
+
+    block: TdcBlock
+    continues: bool
+
+    @property
+    def words(self) -> int:
+        """Number of words."""
+        return self.block.n
+
+    def blocks(self, unreadable: Unreadable) -> Iterator[TdcBlock]:  # noqa: ARG002 - a file's words were checked on reading
+        """Give the words."""
+        yield self.block
+
+
+class FileWords(WordSource):
+    """A words file."""
+
+    def __init__(self, path: Path, max_words: int) -> None:
+        """Read what the file says about itself; use `open_words`.
+
+        Raises:
+            RecordError: when it is damaged, or not a words file.
+        """
+        self.path, self.info, self._max_words = path, None, max_words
+        with self._table() as (file, table):
+            self.bin_ps = _bin_ps(file)
+            self.n_words = table.rows
+            first, last = _range(table, _pulse(file, "first_pulse"), _pulse(file, "last_pulse"))
+        if first > last + (self.n_words == 0):
+            raise RecordError(
+                f"{path}: first_pulse {first} lies behind last_pulse {last}; write the file anew with the right range"
+            )
+        self.first_pulse, self.last_pulse = first, last
+
+    def blocks(self) -> Iterator[TdcBlock]:
+        """Give the words in order; see `WordSource.blocks`."""
+        for piece in self.pieces(max(1, self._max_words // 2)):
+            yield piece.block
+
+    def pieces(self, unit: int) -> Iterator[ArrayPiece]:
+        """Give the words in pieces of `unit` to 2 `unit` - 1 words; see `WordSource.pieces`."""
+        assert self.n_words is not None  # noqa: S101 - set when the file was opened
+        assert self.last_pulse is not None  # noqa: S101 - likewise
+        with self._table() as (_, table):
+            if table.rows != self.n_words:
+                raise RecordError(
+                    f"{self.path} changed while it was being read; start again when it is complete"
+                )
+
+            def pulses(a: int, b: int) -> Pulses:
+                return table.read(a, b)[0]
+
+            for cut in cuts(pulses, self.n_words, self.first_pulse, self.last_pulse, unit):
+                yield ArrayPiece(self._block(cut, table), cut.continues)
+
+    def _block(self, cut: Cut, table: NpzTable) -> TdcBlock:
+        pulse, channel, time = table.read(cut.a, cut.b)
+        return TdcBlock(
+            first_pulse=cut.first,
+            last_pulse=cut.last,
+            bin_ps=self.bin_ps,
+            pulse=pulse,
+            channel=channel,
+            time=time,
+        )
+
+    @contextmanager
+    def _table(self) -> Iterator[tuple[NpzFile, NpzTable]]:
+        with NpzFile(self.path) as file, NpzTable(file, _COLUMNS) as table:
+            yield file, table
+
+
+def _range(table: NpzTable, first: int | None, last: int | None) -> tuple[int, int]:
+    """First and last pulse; what the file does not say is taken from its words."""
+    if first is not None and last is not None:
+        return first, last
+    if table.rows == 0:
+        begin = first if first is not None else 0 if last is None else last + 1
+        return begin, begin - 1 if last is None else last
+    low, high = 2**64, -1
+    for a in range(0, table.rows, _SCAN_ROWS):
+        pulse = table.read(a, a + _SCAN_ROWS)[0]
+        low, high = min(low, int(pulse.min())), max(high, int(pulse.max()))
+    return low if first is None else first, high if last is None else last
+
+
+def _bin_ps(file: NpzFile) -> Fraction:
+    numbers = file.integers("bin_ps")
+    if len(numbers) != 2 or min(numbers) <= 0:
+        said = ", ".join(map(str, numbers))
+        raise RecordError(
+            f"{file.path}: bin_ps is [{said}]; it is two whole numbers above zero, numerator and denominator of the bin in ps"
+        )
+    return Fraction(*numbers)
+
+
+def _pulse(file: NpzFile, name: str) -> int | None:
+    if name not in file.names:
+        return None
+    numbers = file.integers(name)
+    # A file without words may end at the pulse before its first one.
+    if len(numbers) != 1 or numbers[0] < -(name == "last_pulse"):
+        said = ", ".join(map(str, numbers))
+        raise RecordError(f"{file.path}: {name} is [{said}]; it is one pulse number, counted from 0")
+    return numbers[0]
