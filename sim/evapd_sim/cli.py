@@ -1,4 +1,4 @@
-"""The command `evapd-sim`: the twin of a rig, or one simulated instrument alone."""
+"""The command `evapd-sim`: the twin of a rig, one simulated instrument alone, or words of which the truth is known."""
 
 import inspect
 import signal
@@ -12,6 +12,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from evapd.errors import ConfigError
+from evapd_sim import cli_words
 from evapd_sim.plant import Plant
 from evapd_sim.wire.alone import Alone
 from evapd_sim.wire.base import Wire
@@ -67,6 +68,10 @@ def wire(
     except ConfigError as error:
         print(f"evapd-sim: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
+
+
+app.command()(cli_words.words)
+app.command()(cli_words.score)
 
 
 def _make(name: str, plant: Plant, settings: list[str], baud: int | None) -> Wire:

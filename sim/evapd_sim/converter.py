@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+_RANGE_BINS = 2**31 - 1  # what a word's time can hold; a later signal is not measured
 NO_OWNER = -1  # of a signal that no arrival made by itself: noise, a reflection
 
 
@@ -45,6 +46,7 @@ class TdcInputs:
 
     def __init__(self, *, bin_ps: float, dead_time_ps: float) -> None:
         self._bin_ps = bin_ps
+        self._range_ps = bin_ps * _RANGE_BINS
         self._dead_time_ps = dead_time_ps
         self._waiting: list[Signals] = []
 
@@ -73,6 +75,8 @@ class TdcInputs:
         self._waiting.clear()
         if period_ps is not None:
             signals = _fold(signals, period_ps)
+        if period_ps is None or period_ps > self._range_ps:
+            signals = signals.take(signals.t_ps < self._range_ps)
         late = signals.pulse >= pulses
         if late.any():
             rest = signals.take(late)

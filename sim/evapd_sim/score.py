@@ -31,11 +31,13 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True)
 class Score:
-    """A matching against the truth; every number is a share from 0 to 1.
+    """A matching against the truth; every number but the two counts is a share from 0 to 1.
 
     A ghost is a hit without a true one near it. `of_recoverable` is efficiency / ceiling.
     """
 
+    hits: int
+    true_hits: int
     efficiency: float
     ceiling: float
     of_recoverable: float
@@ -51,6 +53,8 @@ def score(truth: TrueHits, hits: Hits, *, tof_ps: float = 1000.0, distance_mm: f
     codes = np.unique(hits.quality)
     efficiency = _mean(found)
     return Score(
+        hits=len(hits.pulse),
+        true_hits=len(truth.pulse),
         efficiency=efficiency,
         ceiling=truth.ceiling,
         of_recoverable=efficiency / truth.ceiling if truth.ceiling > 0.0 else 0.0,

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -58,14 +57,3 @@ class TrueHits:
         _, index, counts = np.unique(self.pulse, return_inverse=True, return_counts=True)
         many: NDArray[np.int64] = counts[index]
         return many
-
-    def save(self, path: Path) -> None:
-        """Write a truth file (.npz)."""
-        np.savez_compressed(
-            path,
-            pulse=self.pulse.astype("<u8"),
-            tof_ps=self.tof_ps,
-            x_mm=self.x_mm,
-            y_mm=self.y_mm,
-            alive=self.alive,
-        )
