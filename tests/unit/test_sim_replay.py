@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ BIN_PS = 5000 / 384
 class Bench:
     """A replay with a TDC that can be armed and a knob that notes what it was turned to."""
 
-    def __init__(self, hits: RawHits, **settings: float) -> None:
+    def __init__(self, hits: RawHits, **settings: Any) -> None:
         self.armed = True
         self.knob: list[tuple[int, float]] = []
         twin = ReplayTwin.model_validate({"data": "x.raw", "lead_s": 0.5, **settings})
@@ -162,3 +163,14 @@ def test_arming_again_plays_from_the_beginning(hits: RawHits) -> None:
 
 def test_the_file_layout_is_32_bytes_per_hit() -> None:
     assert RAW_HIT.itemsize == 32
+
+
+@pytest.mark.parametrize(("reflections", "words"), [(0.0, 5.0), (0.5, 7.5)])
+def test_words_of_a_replay_name_their_recorded_hit_also_when_they_are_made_imperfect(
+    hits: RawHits, reflections: float, words: float
+) -> None:
+    bench = Bench(hits, signals={"walk_ps": 5000, "reflections": reflections})
+    results = bench.play(bench.replay.duration_s + 0.1)
+    owners = np.concatenate([result.owners for result in results])
+    assert np.bincount(owners[owners >= 0]).tolist() == [5] * len(hits)
+    assert len(owners) / len(hits) == pytest.approx(words, rel=0.02)

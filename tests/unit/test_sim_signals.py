@@ -128,3 +128,19 @@ def test_dead_time_acts_across_the_start_of_a_pulse() -> None:
     inputs = TdcInputs(bin_ps=10.0, dead_time_ps=10_000.0)
     push(inputs, (0, 0, 5e6 - 4000.0), (1, 0, 4000.0), (1, 0, 14_000.0))
     assert words_after(inputs, 2) == [(0, 0, 499_600), (1, 0, 1400)]
+
+
+def test_without_a_period_times_count_on_and_pulses_do_not_blind_each_other() -> None:
+    inputs = TdcInputs(bin_ps=10.0, dead_time_ps=10_000.0)
+    push(inputs, (0, 0, 7e6), (0, 0, 7e6 + 4000.0), (1, 0, 100.0), (2, 1, 300.0))
+    pulse, _, time, owner = inputs.take(2, None)
+    assert list(zip(pulse.tolist(), time.tolist(), owner.tolist(), strict=True)) == [
+        (0, 700_000, 0),
+        (1, 10, 2),
+    ]
+
+
+def test_what_does_not_fit_into_a_word_is_not_measured() -> None:
+    inputs = TdcInputs(bin_ps=10.0, dead_time_ps=0.0)
+    push(inputs, (0, 0, 2.14e10), (0, 1, 2.15e10), (0, 2, 9e12))
+    assert inputs.take(1, 1e13).time.tolist() == [2_140_000_000]
