@@ -1,1 +1,7 @@
 """Anode constants from the data themselves: time sums, walk, offsets, scales, outline; and their drift."""
+
+from evapd.calibration.calibration import Calibration, Estimate, LayerReport
+from evapd.calibration.estimate import calibrate
+from evapd.calibration.signals import lone_signals
+
+__all__ = ["Calibration", "Estimate", "LayerReport", "calibrate", "lone_signals"]
