@@ -42,7 +42,8 @@ def test_a_good_file_gives_its_numbers(tmp_path: Path) -> None:
 
 def test_the_example_anodes_load() -> None:
     for path in sorted(Path("config").glob("anode-*.yaml")):
-        assert Anode.load(path).calibration_id.startswith("quad-")
+        anode = Anode.load(path)
+        assert anode.calibration_id.startswith(f"{anode.kind}-")
 
 
 def test_the_angle_of_a_layer_has_a_default_by_its_name() -> None:

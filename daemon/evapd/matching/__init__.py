@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from evapd.matching.anode import Anode, Layer
 from evapd.matching.quality import Quality
-from evapd.matching.workspace import MatchSettings
+from evapd.matching.settings import MatchSettings
 
 if TYPE_CHECKING:
     from evapd.matching.matcher import MatchCounters, Matcher

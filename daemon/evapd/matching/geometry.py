@@ -1,13 +1,12 @@
-"""Kernels for one layer and one position: pairs of line ends, coordinates, the finished hit."""
-
-# ruff: noqa: PLR0917 - kernels hand over plain numbers: a record would be made anew for every call
+"""Kernels for one layer: walk of its time sum, pairs of its ends, the coordinate from one end alone."""
 
 import math
 
 import numpy as np
 
 from evapd.compiled import compiled, inlined
-from evapd.matching.workspace import MAX_PAIRS, Columns, Quad, Scratch
+from evapd.matching.numbers import WALK_POINTS
+from evapd.matching.workspace import MAX_PAIRS
 
 
 @inlined
@@ -17,26 +16,45 @@ def round_to_int(value: float) -> float:
 
 
 @inlined
-def place(q: Quad, u_x: float, u_y: float) -> tuple[float, float, bool]:
-    """Position in um from the detector's centre, and whether that is on the detector."""
-    x = round_to_int(q.xx * u_x + q.xy * u_y - q.centre_x)
-    y = round_to_int(q.yx * u_x + q.yy * u_y - q.centre_y)
-    return x, y, x * x + y * y <= q.radius2
+def walk_of(a: np.record, layer: int, d: float) -> float:
+    """How much longer than its constant a layer's time sum is where its ends differ by d."""
+    if not a.with_walk:
+        return 0.0
+    at = (d - a.d_low[layer]) * a.walk_per_d[layer]
+    if not at > 0.0:
+        return float(a.walk[layer, 0])
+    if at >= WALK_POINTS - 1:
+        return float(a.walk[layer, WALK_POINTS - 1])
+    k = int(at)
+    return float(a.walk[layer, k] + (at - k) * (a.walk[layer, k + 1] - a.walk[layer, k]))
+
+
+@inlined
+def d_of_end(a: np.record, layer: int, sign: float, after: float) -> float:
+    """t1 - t2 from one end alone, which came `after` the ion; sign +1 for the first end, -1 for the second.
+
+    The walk is that of the place itself: two rounds, for it changes by less than a part in ten of the place.
+    """
+    twice = 2.0 * after - a.time_sum[layer]
+    d = sign * twice
+    if a.with_walk:
+        d = sign * (twice - walk_of(a, layer, d))
+        d = sign * (twice - walk_of(a, layer, d))
+    return float(d)
+
+
+@inlined
+def place(a: np.record, one: int, other: int, u_one: float, u_other: float) -> tuple[float, float, bool]:
+    """Position in um from the detector's centre by the coordinates of two layers, and whether that is on it."""
+    p = a.place[one, other]
+    x = round_to_int(p[0] * u_one + p[1] * u_other - a.centre_x)
+    y = round_to_int(p[2] * u_one + p[3] * u_other - a.centre_y)
+    return x, y, x * x + y * y <= a.radius2
 
 
 @compiled
-def find_pairs(
-    s: Scratch,
-    layer: int,
-    t_mcp: float,
-    time_sum: float,
-    gate: float,
-    d_low: float,
-    d_high: float,
-    u_slope: float,
-    u_zero: float,
-) -> int:
-    """Collect the pairs of a layer's ends whose time sum fits one MCP signal.
+def find_pairs(a: np.record, s: np.record, layer: int, t: float, gate: float) -> int:
+    """Collect the pairs of a layer's free ends whose time sum fits an ion at t.
 
     The first ends ascend, so the second ends that fit descend: one pass over both.
 
@@ -44,56 +62,25 @@ def find_pairs(
         How many pairs were found; MAX_PAIRS + 1 says that there were more than fit.
     """
     first, second = 1 + 2 * layer, 2 + 2 * layer
+    wide = gate + a.walk_most[layer]
     high = s.filled[second] - 1
     n = 0
     for i in range(s.filled[first]):
-        target = 2.0 * t_mcp + time_sum - s.time[first, i]
-        while high >= 0 and s.time[second, high] > target + gate:
+        target = 2.0 * t + a.time_sum[layer] - s.time[first, i]
+        while high >= 0 and s.time[second, high] > target + wide:
             high -= 1
         j = high
-        while j >= 0 and s.time[second, j] >= target - gate:
+        while j >= 0 and s.time[second, j] >= target - wide:
             d = s.time[first, i] - s.time[second, j]
-            if d_low <= d <= d_high:
-                if n == MAX_PAIRS:
-                    return n + 1
-                s.pair_1[layer, n] = i
-                s.pair_2[layer, n] = j
-                s.pair_r[layer, n] = s.time[second, j] - target
-                s.pair_u[layer, n] = u_slope * d + u_zero
-                n += 1
+            if a.d_low[layer] <= d <= a.d_high[layer]:
+                r = s.time[second, j] - target - walk_of(a, layer, d)
+                if abs(r) <= gate:
+                    if n == MAX_PAIRS:
+                        return n + 1
+                    s.pair_1[layer, n] = i
+                    s.pair_2[layer, n] = j
+                    s.pair_r[layer, n] = r
+                    s.pair_u[layer, n] = a.u_slope[layer] * d + a.u_zero[layer]
+                    n += 1
             j -= 1
     return n
-
-
-@compiled
-def write_hit(
-    q: Quad,
-    s: Scratch,
-    out: Columns,
-    begin: int,
-    n: int,
-    pulse: int,
-    t: float,
-    x: float,
-    y: float,
-    quality: int,
-) -> int:
-    """Add a hit, keeping the hits of one pulse (from `begin`) ascending in time of flight.
-
-    The time in ps is floor(t num / den + 1/2): for whole bins exact while num and den are below 2^20.
-    """
-    tof = np.int32(round_to_int(t * q.ps_num / q.ps_den))
-    at = n
-    while at > begin and out.tof_ps[at - 1] > tof:
-        out.tof_ps[at] = out.tof_ps[at - 1]
-        out.x_um[at] = out.x_um[at - 1]
-        out.y_um[at] = out.y_um[at - 1]
-        out.quality[at] = out.quality[at - 1]
-        at -= 1
-    out.pulse[n] = pulse
-    out.tof_ps[at] = tof
-    out.x_um[at] = np.int32(x)
-    out.y_um[at] = np.int32(y)
-    out.quality[at] = quality
-    s.hits[quality] += 1
-    return n + 1

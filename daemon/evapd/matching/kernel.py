@@ -8,64 +8,77 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evapd.compiled import entry, inlined
-from evapd.matching.lone import FULL_MASK, match_five, match_four
-from evapd.matching.quad import CHANNELS, take_full, take_incomplete
-from evapd.matching.workspace import MAX_SIGNALS, Columns, Quad, Scratch
-
-ONES = tuple(mask.bit_count() for mask in range(FULL_MASK + 1))
+from evapd.matching.crowd import match_crowd
+from evapd.matching.lone import QUAD_MASK, match_fitted, match_five, match_four
+from evapd.matching.workspace import MAX_SIGNALS, Columns
 
 MatchWords = Callable[
-    [Quad, Scratch, Columns, int, np.uint64, NDArray[np.uint64], NDArray[np.uint8], NDArray[np.int32]],
+    [np.record, np.record, Columns, int, np.uint64, NDArray[np.uint64], NDArray[np.uint8], NDArray[np.int32]],
     tuple[int, int],
 ]
 
 
 @inlined
 def match_lone(
-    q: Quad,
-    s: Scratch,
+    a: np.record,
+    s: np.record,
     out: Columns,
     n: int,
     pulse: int,
     channel: NDArray[np.uint8],
     time: NDArray[np.int32],
-    a: int,
-    b: int,
+    i: int,
+    j: int,
 ) -> int:
-    """Match a pulse of four or five words, if no channel has more than one and they agree; else n unchanged."""
+    """Match a pulse with a word on each channel, or on all but one, if they agree; else n unchanged."""
     mask = 0
-    for i in range(a, b):
-        c = int(channel[i])
-        s.lone[c] = time[i]
+    for k in range(i, j):
+        c = int(channel[k])
+        s.one[c] = time[k]
         mask |= 1 << c
-    if mask == FULL_MASK:
-        return match_five(q, s, out, n, pulse)
-    if b - a == CHANNELS - 1 and ONES[mask] == CHANNELS - 1:
-        return match_four(q, s, out, n, pulse, mask)
+    channels = s.filled.shape[0]
+    if channels == 5:
+        if mask == QUAD_MASK:
+            if j - i == 5:
+                return match_five(a, s, out, n, pulse)
+        elif j - i == 4 and _ones(mask) == 4:
+            return match_four(a, s, out, n, pulse, mask)
+    elif _ones(mask) == j - i:
+        return match_fitted(a, s, out, n, pulse, mask, j - i)
     return n
 
 
 @inlined
-def sort_by_channel(s: Scratch, channel: NDArray[np.uint8], time: NDArray[np.int32], a: int, b: int) -> bool:
-    """Put the words a to b - 1 of one pulse into the scratch by channel; say whether some did not fit."""
+def _ones(mask: int) -> int:
+    count = 0
+    for k in range(7):
+        count += mask >> k & 1
+    return count
+
+
+@inlined
+def sort_by_channel(
+    s: np.record, channel: NDArray[np.uint8], time: NDArray[np.int32], i: int, j: int
+) -> bool:
+    """Put the words i to j - 1 of one pulse into the scratch by channel; say whether some did not fit."""
     crowded = False
-    for c in range(CHANNELS):
+    for c in range(s.filled.shape[0]):
         s.filled[c] = 0
-    for i in range(a, b):
-        c = int(channel[i])
-        k = s.filled[c]
-        if k == MAX_SIGNALS:
+    for k in range(i, j):
+        c = int(channel[k])
+        at = s.filled[c]
+        if at == MAX_SIGNALS:
             crowded = True
         else:
-            s.time[c, k] = time[i]
-            s.filled[c] = k + 1
+            s.time[c, at] = time[k]
+            s.filled[c] = at + 1
     return crowded
 
 
 def _make_match_words(source_digest: int) -> MatchWords:
     def match_words(
-        q: Quad,
-        s: Scratch,
+        a: np.record,
+        s: np.record,
         out: Columns,
         n: int,
         first_pulse: np.uint64,
@@ -75,26 +88,33 @@ def _make_match_words(source_digest: int) -> MatchWords:
     ) -> tuple[int, int]:
         _ = source_digest
         words = len(pulse)
+        channels = s.filled.shape[0]
+        fewest = a.fewest
         saturated = 0
-        a = 0
-        while a < words:
-            this = pulse[a]
-            b = a + 1
-            while b < words and pulse[b] == this:
-                b += 1
+        i = 0
+        while i < words:
+            this = pulse[i]
+            if i + fewest > words or pulse[i + fewest - 1] != this:
+                # Too few words for a hit, most often a single noise word.
+                i += 1
+                while i < words and pulse[i] == this:
+                    i += 1
+                continue
+            j = i + fewest
+            while j < words and pulse[j] == this:
+                j += 1
             begin = n
             offset = int(this - first_pulse)
-            if CHANNELS - 1 <= b - a <= CHANNELS:
-                n = match_lone(q, s, out, n, offset, channel, time, a, b)
-            if n == begin and b - a >= CHANNELS - 1:
-                lost = sort_by_channel(s, channel, time, a, b)
-                n, crowded = take_full(q, s, out, begin, n, offset)
-                n, more_crowded = take_incomplete(q, s, out, begin, n, offset)
-                if lost or crowded or more_crowded:
+            if channels - 1 <= j - i <= channels:
+                n = match_lone(a, s, out, n, offset, channel, time, i, j)
+            if n == begin:
+                lost = sort_by_channel(s, channel, time, i, j)
+                n, crowded = match_crowd(a, s, out, begin, n, offset)
+                if lost or crowded:
                     saturated += 1
                 for k in range(begin, n):
                     out.multiplicity[k] = min(n - begin, 255)
-            a = b
+            i = j
         return n, saturated
 
     return match_words
@@ -104,12 +124,12 @@ match_words = entry(_make_match_words)
 """Match sound words into hits, appended to `out` from row `n`.
 
 Args:
-    q: numbers of the anode in bins.
-    s: scratch.
-    out: columns with room for a quarter as many hits as there are words.
+    a: numbers of the anode in bins.
+    s: scratch for an anode with as many channels.
+    out: columns with room for as many hits as the words are enough for.
     n: hits already in `out`.
     first_pulse: the pulse from which `out.pulse` counts.
-    pulse, channel, time: the words, ascending in pulse and within a pulse in time, channels 0 to 4.
+    pulse, channel, time: the words, ascending in pulse and within a pulse in time, channels below the anode's number.
 
 Returns:
     Number of hits in `out`, and number of pulses in which a bound was passed.

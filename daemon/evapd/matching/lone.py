@@ -4,72 +4,85 @@
 
 import numpy as np
 
-from evapd.compiled import inlined
-from evapd.matching.geometry import place, round_to_int
-from evapd.matching.workspace import Columns, Quad, Scratch
+from evapd.compiled import compiled, inlined
+from evapd.matching.crowd import quality_of
+from evapd.matching.fit import fit
+from evapd.matching.geometry import d_of_end, place, round_to_int, walk_of
+from evapd.matching.output import write_lone
+from evapd.matching.quad import twice_mean
+from evapd.matching.workspace import Columns
 
-FULL_MASK = 0b11111
-MCP_MISSING_MASK = 0b11110
-
-
-@inlined
-def write_lone(
-    q: Quad, s: Scratch, out: Columns, n: int, pulse: int, t: float, x: float, y: float, quality: int
-) -> int:
-    """Add the only hit of a pulse."""
-    out.pulse[n] = pulse
-    out.tof_ps[n] = np.int32(round_to_int(t * q.ps_num / q.ps_den))
-    out.x_um[n] = np.int32(x)
-    out.y_um[n] = np.int32(y)
-    out.quality[n] = quality
-    out.multiplicity[n] = 1
-    s.hits[quality] += 1
-    return n + 1
+QUAD_MASK = 0b11111
+HEX_MASK = 0b1111111
 
 
 @inlined
-def match_five(q: Quad, s: Scratch, out: Columns, n: int, pulse: int) -> int:
-    """All five signals once: a full hit when they agree; n unchanged when they do not."""
-    m, x_1, x_2, y_1, y_2 = s.lone[0], s.lone[1], s.lone[2], s.lone[3], s.lone[4]
-    r = x_1 + x_2 - 2.0 * m - q.sum_x
-    p = y_1 + y_2 - 2.0 * m - q.sum_y
-    if 3.0 * r * r + 3.0 * p * p - 4.0 * r * p > q.full:
+def match_five(a: np.record, s: np.record, out: Columns, n: int, pulse: int) -> int:
+    """All five signals of a quad anode once: a full hit when they agree; n unchanged when they do not."""
+    m = s.one[0]
+    d_x, d_y = s.one[1] - s.one[2], s.one[3] - s.one[4]
+    r = s.one[1] + s.one[2] - 2.0 * m - a.time_sum[0] - walk_of(a, 0, d_x)
+    p = s.one[3] + s.one[4] - 2.0 * m - a.time_sum[1] - walk_of(a, 1, d_y)
+    if 3.0 * r * r + 3.0 * p * p - 4.0 * r * p > a.full:
         return n
-    x, y, inside = place(q, q.u_x * (x_1 - x_2) + q.u_x0, q.u_y * (y_1 - y_2) + q.u_y0)
+    x, y, inside = place(a, 0, 1, a.u_slope[0] * d_x + a.u_zero[0], a.u_slope[1] * d_y + a.u_zero[1])
     if not inside:
         return n
-    return write_lone(q, s, out, n, pulse, m, x, y, 0)
+    s.used += 5
+    return write_lone(a, s, out, n, pulse, m, x, y, 0)
 
 
-@inlined
-def match_four(q: Quad, s: Scratch, out: Columns, n: int, pulse: int, mask: int) -> int:
+@compiled
+def match_four(a: np.record, s: np.record, out: Columns, n: int, pulse: int, mask: int) -> int:
     """Four of the five signals once: a hit when the one redundancy holds; n unchanged when it does not."""
-    m, x_1, x_2, y_1, y_2 = s.lone[0], s.lone[1], s.lone[2], s.lone[3], s.lone[4]
-    d_x, d_y = x_1 - x_2, y_1 - y_2
-    quality = 0
-    if mask == MCP_MISSING_MASK:
-        twice_x = x_1 + x_2 - q.sum_x
-        twice_y = y_1 + y_2 - q.sum_y
-        if not q.with_mcp_missing or abs(twice_x - twice_y) > q.mcp_gate:
-            return n
-        m = 0.25 * (twice_x + twice_y)
-        quality = 1
+    if mask & 1:
+        t, d_x, d_y, agree = _without_end(a, s, mask)
     else:
-        # The time sum of the incomplete layer holds by construction, that of the other one is the check.
-        if not q.with_end_missing:
-            return n
-        if mask == FULL_MASK - 2:
-            d_x, quality = q.sum_x - 2.0 * (x_2 - m), 2
-        elif mask == FULL_MASK - 4:
-            d_x, quality = 2.0 * (x_1 - m) - q.sum_x, 3
-        elif mask == FULL_MASK - 8:
-            d_y, quality = q.sum_y - 2.0 * (y_2 - m), 4
-        else:
-            d_y, quality = 2.0 * (y_1 - m) - q.sum_y, 5
-        r = y_1 + y_2 - 2.0 * m - q.sum_y if quality <= 3 else x_1 + x_2 - 2.0 * m - q.sum_x
-        if abs(r) > q.end_gate:
-            return n
-    x, y, inside = place(q, q.u_x * d_x + q.u_x0, q.u_y * d_y + q.u_y0)
-    if not inside:
+        t, d_x, d_y, agree = _without_mcp(a, s)
+    x, y, inside = place(a, 0, 1, a.u_slope[0] * d_x + a.u_zero[0], a.u_slope[1] * d_y + a.u_zero[1])
+    if not (agree and inside):
         return n
-    return write_lone(q, s, out, n, pulse, m, x, y, quality)
+    s.used += 4
+    return write_lone(a, s, out, n, pulse, t, x, y, quality_of(QUAD_MASK - mask, 5))
+
+
+@inlined
+def _without_mcp(a: np.record, s: np.record) -> tuple[float, float, float, bool]:
+    """Time and differences of the ends by two complete layers, and whether they agree on the time."""
+    twice_x = twice_mean(a, 0, s.one[1], s.one[2])
+    r = twice_mean(a, 1, s.one[3], s.one[4]) - twice_x
+    agree = a.with_mcp_missing and abs(r) <= a.mcp_gate
+    return 0.5 * twice_x + 0.25 * r, s.one[1] - s.one[2], s.one[3] - s.one[4], agree
+
+
+@inlined
+def _without_end(a: np.record, s: np.record, mask: int) -> tuple[float, float, float, bool]:
+    """Time and differences of the ends by MCP, one complete layer, whose time sum is the check, and one end."""
+    whole = 1 if mask & 0b110 != 0b110 else 0
+    layer = 1 - whole
+    end = 0 if mask >> (1 + 2 * layer) & 1 else 1
+    t = s.one[0]
+    d = s.one[1 + 2 * whole] - s.one[2 + 2 * whole]
+    r = twice_mean(a, whole, s.one[1 + 2 * whole], s.one[2 + 2 * whole]) - 2.0 * t
+    other = d_of_end(a, layer, 1.0 - 2.0 * end, s.one[1 + 2 * layer + end] - (t + r / 3.0))
+    agree = a.with_end_missing and abs(r) <= a.end_gate and a.d_low[layer] <= other <= a.d_high[layer]
+    if whole == 0:
+        return t, d, other, agree
+    return t, other, d, agree
+
+
+@compiled
+def match_fitted(
+    a: np.record, s: np.record, out: Columns, n: int, pulse: int, mask: int, signals: int
+) -> int:
+    """Six or seven signals of a hex anode once: a hit when they agree; n unchanged when they do not."""
+    if (mask & 1 == 0 and not a.with_mcp_missing) or (mask | 1 != HEX_MASK and not a.with_end_missing):
+        return n
+    t, x, y, chi2 = fit(a, s, mask)
+    if chi2 > a.gate[signals - 3]:
+        return n
+    x, y = round_to_int(x), round_to_int(y)
+    if x * x + y * y > a.radius2:
+        return n
+    s.used += signals
+    return write_lone(a, s, out, n, pulse, s.one[0] if mask & 1 else t, x, y, quality_of(HEX_MASK - mask, 7))

@@ -10,17 +10,10 @@ from evapd.blocks import NO_ANCHOR, HitBlock, Loss, TdcBlock
 from evapd.errors import StreamError
 from evapd.matching.anode import Anode
 from evapd.matching.kernel import match_words
-from evapd.matching.quad import CHANNELS
-from evapd.matching.quality import Quality
+from evapd.matching.numbers import numbers_of
+from evapd.matching.settings import MatchSettings
 from evapd.matching.sound import Words, all_sound, mark_sound
-from evapd.matching.workspace import (
-    MAX_SIGNALS,
-    TIME_LIMIT_PS,
-    MatchSettings,
-    make_columns,
-    make_scratch,
-    quad_numbers,
-)
+from evapd.matching.workspace import MAX_SIGNALS, QUALITIES, TIME_LIMIT_PS, make_columns, make_scratch
 
 # A hit's pulse is counted from the first pulse of its block in 32 bits.
 MAX_SPAN = 2**32 - 1
@@ -38,7 +31,7 @@ class MatchCounters:
     damaged: int = 0  # impossible channel, pulse, time or order: discarded
     held: int = 0  # of the pulse that may continue in the next block
     saturated_pulses: int = 0  # with more signals than are matched
-    hits_by_quality: tuple[int, ...] = (0,) * len(Quality)
+    hits_by_quality: tuple[int, ...] = (0,) * QUALITIES  # by quality code
 
     @property
     def hits(self) -> int:
@@ -57,9 +50,10 @@ class Matcher:
         self.anode = anode
         self.settings = settings or MatchSettings()
         self._calibration = anode.calibration_id
-        self._scratch = make_scratch(CHANNELS)
+        self._channels = anode.channels
+        self._scratch = make_scratch(self._channels)
         self._words = self._released = self._damaged = self._saturated = 0
-        self._take_bin_width(Fraction(1))
+        self._bin_ps: Fraction | None = None
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -73,7 +67,7 @@ class Matcher:
     def counters(self) -> MatchCounters:
         """A snapshot of the counters."""
         hits = tuple(int(n) for n in self._scratch.hits)
-        used = CHANNELS * hits[Quality.FULL] + (CHANNELS - 1) * sum(hits[1:])
+        used = int(self._scratch.used)
         return MatchCounters(
             words=self._words,
             used=used,
@@ -151,16 +145,13 @@ class Matcher:
         """Use a TDC's bin width from the first block on."""
         if bin_ps == self._bin_ps:
             return
-        if self._next is not None:
+        if self._next is not None and self._bin_ps is not None:
             raise StreamError(
                 f"the TDC's bin width changed from {self._bin_ps} to {bin_ps} ps between two blocks: "
                 "disarm, flush the matcher and arm again"
             )
-        self._take_bin_width(bin_ps)
-
-    def _take_bin_width(self, bin_ps: Fraction) -> None:
         self._bin_ps = bin_ps
-        self._numbers = quad_numbers(self.anode, self.settings, bin_ps)
+        self._numbers = numbers_of(self.anode, self.settings, bin_ps)
         self._time_limit = min(int(TIME_LIMIT_PS / bin_ps), 2**31 - 1)
 
     def _sound_words(self, block: TdcBlock, begin: int) -> Words:
@@ -172,10 +163,10 @@ class Matcher:
         if block.n == 0 or last < first:
             return _NO_WORDS
         low, high = np.uint64(first), np.uint64(last)
-        if all_sound(words, low, high, CHANNELS, self._time_limit):
+        if all_sound(words, low, high, self._channels, self._time_limit):
             return words
         sound = np.zeros(block.n, np.bool_)
-        mark_sound(words, low, high, CHANNELS, self._time_limit, sound)
+        mark_sound(words, low, high, self._channels, self._time_limit, sound)
         return _frozen((words[0][sound], words[1][sound], words[2][sound]))
 
     def _split(self, block: TdcBlock, words: Words, begin: int, loss: Loss) -> HitBlock:
@@ -202,7 +193,7 @@ class Matcher:
         """Keep the words of a pulse that may continue: all that can be matched and one more, which tells of the rest."""
         kept = words
         if len(words[0]) > MAX_SIGNALS:
-            first = [np.flatnonzero(words[1] == c)[: MAX_SIGNALS + 1] for c in range(CHANNELS)]
+            first = [np.flatnonzero(words[1] == c)[: MAX_SIGNALS + 1] for c in range(self._channels)]
             at = np.sort(np.concatenate(first))
             kept = (words[0][at], words[1][at], words[2][at])
         self._released += len(words[0]) - len(kept[0])
@@ -213,7 +204,7 @@ class Matcher:
         """Match words of complete pulses and cover the pulses up to `end` with them."""
         begin = self._next or 0
         words = sum(len(part[0]) for part in parts)
-        out = make_columns(words // (CHANNELS - 1))
+        out = make_columns(words // self.settings.fewest_signals)
         n = 0
         for part in parts:
             if len(part[0]):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from evapd.blocks import HitBlock
 from evapd.config.model import Instrument
 from evapd.mass import mass_to_charge_da
-from evapd.matching.quality import Quality
+from evapd.matching.quality import Quality, code_table
 from evapd.record.columns import GrowingColumn
 from evapd.record.nxapm import FRAME, PATHS, PROBE, PULSER, group, program, put
 from evapd.record.runinfo import RunInfo
@@ -84,10 +84,8 @@ class HitTable:
             "multiplicity": column("multiplicity", "|u1"),
         }
         self._columns["xy_um"].dataset.attrs["depends_on"] = FRAME
-        self._columns["quality"].dataset.attrs["codes"] = [
-            f"{code.value}: {code.meaning}" for code in Quality
-        ]
-        put(probe["hit_finding"], "hit_quality_type", [code.meaning for code in Quality])
+        self._columns["quality"].dataset.attrs["codes"] = code_table()
+        put(probe["hit_finding"], "hit_quality_type", code_table())
         config = group(probe["voltage_and_bowl"], "config", "NXparameters")
         put(config, "comment", "no correction was applied; raw_tof is what the detector gave")
         if flight is not None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evapd.matching.quality import Quality
+from evapd.matching.quality import Quality, channels_of, known_codes, meaning
 from evapd.report.digest import RunDigest
 from evapd.report.style import BLUE, GREEN, ORANGE, RED, plain_log_ticks, say_instead
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_BARS = 8
+_MOST_CODES = 10
 
 
 def draw_map(figure: "Figure", axes: "Axes", digest: RunDigest) -> None:
@@ -45,10 +46,10 @@ def draw_quality(axes: "Axes", digest: RunDigest) -> None:
     if not digest.hits:
         say_instead(axes, "Quality of hits", "no hits")
         return
-    codes = sorted({*digest.quality, *Quality})
-    shares = [100.0 * digest.quality.get(int(code), 0) / digest.hits for code in codes]
+    codes = _codes_to_show(digest)
+    shares = [100.0 * digest.quality.get(code, 0) / digest.hits for code in codes]
     axes.barh(range(len(codes)), shares, color=[BLUE if code == Quality.FULL else ORANGE for code in codes])
-    axes.set_yticks(range(len(codes)), [_quality_name(int(code)) for code in codes])
+    axes.set_yticks(range(len(codes)), [f"{code} {meaning(code)}" for code in codes])
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     axes.set_xlabel("% of hits")
@@ -66,9 +67,12 @@ def draw_quality(axes: "Axes", digest: RunDigest) -> None:
         )
 
 
-def _quality_name(code: int) -> str:
-    known = {quality.value: quality.name.replace("_", " ").lower() for quality in Quality}
-    return f"{code} {known.get(code, 'unknown code')}".replace("mcp", "MCP")
+def _codes_to_show(digest: RunDigest) -> list[int]:
+    """All codes of a quad anode; of the many that a hex anode can have, the most frequent."""
+    quad = [code for code in digest.quality if channels_of(code) != 7]
+    if len(quad) == len(digest.quality):
+        return sorted({*quad, *known_codes(5)})
+    return sorted(sorted(digest.quality, key=lambda code: -digest.quality[code])[:_MOST_CODES])
 
 
 def draw_multiplicity(axes: "Axes", digest: RunDigest) -> None:
