@@ -244,6 +244,65 @@ def export(run_path: Run) -> None:
 
 
 @app.command()
+def rematch(
+    source: Annotated[Path, typer.Argument(help="run folder, or words file (.npz)", metavar="RUN|WORDS")],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help=".npz for hits alone, .nxs for all that is known of the run"),
+    ],
+    anode: Annotated[Path | None, typer.Option(help="anode file; by default the run's own anode")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="processes; by default one per core")] = None,
+    block_words: Annotated[int, typer.Option(min=1, help="words of one task: memory, not result")] = 2**20,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="replace the output file if it is there")] = False,
+    as_json: Json = False,
+) -> None:
+    """Match recorded words again, with another anode or calibration."""
+    from evapd.matching.anode import Anode
+    from evapd.rematch import rematch as match_again
+    from evapd.rematch.telling import account, bar
+
+    used = Anode.load(anode) if anode is not None else None
+    with bar(shown=not as_json) as progress:
+        done = match_again(
+            source, used, output, workers=workers, block_words=block_words, force=force, progress=progress
+        )
+    _print(done.as_dict(), as_json=as_json, text=account(done))
+
+
+@app.command()
+def calibrate(
+    source: Annotated[Path, typer.Argument(help="run folder, or words file (.npz)", metavar="RUN|WORDS")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="anode file to write (YAML)")],
+    anode: Annotated[
+        Path | None, typer.Option(help="anode file to begin with; by default the run's own anode")
+    ] = None,
+    picture: Annotated[Path | None, typer.Option(help="PNG to write: before and after")] = None,
+    radius_mm: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="radius of the area that the hits fill; by default the anode's"),
+    ] = None,
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="replace the output files if they are there")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Find the constants of the anode from recorded words: time sums, walk, offsets, scales, dead time."""
+    from datetime import UTC, datetime
+
+    from evapd.report.calibrated import calibrate_recorded
+    from evapd.report.calibration_text import calibration_text
+
+    with typer.progressbar(length=1000, label="reading words", file=sys.stderr) as bar:
+        done = calibrate_recorded(
+            source, output, anode=anode, picture=picture, radius_mm=radius_mm, force=force,
+            made=datetime.now(UTC), progress=lambda share: bar.update(int(1000 * share) - bar.pos),
+        )  # fmt: skip
+    _print(done.as_dict(), as_json=as_json, text=f"{calibration_text(done)}\n\n{output}")
+
+
+@app.command()
 def recover(
     folder: Annotated[Path, typer.Argument(help="run folder, or the rig's folder for all of its runs")],
     *,

@@ -11,20 +11,22 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import h5py
 import numpy as np
 from pydantic import ValidationError
 
+from evapd.blocks import HitBlock
 from evapd.config.model import Instrument
 from evapd.errors import EvapdError, FrameError, RecordError
 from evapd.record.columns import CHUNK_CACHE_BYTES, GrowingColumn
 from evapd.record.hdf5file import GuardedFile
 from evapd.record.hittable import Flight, HitTable
 from evapd.record.journal import JournalReport, read_journal, segments
+from evapd.record.newfile import part_of, removed_on_failure
 from evapd.record.nxapm import COLLECTION, MEASURED, group, put, write_entry, write_event, write_history
 from evapd.record.pulsetable import PulseTable
 from evapd.record.run import ACQUIRE_PREFIX, GUARD_PREFIX, RunInfo, RunStore, sync_folder
@@ -38,11 +40,29 @@ Progress = Callable[[float], None]
 _DEFAULT_PULSE_RATE_HZ = 200_000.0
 
 
+class OtherHits(Protocol):
+    """Hits that take the place of those in the journal: made from the same words, in another way."""
+
+    def instead_of(self, recorded: HitBlock) -> Iterable[HitBlock]:
+        """Give what takes the place of a recorded block, the pulses before it included that no block covers."""
+        ...
+
+    def rest(self) -> Iterable[HitBlock]:
+        """Give the hits behind the last recorded block."""
+        ...
+
+    def about(self) -> Mapping[str, str]:
+        """Give texts that say where the hits come from, by name; asked for at the very end."""
+        ...
+
+
 class _Finaliser:
     """One pass over the guard's journal, then one over acquire's."""
 
-    def __init__(self, file: h5py.File, info: RunInfo, store: RunStore, progress: Progress) -> None:
-        self._info, self._store, self._progress = info, store, progress
+    def __init__(
+        self, file: h5py.File, info: RunInfo, store: RunStore, progress: Progress, others: OtherHits | None
+    ) -> None:
+        self._info, self._store, self._progress, self._others = info, store, progress, others
         self._entry = write_entry(file, info)
         self._own = group(file, COLLECTION, "NXcollection")
         self._file = file
@@ -60,6 +80,7 @@ class _Finaliser:
         }
         self._clock = PulseClock(_pulse_rate_hz(info))
         self._undecodable_hits = 0
+        self._segment = 0  # of the last block of hits
         self._bytes_total = sum(
             path.stat().st_size
             for path in (
@@ -81,6 +102,11 @@ class _Finaliser:
                 self._take_slow(message)
             if number % 64 == 0:
                 self._tell(guard, acquire)
+        if self._others is not None:
+            for block in self._others.rest():
+                self._add_hits(block, 0, self._segment)
+            for name, content in self._others.about().items():
+                put(self._own, name, content)
         return self._close(guard, acquire)
 
     def _tell(self, guard: JournalReport, acquire: JournalReport) -> None:
@@ -115,6 +141,11 @@ class _Finaliser:
         except (FrameError, KeyError, TypeError, ValueError):
             self._undecodable_hits += 1
             return
+        self._segment = segment
+        for part in (block,) if self._others is None else self._others.instead_of(block):
+            self._add_hits(part, t_frame_us, segment)
+
+    def _add_hits(self, block: HitBlock, t_frame_us: int, segment: int) -> None:
         self._pulses.add(block, segment)
         t_us = self._clock.times_us(block, t_frame_us)
         self._hits.append(block, self._v_dc.at(t_us), self._v_p_at(t_us))
@@ -224,26 +255,54 @@ def finalise(run_folder: Path, *, progress: Progress | None = None) -> Path:
     Raises:
         RecordError: when run.json cannot be read, or the file cannot be written.
     """
-    store, tell = RunStore(run_folder), progress or (lambda _: None)
+    store = RunStore(run_folder)
     info = store.load()
-    part = store.nexus_path.with_suffix(".nxs.part")
     try:
-        # Renamed while it is still ours: nobody else can empty it between the last byte and its name.
-        with contextlib.closing(GuardedFile(part)) as disk, _removed_on_failure(part):
-            with h5py.File(disk, "w", rdcc_nbytes=CHUNK_CACHE_BYTES) as file:
-                nexus = _Finaliser(file, info, store, _checked(disk, tell)).run()
-            size = disk.sync()
-            part.rename(store.nexus_path)
-        sync_folder(run_folder)
-    except BlockingIOError as error:
-        raise RecordError(f"{run_folder.name} is being finalised by another process; wait for it") from error
+        nexus = write_nexus(store.nexus_path, info, store, progress=progress)
     except OSError as error:
         raise RecordError(
-            f"{part}: {error.strerror or error}; the journal is untouched: make room, then run `evapd export {run_folder}`"
+            f"{part_of(store.nexus_path)}: {error.strerror or error}; the journal is untouched: make room, "
+            f"then run `evapd export {run_folder}`"
         ) from error
-    store.update(nexus=nexus.model_copy(update={"bytes": size}))
-    tell(1.0)
+    store.update(nexus=nexus)
+    if progress is not None:
+        progress(1.0)
     return store.nexus_path
+
+
+def write_nexus(
+    path: Path,
+    info: RunInfo,
+    store: RunStore,
+    *,
+    progress: Progress | None = None,
+    others: OtherHits | None = None,
+) -> NexusFile:
+    """Write a NeXus file of a run; it gets its name when it is whole and on the disk.
+
+    Args:
+        path: the file; an existing one is replaced.
+        info: what the file says about the run.
+        store: the run, whose journals are read; where it has none, everything comes from `others`.
+        progress: told the part done, 0 to 0.99.
+        others: hits to be written instead of the recorded ones.
+
+    Raises:
+        RecordError: when another process is writing the file, or a journal cannot be read.
+        OSError: when the disk cannot take the file.
+    """
+    part, tell = part_of(path), progress or (lambda _: None)
+    try:
+        # Renamed while it is still ours: nobody else can empty it between the last byte and its name.
+        with contextlib.closing(GuardedFile(part)) as disk, removed_on_failure(part):
+            with h5py.File(disk, "w", rdcc_nbytes=CHUNK_CACHE_BYTES) as file:
+                nexus = _Finaliser(file, info, store, _checked(disk, tell), others).run()
+            size = disk.sync()
+            part.rename(path)
+        sync_folder(path.parent)
+    except BlockingIOError as error:
+        raise RecordError(f"{path} is being finalised by another process; wait for it") from error
+    return nexus.model_copy(update={"bytes": size})
 
 
 def _checked(disk: GuardedFile, tell: Progress) -> Progress:
@@ -252,15 +311,6 @@ def _checked(disk: GuardedFile, tell: Progress) -> Progress:
         tell(part)
 
     return progress
-
-
-@contextlib.contextmanager
-def _removed_on_failure(part: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def main(arguments: list[str] | None = None) -> int:

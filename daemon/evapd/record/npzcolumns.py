@@ -5,10 +5,13 @@ Formats: NPY 1.0 and 2.0 (numpy.lib.format) inside a ZIP archive, stored or defl
 """
 
 import math
+import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -18,6 +21,7 @@ from numpy.typing import NDArray
 
 from evapd.errors import RecordError
 
+_LOCAL = struct.Struct("<26xHH")  # a member's own header: lengths of its name and of what follows that
 _SCALAR_BYTES = 4096  # of a member that holds one or two numbers
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 
@@ -95,6 +99,32 @@ class NpzFile:
                 )
             yield NpzColumn(self.path, name, stream, rows=shape[0], types=(found, np.dtype(dtype)))
 
+    def stored(self, name: str, dtype: str) -> "StoredColumn | None":
+        """Find a column that lies in the file as it is in memory; None where it is compressed or of another type.
+
+        Raises:
+            RecordError: when it is absent or damaged.
+        """
+        about = self._zip.getinfo(self._member(name))
+        with told(self.path, f"the array {name!r}"), self._zip.open(about) as stream:
+            shape, found = self._header(name, stream)
+            head = stream.tell()
+            stream.seek(0)
+            head_crc = zlib.crc32(stream.read(head))
+        whole = head + math.prod(shape) * found.itemsize == about.file_size
+        if (
+            about.compress_type != zipfile.ZIP_STORED
+            or found != np.dtype(dtype)
+            or len(shape) != 1
+            or not whole
+        ):
+            return None
+        with told(self.path, f"the array {name!r}"), self.path.open("rb") as file:
+            file.seek(about.header_offset)
+            local = _exactly(file, _LOCAL.size)
+        begin = about.header_offset + _LOCAL.size + sum(_LOCAL.unpack(local)) + head
+        return StoredColumn(name, found, shape[0], begin, head_crc, about.CRC)
+
     def _member(self, name: str) -> str:
         if name not in self.names:
             there = ", ".join(sorted(self.names)) or "nothing"
@@ -110,6 +140,34 @@ class NpzFile:
             raise RecordError(f"{self.path}: {name!r} has NPY version {version}; 1.0 and 2.0 can be read")
         shape, _, dtype = readers[version](stream)
         return shape, dtype
+
+
+@dataclass(frozen=True, slots=True)
+class StoredColumn:
+    """Where the values of an uncompressed column lie, and the CRC-32 of what is before them and of all."""
+
+    name: str
+    dtype: np.dtype[Any]
+    rows: int
+    offset: int
+    head_crc: int
+    crc: int
+
+    def read(self, fd: int, a: int, b: int) -> bytes:
+        """Read the bytes of the rows a to before b.
+
+        Raises:
+            EOFError: when the file ends before them.
+            OSError: when it cannot be read.
+        """
+        size, begin = (b - a) * self.dtype.itemsize, self.offset + a * self.dtype.itemsize
+        data = os.pread(fd, size, begin)
+        while len(data) < size:  # a read may stop early
+            more = os.pread(fd, size - len(data), begin + len(data))
+            if not more:
+                raise EOFError(f"the file ends {size - len(data)} bytes before row {b} of {self.name!r}")
+            data += more
+        return data
 
 
 class NpzColumn:
@@ -160,7 +218,10 @@ class NpzColumn:
 
 
 class NpzTable:
-    """Columns of equal length, read side by side; rows are given by number, forwards only. A context manager."""
+    """Columns of equal length, read side by side; rows are given by number, forwards only. A context manager.
+
+    Rows are kept until they are released.
+    """
 
     def __init__(self, file: NpzFile, columns: Sequence[tuple[str, str]], piece: int = 1 << 18) -> None:
         """Open columns, each as name and dtype; `piece` rows are read at a time.
@@ -180,22 +241,26 @@ class NpzTable:
             self._open = stack.pop_all()
         self.rows = rows[0]
         self._begin = self._end = 0  # rows held
+        self._free = 0  # of them, at the beginning
         self._held: list[NDArray[Any]] = [np.empty(0, dtype) for _, dtype in columns]
 
     def read(self, a: int, b: int) -> list[NDArray[Any]]:
-        """Give the rows `a` to before `b`, fewer at the end; `a` may not lie before that of an earlier call."""
+        """Give the rows `a` to before `b`, fewer at the end."""
         if a < self._begin:
-            raise ValueError(f"row {a} was given back already, rows are kept from {self._begin} on")
+            raise ValueError(f"row {a} was released, rows are kept from {self._begin} on")
         b = min(b, self.rows)
         while self._end < b:
             fresh = [column.read(max(self._piece, b - self._end)) for column in self._columns]
-            kept = min(a, self._end) - self._begin
             self._held = [
-                np.concatenate((old[kept:], new)) for old, new in zip(self._held, fresh, strict=True)
+                np.concatenate((old[self._free :], new)) for old, new in zip(self._held, fresh, strict=True)
             ]
-            self._begin += kept
+            self._begin, self._free = self._begin + self._free, 0
             self._end += len(fresh[0])
         return [column[a - self._begin : b - self._begin] for column in self._held]
+
+    def release(self, a: int) -> None:
+        """Let the rows before `a` go."""
+        self._free = max(self._free, min(a, self._end) - self._begin)
 
     def close(self) -> None:
         """Close the columns; idempotent."""

@@ -73,7 +73,8 @@ def write_entry(file: h5py.File, info: RunInfo) -> h5py.Group:
     put(entry, "definition", "NXapm", version="v2024.02")
     put(entry, "operation_mode", "apt")
     put(entry, "experiment_alias", info.id)
-    put(entry, "start_time", utc_text(info.t_start_utc))
+    if info.t_start_utc:  # hits from bare words have no date
+        put(entry, "start_time", utc_text(info.t_start_utc))
     if info.t_end_utc is not None:
         put(entry, "end_time", utc_text(info.t_end_utc))
     if info.t_end_mono_us is not None:
@@ -141,12 +142,14 @@ def write_event(
 ) -> None:
     """Write the state of the instrument during the run as event 1; `event1/instrument/pulser` may exist already."""
     event = group(entry, "measurement/event1", "NXapm_event_data")
-    put(event, "start_time", utc_text(info.t_start_utc))
+    if info.t_start_utc:
+        put(event, "start_time", utc_text(info.t_start_utc))
     if info.t_end_utc is not None:
         put(event, "end_time", utc_text(info.t_end_utc))
     instrument = group(event, "instrument", "NXapm_instrument")
     pulser, settings = group(instrument, "pulser", "NXcomponent"), _section(info, "pulse")
-    put(pulser, "pulse_mode", str(settings.get("mode", "voltage")))
+    if settings:
+        put(pulser, "pulse_mode", str(settings.get("mode", "voltage")))
     put(pulser, "pulse_frequency", float(settings.get("rate_hz", np.nan)), "Hz")
     put(pulser, "pulse_fraction", float(settings.get("fraction", np.nan)))
     if settings.get("energy_pj") is not None:

@@ -16,9 +16,9 @@ from evapd.errors import FrameError, RecordError, StateError
 from evapd.record.journal.index import FramePlace, frame_places, read_place
 from evapd.record.journal.layout import KIND_OF_TOPIC
 from evapd.record.journal.segments import segments
-from evapd.record.run import ACQUIRE_PREFIX, RunStore
+from evapd.record.run import ACQUIRE_PREFIX, RunInfo, RunStore
 from evapd.record.wordcuts import MAX_SPAN, Pulses, cuts
-from evapd.record.words import Unreadable, WordSource
+from evapd.record.words import Reading, WordSource
 from evapd.stream.frame import HITS, WORDS, decode
 from evapd.stream.jsontext import from_json
 
@@ -51,16 +51,16 @@ class WordFrame:
             data = os.pread(file.fileno(), 8, self.place.payload_offset + offset)
         return int.from_bytes(data, "little")
 
-    def read(self, file: BinaryIO, unreadable: Unreadable) -> TdcBlock | None:
+    def read(self, file: BinaryIO, reading: Reading) -> TdcBlock | None:
         """Read the words; None, and counted, when they are damaged."""
         payload = read_place(file, self.place)
         if payload is None:
-            unreadable.damaged += 1
+            reading.damaged += 1
             return None
         try:
             return decode(WORDS.encode("ascii"), self.place.header, payload).tdc_block()
         except FrameError:
-            unreadable.undecodable += 1
+            reading.undecodable += 1
             return None
 
 
@@ -77,18 +77,21 @@ class FramesPiece:
         """Number of words, damaged frames included."""
         return sum(frame.n for frame in self.frames)
 
-    def blocks(self, unreadable: Unreadable) -> Iterator[TdcBlock]:
+    def blocks(self, reading: Reading) -> Iterator[TdcBlock]:
         """Give the words; pulses between two frames had none, and are covered by blocks without words."""
         begin = self.begin
-        for block in read_frames(self.frames, unreadable):
-            if begin < block.first_pulse < begin + MAX_SPAN:
+        for block in read_frames(self.frames, reading):
+            sane = begin - 1 <= block.last_pulse < begin + _MAX_JUMP
+            if sane and begin < block.first_pulse:
                 yield _silence(begin, block.first_pulse - 1, block.bin_ps)
+            elif begin == self.begin and begin != block.first_pulse:
+                yield _silence(begin, begin - 1, block.bin_ps)  # the matcher learns where it begins
             yield block
-            if begin - 1 <= block.last_pulse < begin + MAX_SPAN:
+            if sane:
                 begin = block.last_pulse + 1
 
 
-def read_frames(frames: Iterable[WordFrame], unreadable: Unreadable) -> Iterator[TdcBlock]:
+def read_frames(frames: Iterable[WordFrame], reading: Reading) -> Iterator[TdcBlock]:
     """Read frames in order, each segment opened once; unusable ones are counted.
 
     Raises:
@@ -102,7 +105,7 @@ def read_frames(frames: Iterable[WordFrame], unreadable: Unreadable) -> Iterator
                     stack.close()
                     path = frame.place.path
                     file = stack.enter_context(path.open("rb", buffering=0))
-                block = frame.read(file, unreadable)
+                block = frame.read(file, reading)
                 if block is not None:
                     yield block
         except OSError as error:
@@ -116,8 +119,10 @@ class RunWords(WordSource):
 
     Attributes:
         recorded_hits: hits in the frames found so far, complete when `pieces` or `blocks` has ended.
-        bytes_found: bytes of the journal found so far, of `bytes_total`.
+        bytes_total: bytes of the journal when it was opened.
     """
+
+    info: RunInfo
 
     def __init__(self, path: Path, max_words: int) -> None:
         """Look for the first words; use `open_words`.
@@ -126,13 +131,13 @@ class RunWords(WordSource):
             RecordError: when the folder is no run folder or cannot be read.
             StateError: when the run was recorded without words.
         """
-        self.path, self._max_words = path, max_words
+        self.path, self._max_words, self.portable = path, max_words, True
         self.store = RunStore(path)
         self.info = self.store.load()
-        self.recorded_hits = self.bytes_found = 0
+        self.recorded_hits, self.read_share = 0, 0.0
         found = segments(self.store.journal, ACQUIRE_PREFIX)
         self.bytes_total = sum(segment.stat().st_size for segment in found)
-        self.unreadable = Unreadable()
+        self.reading = Reading()
         with closing(self._frames()) as frames:
             first = next(frames, None)
         if first is None:
@@ -148,8 +153,8 @@ class RunWords(WordSource):
 
     def blocks(self) -> Iterator[TdcBlock]:
         """Give the words in order; see `WordSource.blocks`."""
-        self.unreadable = Unreadable()
-        for block in read_frames(self._frames(), self.unreadable):
+        self.reading = Reading()
+        for block in read_frames(self._frames(), self.reading):
             if block.n <= self._max_words:
                 yield block
                 continue
@@ -169,7 +174,7 @@ class RunWords(WordSource):
 
     def pieces(self, unit: int) -> Iterator[FramesPiece]:
         """Give the words in pieces of whole frames, of `unit` words or a little more; see `WordSource.pieces`."""
-        self.unreadable = Unreadable()
+        self.reading = Reading()
         held: list[WordFrame] = []
         begin = covered = self.first_pulse  # first pulse of the piece, and the first that nobody covers
         words = 0
@@ -187,19 +192,22 @@ class RunWords(WordSource):
         if held:
             yield FramesPiece(tuple(held), begin, continues=False)
 
+    def check(self, reading: Reading) -> None:
+        """Nothing to compare: every frame has its own checksum, and those that fail are counted."""
+
     def _frames(self) -> Generator[WordFrame, None, None]:
         self.recorded_hits = before = 0
         for path in segments(self.store.journal, ACQUIRE_PREFIX):
             end = 0
             for place in frame_places(path):
                 end = place.end
-                self.bytes_found = before + end
+                self.read_share = min(1.0, (before + end) / self.bytes_total)
                 if place.kind == _HITS:
                     self.recorded_hits += _hits_of(place)
                 elif place.kind == _WORDS:
                     frame = _word_frame(place)
                     if frame is None:
-                        self.unreadable.undecodable += 1
+                        self.reading.undecodable += 1
                     else:
                         self._check_bin(frame)
                         yield frame

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Pulses = NDArray[np.uint64]
+Read = Callable[[int, int], Pulses]
 NEAR = 8  # words on either side that must all agree
 FAR = 1024  # words on either side of which three quarters must agree
 MAX_SPAN = 2**31  # pulses of one piece: a hit's pulse is counted in 32 bits
@@ -62,14 +63,14 @@ def _mostly(pulse: Pulses, i: int) -> bool:
     return bool(4 * late <= len(before) and 4 * early <= len(behind))
 
 
-def cuts(read: Callable[[int, int], Pulses], rows: int, first: int, last: int, unit: int) -> Iterator[Cut]:
+def cuts(read: Read, rows: int, first: int, last: int, unit: int) -> Iterator[Cut]:
     """Cut a stream of words into pieces of `unit` to 2 `unit` - 1 words (the last one has fewer), at pulse boundaries.
 
     A pulse of more words than that is cut too, and says so. A piece of `unit` words among which nobody can tell where
     a pulse ends covers no pulse at all: its words are all damaged.
 
     Args:
-        read: gives the pulses of the words a to b - 1; a never goes back by more than FAR.
+        read: gives the pulses of the words a to b - 1; none before FAR words before the last cut are asked for.
         rows: number of words.
         first: first pulse of the stream.
         last: last pulse of the stream.
@@ -77,35 +78,54 @@ def cuts(read: Callable[[int, int], Pulses], rows: int, first: int, last: int, u
     """
     a, begin = 0, first
     while a < rows:
-        base = max(0, a - FAR)
-        pulse, at = read(base, min(rows, a + 2 * unit + FAR)), a - base
-        cut = _cut(pulse, at, a, begin, last, unit, rows)
+        cut = _cut(_Stream(read, rows), a, (begin, last), unit)
         yield cut
         a, begin = cut.b, cut.last + (not cut.continues)
 
 
-def _cut(pulse: Pulses, at: int, a: int, begin: int, last: int, unit: int, rows: int) -> Cut:  # noqa: PLR0917 - one caller
-    here = int(pulse[at])
-    if rows - a <= unit:
-        place: int | None = at + rows - a
-        end = last
-    else:
-        place = find_cut(pulse, at + unit, at + 2 * unit)
-        end = int(pulse[place]) - 1 if place is not None else last
-    if place is None:
-        window = pulse[at + unit : at + 2 * unit]
-        middle = int(np.partition(window, len(window) // 2)[len(window) // 2])
-        if middle - begin >= MAX_SPAN:
-            begin = max(begin, min(here, middle))
-        if begin <= middle <= min(last, begin + MAX_SPAN - 1) and 4 * np.count_nonzero(
-            window == middle
-        ) >= 3 * len(window):
-            return Cut(a, a + unit, begin, middle, continues=True)
-        return Cut(a, a + unit, begin, begin - 1, continues=False)
+class _Stream(NamedTuple):
+    read: Read
+    rows: int
+
+    def pulse(self, i: int) -> int:
+        return int(self.read(i, i + 1)[0])
+
+    def find(self, low: int, high: int, least_rise: int = 1) -> int | None:
+        """Find the first cut at low to high - 1; mostly it is near, so little is read at first."""
+        base, near = max(0, low - FAR), min(low + FAR, high)
+        for end in (near, high)[: 1 + (near < high)]:
+            found = find_cut(self.read(base, min(self.rows, end + FAR)), low - base, end - base, least_rise)
+            if found is not None:
+                return base + found
+        return None
+
+
+def _cut(words: _Stream, a: int, pulses: tuple[int, int], unit: int) -> Cut:
+    begin, last = pulses
+    place, end = words.rows, last
+    if words.rows - a > unit:
+        found = words.find(a + unit, a + 2 * unit)
+        if found is None:
+            return _uncut(words, a, pulses, unit)
+        place, end = found, words.pulse(found) - 1
     if end - begin >= MAX_SPAN:  # pulses without a word are left out, also where they lie in the midst
-        begin = max(begin, min(here, last))
+        begin = max(begin, min(words.pulse(a), last))
     if end - begin >= MAX_SPAN:
-        gap = find_cut(pulse, at + 1, place, MAX_SPAN // 2)
-        place, end = (place, begin + MAX_SPAN - 1) if gap is None else (gap, int(pulse[gap]) - 1)
+        gap = words.find(a + 1, place, MAX_SPAN // 2)
+        if gap is not None:
+            place, end = gap, words.pulse(gap) - 1
         end = min(end, begin + MAX_SPAN - 1)
-    return Cut(a, a + place - at, begin, min(max(end, begin - 1), last), continues=False)
+    return Cut(a, place, begin, min(max(end, begin - 1), last), continues=False)
+
+
+def _uncut(words: _Stream, a: int, pulses: tuple[int, int], unit: int) -> Cut:
+    """A piece that no pulse boundary ends: part of one long pulse, or damaged altogether."""
+    begin, last = pulses
+    window = words.read(a + unit, min(words.rows, a + 2 * unit))
+    middle = int(np.partition(window, len(window) // 2)[len(window) // 2])
+    if middle - begin >= MAX_SPAN:
+        begin = max(begin, min(words.pulse(a), middle))
+    one_pulse = 4 * np.count_nonzero(window == np.uint64(middle)) >= 3 * len(window)
+    if one_pulse and begin <= middle <= min(last, begin + MAX_SPAN - 1):
+        return Cut(a, a + unit, begin, middle, continues=True)
+    return Cut(a, a + unit, begin, begin - 1, continues=False)

@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -12,17 +12,29 @@ from pydantic import ValidationError
 from evapd.blocks import TdcBlock
 from evapd.errors import RecordError
 from evapd.matching.anode import Anode
+from evapd.record.crc import joined_crc
 from evapd.record.runinfo import RunInfo
 
 MAX_WORDS = 2**20
 
 
 @dataclass(slots=True)
-class Unreadable:
-    """Frames of words that were found and could not be used."""
+class Reading:
+    """What reading found beside the words."""
 
-    damaged: int = 0  # the checksum fails
-    undecodable: int = 0  # the checksum holds, the content is no block of words
+    damaged: int = 0  # frames of words whose checksum fails
+    undecodable: int = 0  # frames of words whose checksum holds, and that are no block of words
+    sums: dict[str, tuple[int, int]] = field(
+        default_factory=dict
+    )  # by column: CRC-32 and number of bytes read
+
+    def add(self, other: "Reading") -> None:
+        """Take into account what reading the words behind these found."""
+        self.damaged += other.damaged
+        self.undecodable += other.undecodable
+        for name, (crc, size) in other.sums.items():
+            before, bytes_before = self.sums.get(name, (0, 0))
+            self.sums[name] = joined_crc(before, crc, size), bytes_before + size
 
 
 class Piece(Protocol):
@@ -42,7 +54,7 @@ class Piece(Protocol):
         """Whether the last pulse goes on in the next piece."""
         ...
 
-    def blocks(self, unreadable: Unreadable) -> Iterator[TdcBlock]:
+    def blocks(self, reading: Reading) -> Iterator[TdcBlock]:
         """Give the words, the pulses between them covered without a gap."""
         ...
 
@@ -57,6 +69,9 @@ class WordSource(abc.ABC):
         last_pulse: last pulse covered; None where only reading to the end would tell.
         n_words: number of words; None where only reading to the end would tell.
         info: what run.json says; None for a words file.
+        reading: what the last reading found itself; pieces count for themselves.
+        portable: pieces are descriptions of places on the disk, cheap to send to another process.
+        read_share: the part of the source that `blocks` or `pieces` has come to, 0 to 1.
     """
 
     path: Path
@@ -65,6 +80,9 @@ class WordSource(abc.ABC):
     last_pulse: int | None
     n_words: int | None
     info: RunInfo | None
+    reading: Reading
+    portable: bool
+    read_share: float
 
     @property
     def anode(self) -> Anode | None:
@@ -99,6 +117,14 @@ class WordSource(abc.ABC):
 
         Raises:
             RecordError: when the source is damaged so that reading cannot go on.
+        """
+
+    @abc.abstractmethod
+    def check(self, reading: Reading) -> None:
+        """Compare what reading all pieces found with what the source says of itself.
+
+        Raises:
+            RecordError: when bytes are damaged that nothing could be read without.
         """
 
 

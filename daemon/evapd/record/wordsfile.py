@@ -1,16 +1,20 @@
 """Words files: `.npz` with `pulse`, `channel`, `time`, `bin_ps` and the range of pulses; read in bounded memory."""
 
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from evapd.blocks import TDC_COLUMNS, TdcBlock
 from evapd.errors import RecordError
-from evapd.record.npzcolumns import NpzFile, NpzTable
-from evapd.record.wordcuts import Cut, Pulses, cuts
-from evapd.record.words import Unreadable, WordSource
+from evapd.record.crc import joined_crc
+from evapd.record.npzcolumns import NpzFile, NpzTable, StoredColumn, told
+from evapd.record.wordcuts import FAR, Cut, Pulses, cuts
+from evapd.record.words import Piece, Reading, WordSource
 
 _COLUMNS = [(column.name, column.dtype) for column in TDC_COLUMNS]
 _SCAN_ROWS = 1 << 20
@@ -18,7 +22,7 @@ _SCAN_ROWS = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class ArrayPiece:
-    """Words of a file as arrays."""
+    """Words of a compressed file, as arrays."""
 
     block: TdcBlock
     continues: bool
@@ -28,9 +32,40 @@ class ArrayPiece:
         """Number of words."""
         return self.block.n
 
-    def blocks(self, unreadable: Unreadable) -> Iterator[TdcBlock]:  # noqa: ARG002 - a file's words were checked on reading
+    def blocks(self, reading: Reading) -> Iterator[TdcBlock]:  # noqa: ARG002 - these words were checked on reading
         """Give the words."""
         yield self.block
+
+
+@dataclass(frozen=True, slots=True)
+class SlicePiece:
+    """Rows of an uncompressed file, which anyone can read."""
+
+    path: Path
+    columns: tuple[StoredColumn, ...]
+    cut: Cut
+    bin_ps: Fraction
+
+    @property
+    def words(self) -> int:
+        """Number of words."""
+        return self.cut.b - self.cut.a
+
+    @property
+    def continues(self) -> bool:
+        """Whether the last pulse goes on in the next piece."""
+        return self.cut.continues
+
+    def blocks(self, reading: Reading) -> Iterator[TdcBlock]:
+        """Give the words; the sums of the columns' bytes go on in `reading`."""
+        values: dict[str, Any] = {}
+        with told(self.path, "its words"), self.path.open("rb") as file:
+            for column in self.columns:
+                data = column.read(file.fileno(), self.cut.a, self.cut.b)
+                crc, size = reading.sums.get(column.name, (0, 0))
+                reading.sums[column.name] = zlib.crc32(data, crc), size + len(data)
+                values[column.name] = np.frombuffer(data, column.dtype)
+        yield TdcBlock(first_pulse=self.cut.first, last_pulse=self.cut.last, bin_ps=self.bin_ps, **values)
 
 
 class FileWords(WordSource):
@@ -43,10 +78,15 @@ class FileWords(WordSource):
             RecordError: when it is damaged, or not a words file.
         """
         self.path, self.info, self._max_words = path, None, max_words
-        with self._table() as (file, table):
-            self.bin_ps = _bin_ps(file)
-            self.n_words = table.rows
-            first, last = _range(table, _pulse(file, "first_pulse"), _pulse(file, "last_pulse"))
+        self.reading, self.read_share = Reading(), 0.0
+        with NpzFile(path) as file:
+            with NpzTable(file, _COLUMNS) as table:
+                self.bin_ps = _bin_ps(file)
+                self.n_words = table.rows
+                first, last = _range(table, _pulse(file, "first_pulse"), _pulse(file, "last_pulse"))
+            stored = [file.stored(name, dtype) for name, dtype in _COLUMNS]
+        self._stored = tuple(column for column in stored if column is not None)
+        self.portable = len(self._stored) == len(_COLUMNS)
         if first > last + (self.n_words == 0):
             raise RecordError(
                 f"{path}: first_pulse {first} lies behind last_pulse {last}; write the file anew with the right range"
@@ -55,14 +95,38 @@ class FileWords(WordSource):
 
     def blocks(self) -> Iterator[TdcBlock]:
         """Give the words in order; see `WordSource.blocks`."""
-        for piece in self.pieces(max(1, self._max_words // 2)):
+        for piece in self._in_order(max(1, self._max_words // 2)):
             yield piece.block
 
-    def pieces(self, unit: int) -> Iterator[ArrayPiece]:
+    def pieces(self, unit: int) -> Iterator[Piece]:
         """Give the words in pieces of `unit` to 2 `unit` - 1 words; see `WordSource.pieces`."""
+        return self._by_place(unit) if self.portable else self._in_order(unit)
+
+    def check(self, reading: Reading) -> None:
+        """Compare the checksums of the columns with those of the archive; see `WordSource.check`."""
+        for column in self._stored if self.portable else ():
+            crc, size = reading.sums.get(column.name, (0, 0))
+            if joined_crc(column.head_crc, crc, size) != column.crc:
+                raise RecordError(
+                    f"{self.path}: the checksum of {column.name!r} fails: the file is damaged, copy or write it anew"
+                )
+
+    def _by_place(self, unit: int) -> Iterator[SlicePiece]:
         assert self.n_words is not None  # noqa: S101 - set when the file was opened
         assert self.last_pulse is not None  # noqa: S101 - likewise
-        with self._table() as (_, table):
+        with told(self.path, "its words"), self.path.open("rb") as file:
+
+            def pulses(a: int, b: int) -> Pulses:
+                return np.frombuffer(self._stored[0].read(file.fileno(), a, b), "<u8")
+
+            for cut in cuts(pulses, self.n_words, self.first_pulse, self.last_pulse, unit):
+                self.read_share = cut.b / self.n_words
+                yield SlicePiece(self.path, self._stored, cut, self.bin_ps)
+
+    def _in_order(self, unit: int) -> Iterator[ArrayPiece]:
+        assert self.n_words is not None  # noqa: S101 - set when the file was opened
+        assert self.last_pulse is not None  # noqa: S101 - likewise
+        with NpzFile(self.path) as file, NpzTable(file, _COLUMNS) as table:
             if table.rows != self.n_words:
                 raise RecordError(
                     f"{self.path} changed while it was being read; start again when it is complete"
@@ -72,7 +136,9 @@ class FileWords(WordSource):
                 return table.read(a, b)[0]
 
             for cut in cuts(pulses, self.n_words, self.first_pulse, self.last_pulse, unit):
+                self.read_share = cut.b / self.n_words
                 yield ArrayPiece(self._block(cut, table), cut.continues)
+                table.release(cut.b - FAR)
 
     def _block(self, cut: Cut, table: NpzTable) -> TdcBlock:
         pulse, channel, time = table.read(cut.a, cut.b)
@@ -85,11 +151,6 @@ class FileWords(WordSource):
             time=time,
         )
 
-    @contextmanager
-    def _table(self) -> Iterator[tuple[NpzFile, NpzTable]]:
-        with NpzFile(self.path) as file, NpzTable(file, _COLUMNS) as table:
-            yield file, table
-
 
 def _range(table: NpzTable, first: int | None, last: int | None) -> tuple[int, int]:
     """First and last pulse; what the file does not say is taken from its words."""
@@ -101,6 +162,7 @@ def _range(table: NpzTable, first: int | None, last: int | None) -> tuple[int, i
     low, high = 2**64, -1
     for a in range(0, table.rows, _SCAN_ROWS):
         pulse = table.read(a, a + _SCAN_ROWS)[0]
+        table.release(a + _SCAN_ROWS)
         low, high = min(low, int(pulse.min())), max(high, int(pulse.max()))
     return low if first is None else first, high if last is None else last
 

@@ -1,0 +1,78 @@
+"""What a person sees of a rematch: a bar while it runs, where there is a terminal, and an account at its end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from evapd.matching.quality import meaning
+from evapd.rematch.job import RematchResult
+from evapd.rematch.work import Progress as Tell
+from evapd.rematch.work import by_quality
+
+
+@contextmanager
+def bar(*, shown: bool) -> Iterator[Tell]:
+    """Show progress on the terminal's error stream; nothing where that is no terminal, or `shown` is not set."""
+    console = Console(stderr=True)
+    if not shown or not console.is_terminal:
+        yield lambda _share, _words, _hits: None
+        return
+    columns = (
+        TextColumn("rematching"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[words]:,} words, {task.fields[hits]:,} hits"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as shown_bar:
+        task = shown_bar.add_task("", total=1.0, words=0, hits=0)
+        yield lambda share, words, hits: shown_bar.update(task, completed=share, words=words, hits=hits)
+
+
+def account(result: RematchResult) -> str:
+    """Say what was made, from what, and how fast."""
+    counters = result.counters
+    lines = [
+        f"{result.out}: {result.hits:,} hits from {counters.words:,} words, calibration {result.calibration}",
+        f"  words     {_words(result)}",
+    ]
+    if counters.saturated_pulses:
+        lines.append(f"  crowded   {counters.saturated_pulses:,} pulses had more signals than are matched")
+    lost = result.reading.damaged + result.reading.undecodable
+    if lost:
+        lines.append(f"  lost      {lost:,} frames of words are damaged and were left out")
+    lines += [f"  {what}" for what in _qualities(result)]
+    if result.recorded_hits is not None:
+        more = result.hits - result.recorded_hits
+        share = f" ({more / result.recorded_hits:+.2%})" if result.recorded_hits else ""
+        lines.append(f"  recorded  {result.recorded_hits:,} hits; {more:+,} now{share}")
+    if result.left_out:
+        lines.append(f"  not known from words alone, and left out: {', '.join(result.left_out)}")
+    lines.append(
+        f"  speed     {counters.words / result.seconds / 1e6:.2f} M words/s, {result.hits / result.seconds / 1e6:.2f} M hits/s, "
+        f"{result.seconds:.2f} s with {result.workers} {'processes' if result.workers > 1 else 'process'}"
+    )
+    return "\n".join(lines)
+
+
+def _words(result: RematchResult) -> str:
+    counters = result.counters
+    told = f"{counters.used:,} in hits, {counters.unused:,} in none, {counters.damaged:,} damaged"
+    if counters.damaged:
+        told += " (impossible channel, pulse, time or order: set aside)"
+    return told
+
+
+def _qualities(result: RematchResult) -> Iterator[str]:
+    for code, hits in by_quality(result.counters).items():
+        yield f"quality {code:<3} {hits:>12,}  {hits / result.hits:7.2%}  {meaning(code)}"
