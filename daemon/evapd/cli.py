@@ -254,18 +254,29 @@ def rematch(
     workers: Annotated[int | None, typer.Option(min=1, help="processes; by default one per core")] = None,
     block_words: Annotated[int, typer.Option(min=1, help="words of one task: memory, not result")] = 2**20,
     *,
+    risky: Annotated[
+        bool, typer.Option("--risky", help="make hits that nothing checks, too; many are ghosts")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="replace the output file if it is there")] = False,
     as_json: Json = False,
 ) -> None:
     """Match recorded words again, with another anode or calibration."""
-    from evapd.matching.anode import Anode
+    from evapd.matching import Anode, MatchSettings
     from evapd.rematch import rematch as match_again
     from evapd.rematch.telling import account, bar
 
     used = Anode.load(anode) if anode is not None else None
+    settings = MatchSettings(risky=risky)
     with bar(shown=not as_json) as progress:
         done = match_again(
-            source, used, output, workers=workers, block_words=block_words, force=force, progress=progress
+            source,
+            used,
+            output,
+            workers=workers,
+            block_words=block_words,
+            settings=settings,
+            force=force,
+            progress=progress,
         )
     _print(done.as_dict(), as_json=as_json, text=account(done))
 

@@ -223,7 +223,7 @@ class NpzTable:
     Rows are kept until they are released.
     """
 
-    def __init__(self, file: NpzFile, columns: Sequence[tuple[str, str]], piece: int = 1 << 18) -> None:
+    def __init__(self, file: NpzFile, columns: Sequence[tuple[str, str]], piece: int = 1 << 16) -> None:
         """Open columns, each as name and dtype; `piece` rows are read at a time.
 
         Raises:

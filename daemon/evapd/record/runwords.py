@@ -181,7 +181,7 @@ class RunWords(WordSource):
         for frame in self._frames():
             sane = covered - 1 <= frame.last_pulse < covered + _MAX_JUMP
             if held and (words >= unit or (sane and frame.last_pulse - begin >= MAX_SPAN)):
-                fresh = _begins(held[-1], frame, covered)
+                fresh = _begins(held[-1], frame, covered) if sane else None
                 if fresh is not None or words >= 2 * unit:
                     yield FramesPiece(tuple(held), begin, continues=fresh is None)
                     held, words, begin = [], 0, covered - 1 if fresh is None else fresh
@@ -244,7 +244,9 @@ def _begins(before: WordFrame, frame: WordFrame, covered: int) -> int | None:
     if frame.first_pulse >= covered:
         return covered
     last, first = before.pulse_of_word(-1), frame.pulse_of_word(0)
-    return min(covered, first) if last is not None and first is not None and last < first else None
+    if before.last_pulse != covered - 1 or last is None or first is None or not last < first:
+        return None
+    return min(covered, first) if first >= covered - 1 else None
 
 
 def _part(pulse: Pulses, a: int, b: int) -> Pulses:

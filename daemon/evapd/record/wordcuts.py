@@ -105,9 +105,10 @@ def _cut(words: _Stream, a: int, pulses: tuple[int, int], unit: int) -> Cut:
     place, end = words.rows, last
     if words.rows - a > unit:
         found = words.find(a + unit, a + 2 * unit)
-        if found is None:
+        if found is not None:
+            place, end = found, words.pulse(found) - 1
+        elif words.rows >= a + 2 * unit:
             return _uncut(words, a, pulses, unit)
-        place, end = found, words.pulse(found) - 1
     if end - begin >= MAX_SPAN:  # pulses without a word are left out, also where they lie in the midst
         begin = max(begin, min(words.pulse(a), last))
     if end - begin >= MAX_SPAN:
@@ -121,7 +122,7 @@ def _cut(words: _Stream, a: int, pulses: tuple[int, int], unit: int) -> Cut:
 def _uncut(words: _Stream, a: int, pulses: tuple[int, int], unit: int) -> Cut:
     """A piece that no pulse boundary ends: part of one long pulse, or damaged altogether."""
     begin, last = pulses
-    window = words.read(a + unit, min(words.rows, a + 2 * unit))
+    window = words.read(a + unit, a + 2 * unit)
     middle = int(np.partition(window, len(window) // 2)[len(window) // 2])
     if middle - begin >= MAX_SPAN:
         begin = max(begin, min(words.pulse(a), middle))

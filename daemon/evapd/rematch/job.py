@@ -36,6 +36,7 @@ class RematchResult:
     recorded_hits: int | None  # that the run holds; None for a words file
     workers: int
     seconds: float
+    risky_methods: tuple[str, ...] = ()  # whose hits nothing checks
     left_out: tuple[str, ...] = ()  # what the file cannot hold, because its source does not say
 
     @property
@@ -56,6 +57,7 @@ class RematchResult:
             "seconds": round(self.seconds, 3),
             "words_per_s": round(self.counters.words / self.seconds),
             "hits_per_s": round(self.hits / self.seconds),
+            "risky_methods": list(self.risky_methods),
             "left_out": list(self.left_out),
         }
 
@@ -128,6 +130,7 @@ def rematch(
         recorded_hits=words.recorded_hits if isinstance(words, RunWords) else None,
         workers=work.workers,
         seconds=time.monotonic() - begun_s,
+        risky_methods=work.settings.risky_methods,
         left_out=left_out,
     )
 

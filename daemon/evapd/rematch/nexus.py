@@ -43,6 +43,7 @@ def write_nexus(out: Path, work: Work) -> tuple[str, ...]:
         "evapd": __version__,
         "calibration": anode.calibration_id,
         "settings": asdict(work.settings),
+        "risky_methods": list(work.settings.risky_methods),
         "anode": anode.model_dump(mode="json"),
     }
     left_out: tuple[str, ...] = ()
