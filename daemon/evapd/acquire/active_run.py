@@ -11,6 +11,7 @@ from evapd.acquire.description import describe_run
 from evapd.acquire.ends import Ends
 from evapd.acquire.pipeline import Pipeline
 from evapd.acquire.readout import Readout
+from evapd.acquire.time_sums import TimeSumWatch
 from evapd.blocks import Loss
 from evapd.config import LoadedRig
 from evapd.errors import DeviceTimeout
@@ -47,6 +48,7 @@ class ActiveRun:
         self._store = RunStore(new_run_folder(loaded.layout.runs, name, self._t_utc_us))
         self._journal: JournalWriter | None = None
         self._pipeline: Pipeline | None = None
+        self._time_sums: TimeSumWatch | None = None
 
     @property
     def id(self) -> str:
@@ -92,8 +94,15 @@ class ActiveRun:
         )
         self._counter.reset()
         self._bus.open_journal(self._journal, self.id)
+        self._time_sums = TimeSumWatch(anode, self._loaded.rig.time_sums, self._bus.event, time.monotonic)
         self._pipeline = Pipeline(
-            self._readout, matcher, self._counter, self._bus.framer, self._bus, words=record.raw_words
+            self._readout,
+            matcher,
+            self._counter,
+            self._bus.framer,
+            self._bus,
+            words=record.raw_words,
+            look=self._time_sums.offer,
         )
         self._pipeline.start()
 
@@ -141,6 +150,15 @@ class ActiveRun:
         if self._journal is not None and self._journal.broken:
             return f"recording failed: {self._journal.faults[-1]}"
         return None
+
+    def watch_time_sums(self) -> None:
+        """See whether the time sums are still where the calibration has them."""
+        if self._time_sums is not None:
+            self._time_sums.tick()
+
+    def time_sums(self) -> dict[str, Any] | None:
+        """How the time sums stand."""
+        return self._time_sums.now.as_dict() if self._time_sums is not None else None
 
     def low_space(self) -> bool:
         """Whether the reserve of disk space has been reached."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from evapd.stream.frame import EVENT, STATE, Frame, Framer, Message
 
 _log = logging.getLogger(__name__)
+_ENDED_BY_NEWS = {"device", "time_sum"}
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "alarm": logging.ERROR}
 
 
@@ -58,11 +59,14 @@ class Bus:
             self._outlet.publish(self.framer.restamp(message))
 
     def event(self, kind: str, severity: str, what: str, **extra: Any) -> None:
-        """Say that something happened: to the log, the run and the stream. A device that answers again ends its alarm."""
+        """Say that something happened: to the log, the run and the stream.
+
+        Good news of a device, or of the time sums, end their alarm.
+        """
         _log.log(_LEVELS[severity], "%s: %s", kind, what)
         if severity == "alarm":
             self.alarms[kind] = what
-        elif kind == "device":
+        elif kind in _ENDED_BY_NEWS:
             self.alarms.pop(kind, None)
         content = {"kind": kind, "severity": severity, "what": what, "source": "acquire", **extra}
         with self._lock:

@@ -193,6 +193,7 @@ class Conductor:
             self.request_stop(failure, "ABORTED")
             self.machine.move(RunEvent.FAILED)
             return
+        run.watch_time_sums()
         counts = self._counter.now
         reason = run.ends.reason(
             elapsed_s=run.elapsed_s(),
@@ -350,6 +351,7 @@ class Conductor:
                 "journal": run.journal_lost() if run else 0,
             },
             "journal": run.journal_status() if run else None,
+            "time_sums": run.time_sums() if run else None,
             "devices": self._devices(status),
             "guard": status,
             "guard_address": self._loaded.layout.guard_ipc,

@@ -64,6 +64,7 @@ def brief(status: dict[str, Any]) -> dict[str, Any]:
         "words",
         "rate_per_pulse",
         "losses",
+        "time_sums",
         "alarms",
     )
     from_guard = ("v_dc_v", "v_dc_set_v", "v_p_v", "law", "target_rate", "pulse_fraction", "clamped")

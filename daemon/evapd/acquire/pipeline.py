@@ -7,6 +7,7 @@ Every block is matched and counted as it comes, so that the guard hears of it wi
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from evapd.acquire.counts import Counter
@@ -42,7 +43,10 @@ class Sink(Protocol):
 
 
 class Pipeline:
-    """Takes blocks from the readout while a run is under way."""
+    """Takes blocks from the readout while a run is under way.
+
+    `look` is shown every block of words; it must return at once.
+    """
 
     def __init__(
         self,
@@ -53,7 +57,9 @@ class Pipeline:
         sink: Sink,
         *,
         words: bool,
+        look: Callable[[TdcBlock], None] | None = None,
     ) -> None:
+        self._look = look
         self._readout, self._matcher, self._counter = readout, matcher, counter
         self._framer, self._sink, self._record_words = framer, sink, words
         self._words: list[TdcBlock] = []
@@ -92,6 +98,8 @@ class Pipeline:
 
     def _take_in(self, words: TdcBlock | None, hits: HitBlock) -> None:
         self._counter.add(words, hits)
+        if words is not None and self._look is not None:
+            self._look(words)
         if words is not None and self._record_words:
             self._words.append(words)
             self._pending_words += words.n

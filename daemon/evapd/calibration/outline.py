@@ -90,6 +90,8 @@ def fit_outline(difference_ps: Floats, guess: Ellipse, *, blur_ps: float, bin_ps
             break
         step = adjust(ellipse, edges.angle[found], edges.radius[found], edges.error[found])
         ellipse = ellipse.moved(step.shift, step.stretch)
+    if step is not None:
+        edges = find_edges(*ellipse.polar(points), sectors, width)  # as they are after the last step
     unknown = np.full(layers, np.nan)
     return Outline(
         ellipse=ellipse,

@@ -1,0 +1,123 @@
+"""Watch over the time sums during a run: a sample of the words, looked at once a second beside the pipeline."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from evapd.blocks import TdcBlock, join_words
+from evapd.calibration.tracker import SumState, TimeSums, TimeSumTracker
+from evapd.config.model import TimeSums as Settings
+from evapd.matching import Anode
+
+WORDS_PER_S = 20_000  # that are looked at: 0.2 % of a core
+JUDGE_S = 1.0
+_LEAST_WORDS = 64
+_MOST_BLOCKS = 1_024
+
+
+class Tell(Protocol):
+    """Where events go."""
+
+    def __call__(self, kind: str, severity: str, what: str, **extra: Any) -> None:
+        """Say that something happened."""
+        ...
+
+
+class WordSample:
+    """Takes at most WORDS_PER_S words per second out of a stream; neither side ever waits for the other."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._blocks: deque[TdcBlock] = deque(maxlen=_MOST_BLOCKS)
+        self._room = float(WORDS_PER_S)
+        self._asked_s = clock()
+
+    def offer(self, block: TdcBlock) -> None:
+        """Keep a copy of the block's first words, as many as there is room for; called for every block."""
+        now_s = self._clock()
+        self._room = min(self._room + (now_s - self._asked_s) * WORDS_PER_S, WORDS_PER_S)
+        self._asked_s = now_s
+        n = min(block.n, int(self._room))
+        if n < min(block.n, _LEAST_WORDS) or n == 0:
+            return
+        if n < block.n:  # the last pulse may go on behind the cut
+            n = int(np.searchsorted(block.pulse[:n], block.pulse[n - 1], "left"))
+        self._room -= n
+        if n:
+            self._blocks.append(
+                TdcBlock(
+                    first_pulse=block.first_pulse,
+                    last_pulse=block.last_pulse,
+                    bin_ps=block.bin_ps,
+                    pulse=block.pulse[:n].copy(),
+                    channel=block.channel[:n].copy(),
+                    time=block.time[:n].copy(),
+                )
+            )
+
+    def take(self) -> list[TdcBlock]:
+        """Give what has come since the last time."""
+        return [self._blocks.popleft() for _ in range(len(self._blocks))]
+
+
+class TimeSumWatch:
+    """Tells how the time sums stand, and raises one alarm when they leave their place.
+
+    `offer` is called by the pipeline's thread, everything else by one other thread.
+    """
+
+    def __init__(self, anode: Anode, settings: Settings, tell: Tell, clock: Callable[[], float]) -> None:
+        self._sample = WordSample(clock)
+        self._tracker = TimeSumTracker(
+            anode, drift_limit=settings.drift_limit, window_hits=settings.window_hits
+        )
+        self._tell, self._clock = tell, clock
+        self._due_s = clock() + JUDGE_S
+        self._told = SumState.UNKNOWN
+        self.now = self._tracker.judge(clock())
+
+    def offer(self, block: TdcBlock) -> None:
+        """Hand over a block that is being matched."""
+        self._sample.offer(block)
+
+    def tick(self) -> None:
+        """Look at the words that have come, once a second."""
+        now_s = self._clock()
+        if now_s < self._due_s:
+            return
+        self._due_s = now_s + JUDGE_S
+        blocks = self._sample.take()
+        if blocks:
+            bin_ps = blocks[-1].bin_ps
+            self._tracker.feed(join_words([block for block in blocks if block.bin_ps == bin_ps]), now_s)
+        self.now = self._tracker.judge(now_s)
+        self._tell_changes()
+
+    def _tell_changes(self) -> None:
+        now, before = self.now, self._told
+        if now.state is before:
+            return
+        self._told = now.state
+        alarmed = before in {SumState.DRIFTING, SumState.LOST}
+        if now.state is SumState.LOST or (now.state is SumState.DRIFTING and not alarmed):
+            self._tell("time_sum", "alarm", _what(now), time_sums=now.as_dict())
+        elif now.state is SumState.OK and alarmed:
+            self._tell("time_sum", "info", "the time sums are back in their place", time_sums=now.as_dict())
+
+
+def _what(now: TimeSums) -> str:
+    places = ", ".join(
+        f"{name} {layer.position_ps:+.0f} ps (± {layer.error_ps:.0f})" for name, layer in now.layers.items()
+    )
+    fits = f"{100 * now.fitting:.0f} % of the lone pulses fit"
+    if now.state is SumState.LOST:
+        return (
+            f"the time sums are not where calibration {now.calibration} has them: {places}; {fits}: hits are being lost. "
+            "Look at thresholds, delays and cables; the words can be matched again after `evapd calibrate`"
+        )
+    return (
+        f"the time sums drift away from calibration {now.calibration}: {places}, limit {now.limit_ps:.0f} ps; {fits}. "
+        "Calibrate anew soon, and match the words again"
+    )
