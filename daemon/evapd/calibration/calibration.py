@@ -39,7 +39,7 @@ class LayerReport:
         width_ps: standard deviation of the time sum about its walk.
         walk_ps: from the lowest to the highest point of the walk table, 0 without one.
         walk_points: number of its points.
-        drift_ps: time sum of the last fifth of the hits minus that of the first fifth.
+        drift_ps: time sum of the last fifth of the lone pulses minus that of the first fifth.
     """
 
     time_sum_ps: Estimate
@@ -70,7 +70,8 @@ class Calibration:
         jitter_ps, dead_time_ps: as in the anode file.
         mcp_jitter_ps, line_jitter_ps: of the MCP signal and of a line's end by themselves; NaN when not told apart.
         fitting_before, fitting_after: part of the lone pulses whose time sums agree with the anode.
-        outline: the fitted outline of the detector; its `problem` says why it was not used.
+        outline: the fitted outline of what the hits fill; its `problem` says why it was not used.
+        filled_mm: the radius that the outline was taken for.
         hits: single ions used; `lone_pulses` and `picked` tell where they came from.
         words, pulses, bin_ps: of the data.
         consistency_um: hex: standard deviation of u - v + w (generalised) before and after, NaN for quad.
@@ -87,6 +88,7 @@ class Calibration:
     fitting_before: float
     fitting_after: float
     outline: Outline
+    filled_mm: float
     hits: int
     lone_pulses: int
     picked: int
@@ -127,6 +129,7 @@ class Calibration:
             "outline": {
                 "used": not self.outline.problem,
                 "problem": self.outline.problem,
+                "radius_mm": self.filled_mm,
                 "contrast": self.outline.edges.contrast,
                 "roundness": known(self.outline.roundness),
             },

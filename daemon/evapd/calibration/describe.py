@@ -38,6 +38,7 @@ def report_of(found: Findings, anode: Anode) -> Calibration:
         fitting_before=fitting_share(lone, start, bin_ps, GATE_SIGMA) if start else math.nan,
         fitting_after=fitting_share(lone, anode, bin_ps, GATE_SIGMA),
         outline=found.geometry.outline,
+        filled_mm=found.frame.radius_mm,
         hits=int(found.fit.kept.sum()),
         lone_pulses=found.signals.lone_pulses,
         picked=found.picked,

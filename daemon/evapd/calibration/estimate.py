@@ -29,7 +29,7 @@ def calibrate(
         blocks: consecutive blocks of one TDC; they are read once.
         start: what is known of the anode: kind, angles, radius and centre are taken from it, everything else is measured
             where the data allow. None: quad or hex is told from the channels, angles are the defaults.
-        radius_mm: of the area that the hits fill; the start's when None.
+        radius_mm: of the area that the hits fill; the start's when None. The anode keeps the start's radius.
 
     Returns:
         The anode, and a report of each number.
@@ -46,7 +46,7 @@ def calibrate(
     frame = _frame(signals.kind, start, radius_mm)
     ions = single_ions(signals)
     bin_ps = float(signals.bin_ps)
-    fit = fit_sums(ions.times_ps, bin_ps, _start_walks(start, frame.names))
+    fit = fit_sums(ions.times_ps, bin_ps, _start_walks(start, frame.names), in_order=ions.lone)
     found = Findings(
         signals=signals,
         times_ps=ions.times_ps,

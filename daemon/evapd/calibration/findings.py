@@ -57,7 +57,7 @@ def anode_of(found: Findings) -> Anode:
         dead_time_ps = found.dead.value
     return Anode(
         kind="hex" if found.signals.kind == "hex" else "quad",
-        radius_mm=frame.radius_mm,
+        radius_mm=start.radius_mm if start else frame.radius_mm,
         centre_mm=frame.centre_mm,
         dead_time_ps=round(dead_time_ps, 0),
         jitter_ps=round(found.fit.jitter.signal, 2),

@@ -29,7 +29,7 @@ class LayerSum:
         walk: change over t1 - t2 with a mean of 0 over all hits, None for a flat one.
         from_start: whether that is the start anode's walk, which the data confirm.
         means: what was measured, bin by bin.
-        drift: mean of the last fifth of the hits minus that of the first fifth.
+        drift: mean of the last fifth of the lone pulses minus that of the first fifth.
     """
 
     mean: float
@@ -50,13 +50,16 @@ class SumFit:
     kept: NDArray[np.bool_]
 
 
-def fit_sums(times_ps: Floats, bin_ps: float, start_walks: tuple[Curve | None, ...]) -> SumFit:
+def fit_sums(
+    times_ps: Floats, bin_ps: float, start_walks: tuple[Curve | None, ...], *, in_order: int | None = None
+) -> SumFit:
     """Find time sums, walk and jitter.
 
     Args:
         times_ps: of single ions, some of them wrong, shape (n, channels).
         bin_ps: the TDC's bin.
         start_walks: walk of the start anode over t1 - t2 of each layer, None where it has none.
+        in_order: how many of the first ions are in the order of their pulses; all when None.
     """
     sums, differences = sums_of(times_ps), differences_of(times_ps)
     layers = range(sums.shape[1])
@@ -78,9 +81,17 @@ def fit_sums(times_ps: Floats, bin_ps: float, start_walks: tuple[Curve | None, .
         jitter, kept = estimate_jitter(rest, bin_ps)
         rest -= rest[kept].mean(axis=0)
         sigma = [float(rest[kept, k].std()) for k in layers]
+    ordered = int(np.count_nonzero(kept[:in_order]))
     return SumFit(
         layers=tuple(
-            _layer(sums[kept, k], differences[kept, k], curves[k], means[k], from_start=from_start[k])
+            _layer(
+                sums[kept, k],
+                differences[kept, k],
+                curves[k],
+                means[k],
+                from_start=from_start[k],
+                ordered=ordered,
+            )
             for k in layers
         ),
         jitter=jitter,
@@ -122,12 +133,15 @@ def _within(rest: Floats, sigmas: float) -> NDArray[np.bool_]:
     return kept
 
 
-def _layer(sums: Floats, difference: Floats, curve: Curve, means: BinMeans, *, from_start: bool) -> LayerSum:
+def _layer(
+    sums: Floats, difference: Floats, curve: Curve, means: BinMeans, *, from_start: bool, ordered: int
+) -> LayerSum:
     along = curve(difference)
     rest = sums - along
     flat = bool(np.ptp(curve.value) == 0.0)
     mean_walk = float(along.mean())
-    fifth = max(1, len(rest) // 5)
+    in_order = rest[:ordered]
+    fifth = ordered // 5
     return LayerSum(
         mean=float(sums.mean()),
         mean_error=float(rest.std()) / np.sqrt(len(rest)),
@@ -135,5 +149,5 @@ def _layer(sums: Floats, difference: Floats, curve: Curve, means: BinMeans, *, f
         walk=None if flat else Curve(curve.at, curve.value - mean_walk, curve.error),
         from_start=from_start,
         means=means,
-        drift=float(rest[-fifth:].mean() - rest[:fifth].mean()),
+        drift=float(in_order[-fifth:].mean() - in_order[:fifth].mean()) if fifth else 0.0,
     )

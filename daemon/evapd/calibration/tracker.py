@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evapd.blocks import TdcBlock
-from evapd.calibration.robust import densest, middle_and_width
+from evapd.calibration.robust import densest
 from evapd.calibration.signals import lone_signals
 from evapd.calibration.timesums import deviations, joint_deviation
 from evapd.matching.anode import Anode
@@ -171,18 +171,16 @@ class TimeSumTracker:
         return found
 
     def _peak(self, values: Floats) -> LayerSum | None:
-        middle, inside = densest(values[:: max(1, len(values) // _LOOKED_AT)], 4.0 * self._width_ps)
-        looked_at = len(values[:: max(1, len(values) // _LOOKED_AT)])
-        if inside < _LEAST_PEAK * looked_at:
+        some = values[:: max(1, len(values) // _LOOKED_AT)]
+        position, inside = densest(some, 4.0 * self._width_ps)
+        if inside < _LEAST_PEAK * len(some):
             return None
-        near = values[np.abs(values - middle) <= GATE_SIGMA * self._width_ps]
-        position, width = middle_and_width(near)
-        near = values[np.abs(values - position) <= GATE_SIGMA * self._width_ps]
-        position, width = middle_and_width(near)
-        # The median's uncertainty: sqrt(pi / 2) times that of the mean.
-        return LayerSum(
-            position_ps=position, error_ps=1.2533 * width / float(np.sqrt(len(near))), width_ps=width
-        )
+        # Not the median: time sums come in steps of the TDC's bin, and so would it.
+        for _ in range(3):
+            near = values[np.abs(values - position) <= GATE_SIGMA * self._width_ps]
+            position = float(near.mean())
+        width = float(near.std())
+        return LayerSum(position_ps=position, error_ps=width / float(np.sqrt(len(near))), width_ps=width)
 
     def _jumped(self, layers: dict[str, LayerSum]) -> bool:
         """Whether the newest hits are elsewhere than the window as a whole."""

@@ -79,7 +79,7 @@ def draw_rim(axes: "Axes", calibration: Calibration) -> None:
     axes.set_xticks(range(-180, 181, 90))
     axes.margins(y=0.25)
     axes.set_xlabel("direction from the centre (°)")
-    axes.set_ylabel("rim beyond radius_mm (µm)")
+    axes.set_ylabel(f"rim beyond {calibration.filled_mm:g} mm (µm)")
     axes.set_title("Rim (not used)" if problem else "Rim found, by direction")
     axes.legend(loc="upper right", ncols=2)
 
@@ -121,4 +121,4 @@ def rim_mm(calibration: Calibration, anode: Anode) -> Floats:
 
 def _beyond_um(calibration: Calibration, anode: Anode) -> Floats:
     places = rim_mm(calibration, anode)
-    return np.asarray((np.hypot(places[:, 0], places[:, 1]) - anode.radius_mm) * 1000.0)
+    return np.asarray((np.hypot(places[:, 0], places[:, 1]) - calibration.filled_mm) * 1000.0)

@@ -76,6 +76,8 @@ def status_text(status: Mapping[str, Any]) -> str:
     lines.append(f"hits           {status['hits']:,d} in {status['pulses']:,d} pulses")
     losses = {key: value for key, value in status["losses"].items() if value and value != "0"}
     lines.append("losses         " + (", ".join(f"{key} {value}" for key, value in losses.items()) or "none"))
+    if sums := status.get("time_sums"):
+        lines.append(f"time sums      {time_sums_text(sums)}")
     for name, device in sorted(status["devices"].items()):
         age_s = device.get("age_s")
         age = "never read" if age_s is None else f"{age_s:.2f} s ago"
@@ -85,6 +87,12 @@ def status_text(status: Mapping[str, Any]) -> str:
         )
     lines += [f"ALARM          {alarm}" for alarm in status["alarms"]]
     return "\n".join(lines)
+
+
+def time_sums_text(sums: Mapping[str, Any]) -> str:
+    """Describe how the time sums of the delay lines stand, in one line."""
+    places = "".join(f", {name} {layer['position_ps']:+.0f} ps" for name, layer in sums["layers"].items())
+    return f"{sums['state']}{places}, {100 * sums['fitting']:.0f} % of {sums['hits']:,d} lone pulses fit"
 
 
 def _volts(value: float | None) -> str:
