@@ -3,12 +3,11 @@
 import numpy as np
 
 from evapd.compiled import compiled
-from evapd.matching.candidates import share_signal
+from evapd.matching.bits import NO_BITS, bit, count_bits, first_bits, lowest_bit
+from evapd.matching.candidates import digest, share_signal
 from evapd.matching.workspace import MAX_NODES, MAX_SEARCHED
 
 _FREE, _TAKEN, _EXCLUDED = 0, 1, 2
-_ONE = np.uint64(1)
-_NONE = np.uint64(0)
 _EVEN = 1e-9  # gains closer than this are even: rounding must not decide
 
 
@@ -30,6 +29,7 @@ def choose(s: np.record, n: int, worth: float, most: int) -> int:
     if n == 1:
         s.taken[0] = 0
         return 1
+    digest(s, n)
     taken = _best_first(s, n)
     if taken == n or taken == most == 1 or n > MAX_SEARCHED:
         return taken
@@ -65,29 +65,12 @@ def _sort_by_cost(s: np.record, n: int) -> None:
             at -= 1
         s.order[at] = k
     for k in range(n):
-        s.excludes[k] = _ONE << np.uint64(k)
+        s.excludes[k] = bit(k)
     for k in range(n):
         for j in range(k + 1, n):
             if share_signal(s, s.order[k], s.order[j]):
-                s.excludes[k] |= _ONE << np.uint64(j)
-                s.excludes[j] |= _ONE << np.uint64(k)
-
-
-@compiled
-def _lowest_bit(bits: np.uint64) -> int:
-    k = 0
-    while (bits >> np.uint64(k)) & _ONE == _NONE:
-        k += 1
-    return k
-
-
-@compiled
-def _count_bits(bits: np.uint64) -> int:
-    k = 0
-    while bits != _NONE:
-        bits &= bits - _ONE
-        k += 1
-    return k
+                s.excludes[k] |= bit(j)
+                s.excludes[j] |= bit(k)
 
 
 @compiled
@@ -101,15 +84,15 @@ def _search(s: np.record, n: int, worth: float, most: int, taken: int) -> int:
     for k in range(taken):
         best += worth - s.cost[s.taken[k]]
     depth = 0
-    s.open[0] = ~_NONE >> np.uint64(64 - n)
+    s.open[0] = first_bits(n)
     s.gain[0] = 0.0
     for _ in range(MAX_NODES):
         left = s.open[depth]
-        k = _lowest_bit(left) if left != _NONE else 0
-        more = min(most - depth, _count_bits(left))
+        k = lowest_bit(left) if left != NO_BITS else 0
+        more = min(most - depth, count_bits(left))
         if more > 0 and s.gain[depth] + more * (worth - s.cost[s.order[k]]) > best + _EVEN:
             # One level deeper it is taken; when the search comes back here, it is left out.
-            s.open[depth] = left & ~(_ONE << np.uint64(k))
+            s.open[depth] = left & ~bit(k)
             s.picked[depth] = s.order[k]
             s.open[depth + 1] = left & ~s.excludes[k]
             s.gain[depth + 1] = s.gain[depth] + worth - s.cost[s.order[k]]

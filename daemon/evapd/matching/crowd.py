@@ -52,10 +52,7 @@ def match_crowd(a: np.record, s: np.record, out: Columns, begin: int, n: int, pu
     channels = s.filled.shape[0]
     left = 0
     for c in range(channels):
-        s.seen_filled[c] = s.filled[c]
         left += s.filled[c]
-        for k in range(s.filled[c]):
-            s.seen[c, k] = s.time[c, k]
     crowded = False
     signals = min(channels, left)
     while signals >= a.fewest:
@@ -73,7 +70,8 @@ def match_crowd(a: np.record, s: np.record, out: Columns, begin: int, n: int, pu
                     quality = quality_of(missing_of(s, row), channels)
                     n = write_hit(a, s, out, begin, n, pulse, s.t[row], s.x[row], s.y[row], quality)
                     s.used += signals
-            release_unused(s, taken)
             left -= taken * signals
+            if left >= a.fewest:
+                release_unused(s, taken)
         signals = min(signals - 1, left)
     return n, crowded

@@ -8,7 +8,8 @@ in how many left-over signals fit no further ion, be it one of which too little 
 import numpy as np
 
 from evapd.compiled import compiled
-from evapd.matching.candidates import share_signal
+from evapd.matching.bits import count_bits
+from evapd.matching.candidates import is_left, leave_all, share_signal, strike, use
 from evapd.matching.geometry import d_of_end, place, walk_of
 from evapd.matching.shadow import in_shadow
 
@@ -66,30 +67,25 @@ def _fits(s: np.record, taken: int, k: int, j: int) -> bool:
 @compiled
 def _unexplained_with(a: np.record, s: np.record, taken: int, k: int, instead: int) -> int:
     """Signals that belong to no ion if `instead` stood in the place of the k-th taken candidate."""
-    left = 0
-    for c in range(s.filled.shape[0]):
-        for i in range(s.filled[c]):
-            s.left[c, i] = 1
-        left += s.filled[c]
+    leave_all(s)
     for i in range(taken):
-        row = instead if i == k else s.taken[i]
-        for c in range(s.filled.shape[0]):
-            if s.chosen[row, c] >= 0:
-                s.left[c, s.chosen[row, c]] = 0
-                left -= 1
+        use(s, instead if i == k else s.taken[i])
     for layer in range(a.time_sum.shape[0]):
         for i in range(s.filled[1 + 2 * layer]):
-            if s.left[1 + 2 * layer, i]:
-                left -= _explain_end(a, s, layer, i)
+            if is_left(s, 1 + 2 * layer, i):
+                _explain_end(a, s, layer, i)
+    left = 0
+    for c in range(s.filled.shape[0]):
+        left += count_bits(s.left[c])
     return left
 
 
 @compiled
-def _explain_end(a: np.record, s: np.record, layer: int, i: int) -> int:
-    """Signals of an ion that came in the MCP's dead time and of which this first end is left."""
+def _explain_end(a: np.record, s: np.record, layer: int, i: int) -> None:
+    """Unmark the signals of an ion that came in the MCP's dead time and of which this first end is left."""
     first, second = 1 + 2 * layer, 2 + 2 * layer
     for j in range(s.filled[second]):
-        if not s.left[second, j]:
+        if not is_left(s, second, j):
             continue
         d = s.time[first, i] - s.time[second, j]
         if d < a.d_low[layer] or d > a.d_high[layer]:
@@ -97,28 +93,27 @@ def _explain_end(a: np.record, s: np.record, layer: int, i: int) -> int:
         t = 0.5 * (s.time[first, i] + s.time[second, j] - a.time_sum[layer] - walk_of(a, layer, d))
         if not in_shadow(a, s, 0, t):
             continue
-        s.left[first, i] = 0
-        s.left[second, j] = 0
-        return 2 + _explain_further_end(a, s, layer, t, a.u_slope[layer] * d + a.u_zero[layer])
-    return 0
+        strike(s, first, i)
+        strike(s, second, j)
+        _explain_further_end(a, s, layer, t, a.u_slope[layer] * d + a.u_zero[layer])
+        return
 
 
 @compiled
-def _explain_further_end(a: np.record, s: np.record, layer: int, t: float, u: float) -> int:
-    """One more signal of that ion: a left-over end of another layer that puts it on the detector."""
+def _explain_further_end(a: np.record, s: np.record, layer: int, t: float, u: float) -> None:
+    """Unmark one more signal of that ion: a left-over end of another layer that puts it on the detector."""
     for other in range(a.time_sum.shape[0]):
         if other == layer:
             continue
         for end in range(2):
             channel = 1 + 2 * other + end
             for k in range(s.filled[channel]):
-                if not s.left[channel, k]:
+                if not is_left(s, channel, k):
                     continue
                 d = d_of_end(a, other, 1.0 - 2.0 * end, s.time[channel, k] - t)
                 if d < a.d_low[other] or d > a.d_high[other]:
                     continue
                 _, _, inside = place(a, layer, other, u, a.u_slope[other] * d + a.u_zero[other])
                 if inside:
-                    s.left[channel, k] = 0
-                    return 1
-    return 0
+                    strike(s, channel, k)
+                    return

@@ -1,18 +1,18 @@
 """Kernels for one layer: walk of its time sum, pairs of its ends, the coordinate from one end alone."""
 
-import math
-
 import numpy as np
 
 from evapd.compiled import compiled, inlined
 from evapd.matching.numbers import WALK_POINTS
 from evapd.matching.workspace import MAX_PAIRS
 
+_FEW = 16  # pairs that are looked at one by one; at most MAX_PAIRS
+
 
 @inlined
 def round_to_int(value: float) -> float:
     """Nearest whole number, halves upwards."""
-    return math.floor(value + 0.5) + 0.0
+    return float(np.floor(value + 0.5))
 
 
 @inlined
@@ -56,31 +56,60 @@ def place(a: np.record, one: int, other: int, u_one: float, u_other: float) -> t
 def find_pairs(a: np.record, s: np.record, layer: int, t: float, gate: float) -> int:
     """Collect the pairs of a layer's free ends whose time sum fits an ion at t.
 
-    The first ends ascend, so the second ends that fit descend: one pass over both.
-
     Returns:
         How many pairs were found; MAX_PAIRS + 1 says that there were more than fit.
     """
+    if s.filled[1 + 2 * layer] * s.filled[2 + 2 * layer] <= _FEW:
+        return _find_among_few(a, s, layer, t, gate)
+    return _find_among_many(a, s, layer, t, gate)
+
+
+@inlined
+def _find_among_few(a: np.record, s: np.record, layer: int, t: float, gate: float) -> int:
+    """Look at all pairs: each is written down and the next one overwrites it if it does not fit.
+
+    Which pairs fit cannot be foreseen, and a wrongly guessed branch costs more than the arithmetic.
+    """
     first, second = 1 + 2 * layer, 2 + 2 * layer
+    twice = 2.0 * t + a.time_sum[layer]
+    n = 0
+    for i in range(s.filled[first]):
+        one = s.time[first, i]
+        for j in range(s.filled[second]):
+            other = s.time[second, j]
+            d = one - other
+            r = one + other - twice - walk_of(a, layer, d)
+            s.pair_1[layer, n] = i
+            s.pair_2[layer, n] = j
+            s.pair_r[layer, n] = r
+            s.pair_u[layer, n] = a.u_slope[layer] * d + a.u_zero[layer]
+            n += (abs(r) <= gate) & (d >= a.d_low[layer]) & (d <= a.d_high[layer])
+    return n
+
+
+@inlined
+def _find_among_many(a: np.record, s: np.record, layer: int, t: float, gate: float) -> int:
+    """The first ends ascend, so the second ends that fit descend: one pass over both."""
+    first, second = 1 + 2 * layer, 2 + 2 * layer
+    twice = 2.0 * t + a.time_sum[layer]
     wide = gate + a.walk_most[layer]
     high = s.filled[second] - 1
     n = 0
     for i in range(s.filled[first]):
-        target = 2.0 * t + a.time_sum[layer] - s.time[first, i]
-        while high >= 0 and s.time[second, high] > target + wide:
+        one = s.time[first, i]
+        while high >= 0 and one + s.time[second, high] - twice > wide:
             high -= 1
         j = high
-        while j >= 0 and s.time[second, j] >= target - wide:
-            d = s.time[first, i] - s.time[second, j]
-            if a.d_low[layer] <= d <= a.d_high[layer]:
-                r = s.time[second, j] - target - walk_of(a, layer, d)
-                if abs(r) <= gate:
-                    if n == MAX_PAIRS:
-                        return n + 1
-                    s.pair_1[layer, n] = i
-                    s.pair_2[layer, n] = j
-                    s.pair_r[layer, n] = r
-                    s.pair_u[layer, n] = a.u_slope[layer] * d + a.u_zero[layer]
-                    n += 1
+        while j >= 0 and one + s.time[second, j] - twice >= -wide:
+            d = one - s.time[second, j]
+            r = one + s.time[second, j] - twice - walk_of(a, layer, d)
+            if abs(r) <= gate and a.d_low[layer] <= d <= a.d_high[layer]:
+                if n == MAX_PAIRS:
+                    return n + 1
+                s.pair_1[layer, n] = i
+                s.pair_2[layer, n] = j
+                s.pair_r[layer, n] = r
+                s.pair_u[layer, n] = a.u_slope[layer] * d + a.u_zero[layer]
+                n += 1
             j -= 1
     return n

@@ -60,18 +60,26 @@ def _ones(mask: int) -> int:
 def sort_by_channel(
     s: np.record, channel: NDArray[np.uint8], time: NDArray[np.int32], i: int, j: int
 ) -> bool:
-    """Put the words i to j - 1 of one pulse into the scratch by channel; say whether some did not fit."""
+    """Put the words i to j - 1 of one pulse into the scratch by channel; say whether some did not fit.
+
+    A word that repeats the one before it on its channel is left out and counted: no channel fires twice in one bin.
+    """
     crowded = False
     for c in range(s.filled.shape[0]):
         s.filled[c] = 0
+        s.seen_filled[c] = 0
     for k in range(i, j):
         c = int(channel[k])
         at = s.filled[c]
-        if at == MAX_SIGNALS:
+        if at > 0 and s.time[c, at - 1] == time[k]:
+            s.repeated += 1
+        elif at == MAX_SIGNALS:
             crowded = True
         else:
             s.time[c, at] = time[k]
             s.filled[c] = at + 1
+            s.seen[c, at] = time[k]
+            s.seen_filled[c] = at + 1
     return crowded
 
 

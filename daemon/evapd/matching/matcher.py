@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evapd.blocks import NO_ANCHOR, HitBlock, Loss, TdcBlock
 from evapd.errors import StreamError
@@ -28,7 +29,7 @@ class MatchCounters:
     words: int = 0
     used: int = 0
     unused: int = 0  # sound, but part of no hit
-    damaged: int = 0  # impossible channel, pulse, time or order: discarded
+    damaged: int = 0  # impossible channel, pulse, time or order, or there twice: discarded
     held: int = 0  # of the pulse that may continue in the next block
     saturated_pulses: int = 0  # with more signals than are matched
     hits_by_quality: tuple[int, ...] = (0,) * QUALITIES  # by quality code
@@ -67,12 +68,12 @@ class Matcher:
     def counters(self) -> MatchCounters:
         """A snapshot of the counters."""
         hits = tuple(int(n) for n in self._scratch.hits)
-        used = int(self._scratch.used)
+        used, repeated = int(self._scratch.used), int(self._scratch.repeated)
         return MatchCounters(
             words=self._words,
             used=used,
-            unused=self._released - used,
-            damaged=self._damaged,
+            unused=self._released - used - repeated,
+            damaged=self._damaged + repeated,
             held=len(self._held[0]),
             saturated_pulses=self._saturated,
             hits_by_quality=hits,
@@ -193,7 +194,11 @@ class Matcher:
         """Keep the words of a pulse that may continue: all that can be matched and one more, which tells of the rest."""
         kept = words
         if len(words[0]) > MAX_SIGNALS:
-            first = [np.flatnonzero(words[1] == c)[: MAX_SIGNALS + 1] for c in range(self._channels)]
+            once = _without_repeats(words, self._channels)
+            self._scratch.repeated += len(words[0]) - len(once)
+            loss |= Loss.DAMAGED if len(once) < len(words[0]) else Loss.NONE
+            channel = words[1][once]
+            first = [once[channel == c][: MAX_SIGNALS + 1] for c in range(self._channels)]
             at = np.sort(np.concatenate(first))
             kept = (words[0][at], words[1][at], words[2][at])
         self._released += len(words[0]) - len(kept[0])
@@ -204,6 +209,7 @@ class Matcher:
         """Match words of complete pulses and cover the pulses up to `end` with them."""
         begin = self._next or 0
         words = sum(len(part[0]) for part in parts)
+        repeated = int(self._scratch.repeated)
         out = make_columns(words // self.settings.fewest_signals)
         n = 0
         for part in parts:
@@ -211,6 +217,8 @@ class Matcher:
                 n, saturated = match_words(self._numbers, self._scratch, out, n, np.uint64(begin), *part)
                 self._saturated += saturated
                 loss |= Loss.SATURATED if saturated else Loss.NONE
+        if self._scratch.repeated > repeated:
+            loss |= Loss.DAMAGED
         self._released += words
         self._next = end + 1
         inhibited = min(self._inhibited, end + 1 - begin)
@@ -234,6 +242,15 @@ def _frozen(words: Words) -> Words:
     for column in (pulse, channel, time):
         column.flags.writeable = False
     return pulse, channel, time
+
+
+def _without_repeats(words: Words, channels: int) -> NDArray[np.intp]:
+    """Indices of the words of one pulse that do not repeat the one before on their channel, ascending."""
+    repeats = np.zeros(len(words[0]), np.bool_)
+    for c in range(channels):
+        at = np.flatnonzero(words[1] == c)
+        repeats[at[1:]] = words[2][at[1:]] == words[2][at[:-1]]
+    return np.flatnonzero(~repeats)
 
 
 def _part(words: Words, a: int, b: int) -> Words:

@@ -6,6 +6,7 @@ int32 times are exact, and the same source gives the same bits compiled or as pl
 
 import math
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ WALK_POINTS = 1025  # of the walk table as the kernels use it, over the detector
 _SHADOW_SIGMA = 3.0
 
 
+@cache
 def _layout(layers: int) -> np.dtype[Any]:
     channels = 2 * layers + 1
     masks = 1 << channels

@@ -67,7 +67,9 @@ def is_risky(code: int) -> bool:
 
 
 def meaning(code: int) -> str:
-    """Words for tables and plots, such as `x1 missing`."""
+    """Words for tables and plots, such as `x1 missing`; `unknown code` for what no hit of ours has."""
+    if not _exists(code):
+        return "unknown code"
     mask = missing_mask(code)
     if mask == 0:
         return "all signals seen"

@@ -1,12 +1,13 @@
 """Memory of the kernels, made once: scratch for the pulse at hand, and columns of the hits under construction."""
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 # Bounds that keep the cost of any pulse finite, whatever the noise; passing one sets Loss.SATURATED.
-MAX_SIGNALS = 64  # per channel and pulse; later ones are not used
+MAX_SIGNALS = 64  # per channel and pulse, a bit for each; later ones are not used
 MAX_PAIRS = 32  # of the ends of one layer for one time
 MAX_OPTIONS = MAX_PAIRS + 2 * MAX_SIGNALS + 1  # of one layer for one time: pairs, single ends, nothing
 MAX_CANDIDATES = 512  # of hits with one number of signals, per pulse
@@ -21,29 +22,28 @@ TIME_LIMIT_PS = 2_000_000_000
 QUALITIES = 256
 
 
+@cache
 def _layout(channels: int) -> np.dtype[Any]:
     layers = (channels - 1) // 2
     return np.dtype(
         [
-            ("hits", "i8", (QUALITIES,)),  # made so far by quality: the one field that outlives a pulse
-            ("used", "i8"),  # and the words in them
+            # counts, the only fields that outlive a pulse
+            ("hits", "i8", (QUALITIES,)),  # by quality
+            ("used", "i8"),  # words in them
+            ("repeated", "i8"),  # words that were there before
             # signals of the pulse by channel, ascending: those still free, and all that were seen
             ("time", "f8", (channels, MAX_SIGNALS)),
             ("filled", "i8", (channels,)),
             ("seen", "f8", (channels, MAX_SIGNALS)),
             ("seen_filled", "i8", (channels,)),
-            (
-                "left",
-                "u1",
-                (channels, MAX_SIGNALS),
-            ),  # 1: of the free ones, those not in the hits under discussion
+            ("left", "u8", (channels,)),  # a bit for each free one: not in the hits under discussion
             ("one", "f8", (channels,)),  # one signal per channel, to be fitted
             ("reduced", "f8", (channels,)),  # the same without what does not depend on time and place
             # pairs of ends that fit one time, by layer
-            ("pair_1", "i8", (layers, MAX_PAIRS)),
-            ("pair_2", "i8", (layers, MAX_PAIRS)),
-            ("pair_r", "f8", (layers, MAX_PAIRS)),  # deviation of the time sum
-            ("pair_u", "f8", (layers, MAX_PAIRS)),  # um along the axis
+            ("pair_1", "i8", (layers, MAX_PAIRS + 1)),
+            ("pair_2", "i8", (layers, MAX_PAIRS + 1)),
+            ("pair_r", "f8", (layers, MAX_PAIRS + 1)),  # deviation of the time sum
+            ("pair_u", "f8", (layers, MAX_PAIRS + 1)),  # um along the axis
             # what a layer can give at one time: pairs first, then single ends, then nothing
             ("option_1", "i8", (layers, MAX_OPTIONS)),  # signal of the first end, -1 without
             ("option_2", "i8", (layers, MAX_OPTIONS)),
@@ -52,6 +52,11 @@ def _layout(channels: int) -> np.dtype[Any]:
             ("steps", "i8"),  # left of MAX_STEPS
             # candidates for hits
             ("chosen", "i8", (MAX_CANDIDATES, channels)),  # signal on each channel, -1 without
+            (
+                "signals",
+                "u8",
+                (MAX_CANDIDATES,),
+            ),  # a digest of the chosen: without a common bit, none is shared
             ("cost", "f8", (MAX_CANDIDATES,)),  # negative log-likelihood
             ("t", "f8", (MAX_CANDIDATES,)),
             ("x", "f8", (MAX_CANDIDATES,)),
