@@ -34,6 +34,7 @@ class Crew:
         self._limit = _AHEAD * workers
         self._under_way: deque[Callable[[], Matched]] = deque()
         self._pool: Executor | None = None
+        self._warm = threads
         if workers > 1 and threads:
             self._pool = ThreadPoolExecutor(workers, thread_name_prefix="rematch")
         elif workers > 1:
@@ -53,7 +54,9 @@ class Crew:
 
     def give(self, pieces: Sequence[Piece]) -> None:
         """Give the next task."""
-        if self._pool is None:
+        if self._pool is None or not self._warm:
+            # The first task of all is done here: were no kernel compiled yet, every worker would do it, all at once.
+            self._warm = True
             done = match_pieces(pieces, self._anode, self._settings)
             self._under_way.append(lambda: done)
             return
