@@ -11,7 +11,7 @@ from evapd.calibration.tracker import SumState, TimeSums, TimeSumTracker
 from evapd.config.model import TimeSums as Settings
 from evapd.matching import Anode
 
-WORDS_PER_S = 20_000  # that are looked at: 0.2 % of a core
+WORDS_PER_S = 20_000  # that are looked at: with all that follows 0.4 % of a core
 JUDGE_S = 1.0
 _LEAST_WORDS = 64
 _MOST_BLOCKS = 1_024

@@ -1,6 +1,7 @@
 """`evapd calibrate`: recorded words in, anode file and picture out."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,6 +57,10 @@ def calibrate_recorded(
     start = given or words.anode
     begun_with = str(anode) if anode is not None else f"the anode of {source}" if start else ""
     calibration = calibrate(_told(words, progress), start, radius_mm=radius_mm)
+    unread = words.reading.damaged + words.reading.undecodable
+    if unread:
+        note = f"{unread} frames of words are damaged and were left out"
+        calibration = replace(calibration, notes=(*calibration.notes, note))
     text = anode_text(calibration, source=str(source), start=begun_with, made=made, version=__version__)
     with new_file(output) as file:
         file.write(text.encode())
