@@ -80,6 +80,18 @@ def test_a_story_that_explains_the_other_signals_too_is_told() -> None:
     assert (x_um, y_um) == pytest.approx((10_000, 5_000), abs=30)
 
 
+def test_a_complete_hit_says_so_when_its_signals_fit_another_place_nearly_as_well() -> None:
+    # At one instant no time sum tells which x ends go with which y ends.
+    ions = [
+        Ion(0, 300_000, 10, 5),
+        Ion(0, 300_000, -12, -9),
+        Ion(1, 300_000, 10, 5),
+        Ion(1, 340_000, -12, -9),
+    ]
+    hits = Matcher(quad(dead_time_ps=0)).match(ideal_block(ions, 3))
+    assert hits.quality.tolist() == [6, 6, 0, 0]
+
+
 def test_a_margin_far_below_zero_tells_one_of_the_stories_and_brings_ghosts() -> None:
     truth = simulate(SignalModel(), 100_000, 8)
     careful, bold = (
@@ -113,8 +125,8 @@ def test_gates_are_those_of_the_chi_squared_distribution(freedom: int, chi2: flo
 
 
 def test_every_code_says_what_is_missing_and_only_risky_ones_have_no_check() -> None:
-    assert known_codes(5) == (0, 1, 2, 3, 4, 5)
-    assert len(known_codes(7)) == 1 + 7 + 21 + 35
+    assert known_codes(5) == (0, 1, 2, 3, 4, 5, 6)
+    assert len(known_codes(7)) == 2 + 7 + 21 + 35
     for channels in (5, 7):
         for code in known_codes(channels, risky=True):
             signals = channels - missing_mask(code).bit_count()

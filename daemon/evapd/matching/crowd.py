@@ -7,7 +7,7 @@ import numpy as np
 from evapd.compiled import compiled, inlined
 from evapd.matching.candidates import missing_of, release_unused
 from evapd.matching.choice import choose
-from evapd.matching.doubt import settle
+from evapd.matching.doubt import is_contested, settle
 from evapd.matching.hexagon import collect_hex
 from evapd.matching.output import write_hit
 from evapd.matching.quad import CHANNELS as QUAD_CHANNELS
@@ -33,6 +33,12 @@ def quality_of(missing: int, channels: int) -> int:
     while missing >> code:
         code += 1
     return code
+
+
+@inlined
+def contested_of(channels: int) -> int:
+    """The code of a hit with all signals, some of which fit nearly as well into another."""
+    return 6 if channels == QUAD_CHANNELS else 128
 
 
 @inlined
@@ -68,6 +74,8 @@ def match_crowd(a: np.record, s: np.record, out: Columns, begin: int, n: int, pu
                 if signals > _DOUBTED or settle(a, s, candidates, taken, k):
                     row = s.taken[k]
                     quality = quality_of(missing_of(s, row), channels)
+                    if quality == 0 and candidates > taken and is_contested(a, s, candidates, taken, k):
+                        quality = contested_of(channels)
                     n = write_hit(a, s, out, begin, n, pulse, s.t[row], s.x[row], s.y[row], quality)
                     s.used += signals
             left -= taken * signals

@@ -30,6 +30,17 @@ def settle(a: np.record, s: np.record, n: int, taken: int, k: int) -> bool:
 
 
 @compiled
+def is_contested(a: np.record, s: np.record, n: int, taken: int, k: int) -> bool:
+    """Whether some of the k-th taken candidate's signals fit nearly as well into another of the n candidates."""
+    mine = s.taken[k]
+    contested = False
+    for j in range(n):
+        near = j != mine and s.cost[j] < s.cost[mine] + a.contest
+        contested = contested or (near and share_signal(s, mine, j) and _is_elsewhere(a, s, mine, j))
+    return contested
+
+
+@compiled
 def _rival(a: np.record, s: np.record, n: int, taken: int, k: int) -> tuple[int, float]:
     """The best of the candidates that could stand in the place of a taken one, and by how much it is worse."""
     mine = s.taken[k]

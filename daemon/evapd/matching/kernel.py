@@ -58,11 +58,12 @@ def _ones(mask: int) -> int:
 
 @inlined
 def sort_by_channel(
-    s: np.record, channel: NDArray[np.uint8], time: NDArray[np.int32], i: int, j: int
+    a: np.record, s: np.record, channel: NDArray[np.uint8], time: NDArray[np.int32], i: int, j: int
 ) -> bool:
     """Put the words i to j - 1 of one pulse into the scratch by channel; say whether some did not fit.
 
-    A word that repeats the one before it on its channel is left out and counted: no channel fires twice in one bin.
+    A word that repeats the one before it on its channel is left out and counted: with a dead time no channel fires
+    twice in one bin.
     """
     crowded = False
     for c in range(s.filled.shape[0]):
@@ -71,7 +72,7 @@ def sort_by_channel(
     for k in range(i, j):
         c = int(channel[k])
         at = s.filled[c]
-        if at > 0 and s.time[c, at - 1] == time[k]:
+        if at > 0 and s.time[c, at - 1] == time[k] and a.dead > 0.0:
             s.repeated += 1
         elif at == MAX_SIGNALS:
             crowded = True
@@ -116,7 +117,7 @@ def _make_match_words(source_digest: int) -> MatchWords:
             if channels - 1 <= j - i <= channels:
                 n = match_lone(a, s, out, n, offset, channel, time, i, j)
             if n == begin:
-                lost = sort_by_channel(s, channel, time, i, j)
+                lost = sort_by_channel(a, s, channel, time, i, j)
                 n, crowded = match_crowd(a, s, out, begin, n, offset)
                 if lost or crowded:
                     saturated += 1

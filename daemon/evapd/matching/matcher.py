@@ -194,7 +194,9 @@ class Matcher:
         """Keep the words of a pulse that may continue: all that can be matched and one more, which tells of the rest."""
         kept = words
         if len(words[0]) > MAX_SIGNALS:
-            once = _without_repeats(words, self._channels)
+            once = np.arange(len(words[0]))
+            if self.anode.dead_time_ps > 0:
+                once = _without_repeats(words, self._channels)
             self._scratch.repeated += len(words[0]) - len(once)
             loss |= Loss.DAMAGED if len(once) < len(words[0]) else Loss.NONE
             channel = words[1][once]

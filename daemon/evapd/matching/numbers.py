@@ -62,6 +62,7 @@ def _layout(layers: int) -> np.dtype[Any]:
             ("penalty", "f8"),  # of a signal that is missing for no reason
             ("margin", "f8"),
             ("unexplained", "f8"),
+            ("contest", "f8"),
             ("same_time", "f8"),  # hits closer than this, and in place, are the same hit
             ("with_walk", "?"),
             ("with_mcp_missing", "?"),
@@ -98,7 +99,7 @@ def numbers_of(anode: Anode, settings: MatchSettings, bin_ps: Fraction) -> np.re
     a.dead = anode.dead_time_ps / bin_width
     a.shadow_margin = _SHADOW_SIGMA * sigma
     a.penalty = -math.log(settings.loss)
-    a.margin, a.unexplained = settings.margin, settings.unexplained
+    a.margin, a.unexplained, a.contest = settings.margin, settings.unexplained, settings.contest
     a.same_time = 1000.0 / bin_width
     a.with_mcp_missing, a.with_end_missing = settings.mcp_missing, settings.end_missing
     a.fewest = settings.fewest_signals

@@ -5,6 +5,7 @@
 | 0 | all signals | every time sum, with the common MCP jitter; hex: also u, v and w with each other |
 | 1 | quad, all but the MCP | the two layers agree on the time; it is their mean |
 | 2 to 5 | quad, all but x1, x2, y1 or y2 | the time sum of the complete layer |
+| 6, 128 | all signals, but some of them fit nearly as well into another hit (6 quad, 128 hex) | as code 0 |
 | 32 + mask | quad, two signals missing (mask of channels, bit 0 MCP) | nothing: risky, off by default |
 | 128 + mask | hex, one to three signals missing (mask of channels, bit 0 MCP, bit 1 u1 ...) | the others, by least squares |
 | 128 + mask | hex, four signals missing | nothing: risky, off by default |
@@ -29,6 +30,7 @@ class Quality(IntEnum):
     X2_MISSING = 3
     Y1_MISSING = 4
     Y2_MISSING = 5
+    CONTESTED = 6
 
 
 _QUAD_RISKY = 32
@@ -49,7 +51,7 @@ def missing_mask(code: int) -> int:
     Raises:
         ValueError: when no hit has this code.
     """
-    if code == Quality.FULL:
+    if code in {Quality.FULL, Quality.CONTESTED, _HEX}:
         return 0
     if 1 <= code <= 5:
         return 1 << (code - 1)
@@ -72,7 +74,7 @@ def meaning(code: int) -> str:
         return "unknown code"
     mask = missing_mask(code)
     if mask == 0:
-        return "all signals seen"
+        return "all signals seen" if code == Quality.FULL else "all signals seen, contested"
     names = [name for k, name in enumerate(_CHANNELS[channels_of(code) or 5]) if mask >> k & 1]
     return f"{', '.join(names)} missing{' (risky)' if is_risky(code) else ''}"
 
@@ -88,7 +90,7 @@ def code_table() -> list[str]:
 
 def known_codes(channels: int, *, risky: bool = False) -> tuple[int, ...]:
     """The codes that an anode's hits can have, ascending."""
-    codes: Iterable[int] = range(64) if channels == 5 else (0, *range(_HEX + 1, 256))
+    codes: Iterable[int] = range(64) if channels == 5 else (0, *range(_HEX, 256))
     return tuple(code for code in codes if _exists(code) and (risky or not is_risky(code)))
 
 

@@ -20,6 +20,7 @@ class MatchSettings:
     loss: float = 0.05  # chance that a signal is missing without another one before it within the dead time
     margin: float = 0.5  # log-likelihood by which a hit must beat what could stand in its place
     unexplained: float = 2.0  # log-likelihood that a signal costs which belongs to no ion
+    contest: float = 3.0  # log-likelihood within which another combination contests a complete hit
     risky: bool = (
         False  # make hits from three signals, which nothing checks: most are ghosts in crowded pulses
     )
