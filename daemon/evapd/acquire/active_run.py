@@ -15,7 +15,7 @@ from evapd.acquire.time_sums import TimeSumWatch
 from evapd.blocks import Loss
 from evapd.config import LoadedRig
 from evapd.errors import DeviceTimeout
-from evapd.matching import Anode, Matcher
+from evapd.matching import Anode, Matcher, MatchSettings
 from evapd.record.journal import JournalWriter
 from evapd.record.run import (
     ACQUIRE_PREFIX,
@@ -68,11 +68,13 @@ class ActiveRun:
         """Make the folder, open the journal, and start the consumers; the source comes last, by `arm()`."""
         record = self._loaded.rig.record
         anode = Anode.load(self._loaded.anode_path)
-        matcher = Matcher(anode)
+        matching = MatchSettings(**self._loaded.rig.matching.model_dump())
+        matcher = Matcher(anode, matching)
         self._store.create(
             describe_run(
                 self._loaded,
                 anode,
+                matching,
                 run_id=self.id,
                 name=self.name,
                 notes=self._notes,

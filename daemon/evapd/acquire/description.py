@@ -3,13 +3,14 @@
 from typing import Any
 
 from evapd.config import LoadedRig
-from evapd.matching import Anode
+from evapd.matching import Anode, MatchSettings
 from evapd.record.run import Note, Person, RunInfo, Segment, StateChange, present_versions
 
 
 def describe_run(
     loaded: LoadedRig,
     anode: Anode,
+    matching: MatchSettings,
     *,
     run_id: str,
     name: str,
@@ -34,6 +35,7 @@ def describe_run(
             "energy_pj": rig.pulse.energy_pj,
             "mode": rig.pulse.mode,
             "calibration": anode.calibration_id,
+            "risky_methods": list(matching.risky_methods),
         },
         reason="start",
     )

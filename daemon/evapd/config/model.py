@@ -136,6 +136,23 @@ class End(Section):
     source_exhausted: bool = False  # a replay: stop when the TDC says that it has no more
 
 
+class Matching(Section):
+    """How hits are made of TDC words: gates in standard deviations, which incomplete hits, what counts as doubtful."""
+
+    full_sigma: Annotated[float, Field(gt=0, le=10)] = 4.5  # joint deviation of a complete hit's time sums
+    missing_sigma: Annotated[float, Field(gt=0, le=10)] = 3.5  # of a hit with one signal more than unknowns
+    mcp_missing_sigma: Annotated[float, Field(gt=0, le=10)] = 3.0  # same without MCP: easier met by chance
+    mcp_missing: bool = True  # make hits without an MCP signal
+    end_missing: bool = True  # make hits without one or more line ends
+    loss: Annotated[float, Field(gt=0, lt=1)] = 0.05  # chance that a signal is missing for no reason seen
+    # Log-likelihoods: by which a hit must beat what could stand in its place; that a signal costs which belongs to no
+    # ion; within which another combination contests a complete hit.
+    margin: float = 0.5
+    unexplained: Annotated[float, Field(ge=0, le=100)] = 2.0
+    contest: Annotated[float, Field(ge=0, le=100)] = 3.0
+    risky: bool = False  # make hits from three signals, which nothing checks: many are ghosts
+
+
 class TimeSums(Section):
     """When the time sums of the delay lines count as drifting away from the calibration in use."""
 
@@ -222,6 +239,7 @@ class Rig(Section):
     guard: Guard = Guard()
     end: End = End()
     record: Record = Record()
+    matching: Matching = Matching()
     time_sums: TimeSums = TimeSums()
     sockets: Sockets = Sockets()
     start: Start = Start()

@@ -74,7 +74,7 @@ def match_crowd(a: np.record, s: np.record, out: Columns, begin: int, n: int, pu
                 if signals > _DOUBTED or settle(a, s, candidates, taken, k):
                     row = s.taken[k]
                     quality = quality_of(missing_of(s, row), channels)
-                    if quality == 0 and candidates > taken and is_contested(a, s, candidates, taken, k):
+                    if quality == 0 and candidates > taken and is_contested(a, s, candidates, k):
                         quality = contested_of(channels)
                     n = write_hit(a, s, out, begin, n, pulse, s.t[row], s.x[row], s.y[row], quality)
                     s.used += signals

@@ -30,7 +30,7 @@ def settle(a: np.record, s: np.record, n: int, taken: int, k: int) -> bool:
 
 
 @compiled
-def is_contested(a: np.record, s: np.record, n: int, taken: int, k: int) -> bool:
+def is_contested(a: np.record, s: np.record, n: int, k: int) -> bool:
     """Whether some of the k-th taken candidate's signals fit nearly as well into another of the n candidates."""
     mine = s.taken[k]
     contested = False

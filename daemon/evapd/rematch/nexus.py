@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ def write_nexus(out: Path, work: Work) -> tuple[str, ...]:
         "source": source.path.name,
         "evapd": __version__,
         "calibration": anode.calibration_id,
-        "settings": asdict(work.settings),
+        "settings": work.settings.model_dump(),
         "risky_methods": list(work.settings.risky_methods),
         "anode": anode.model_dump(mode="json"),
     }
