@@ -1,5 +1,6 @@
 """From a wrong anode file to one that matches as well as the true one."""
 
+import contextlib
 import json
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -7,14 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from evapd.blocks import TdcBlock
 from evapd.calibration import calibrate
 from evapd.calibration.anodefile import anode_text
-from evapd.errors import StateError
+from evapd.errors import EvapdError, StateError
 from evapd.matching import Anode
 from support.anodes import hexanode, quad
 from support.calibrations import efficiency, misdescribed, stream, walking
-from support.signals import part_of
+from support.signals import Ion, SignalModel, ideal_block, part_of
 
 WHEN = datetime(2026, 11, 21, 0, 30, tzinfo=UTC)
 
@@ -170,3 +174,72 @@ def test_the_written_file_holds_exactly_the_anode(tmp_path: Path) -> None:
 def test_the_report_is_json_without_nan() -> None:
     found = calibrate([stream(quad(), 5_000, disc_mm=25.0).block], quad())
     assert "NaN" not in json.dumps(found.as_dict(), allow_nan=False)
+
+
+def _words(times: list[int], pulses: int) -> TdcBlock:
+    """Every pulse with the same words."""
+    return TdcBlock(
+        first_pulse=0,
+        last_pulse=pulses - 1,
+        bin_ps=Fraction(13),
+        pulse=np.repeat(np.arange(pulses, dtype=np.uint64), len(times)),
+        channel=np.tile(np.arange(len(times), dtype=np.uint8), pulses),
+        time=np.tile(np.array(times, np.int32), pulses),
+    )
+
+
+def test_hits_that_all_fall_on_one_place_give_a_time_sum_and_nothing_else() -> None:
+    found = calibrate([_words([0, 5000, 3000, 4000, 4100], 2_000)], quad())
+    assert found.anode.layers["x"].time_sum_ps == 8000 * 13
+    assert found.anode.layers["x"].mm_per_ns == 0.8
+    assert found.anode.layers["x"].walk is None
+
+
+def test_a_small_spot_on_a_hex_anode_keeps_the_start() -> None:
+    found = calibrate([stream(hexanode(), 3_000, disc_mm=0.2).block], hexanode())
+    assert found.anode.layers["v"].mm_per_ns == 0.82
+    assert any("too small a part" in note for note in found.notes)
+
+
+def test_time_sums_that_no_delay_line_has_are_refused() -> None:
+    with pytest.raises(StateError, match="crowd at"):
+        calibrate([_words([9000, 5000, 3000, 4000, 4100], 2_000)], quad())
+
+
+def test_signals_without_any_jitter_are_calibrated() -> None:
+    rng = np.random.default_rng(3)
+    radius, angle = 40 * np.sqrt(rng.random(6_000)), 2 * np.pi * rng.random(6_000)
+    ions = [
+        Ion(k, 400_000, r * np.cos(a), r * np.sin(a))
+        for k, (r, a) in enumerate(zip(radius, angle, strict=True))
+    ]
+    found = calibrate([ideal_block(ions, 6_000, SignalModel(bin_ps=Fraction(1)))], misdescribed(quad()))
+    assert found.layers["x"].mm_per_ns.value == pytest.approx(0.8, rel=0.005)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2_000), st.sampled_from([quad(), hexanode(), None]))
+def test_any_words_whatsoever_are_calibrated_or_refused_with_a_reason(
+    seed: int, n: int, start: Anode | None
+) -> None:
+    rng = np.random.default_rng(seed)
+    block = TdcBlock(
+        first_pulse=0,
+        last_pulse=100,
+        bin_ps=Fraction(13),
+        pulse=rng.integers(0, 100, n).astype(np.uint64),
+        channel=rng.integers(0, int(rng.integers(1, 9)), n).astype(np.uint8),
+        time=rng.integers(-(2**31), 2**31 - 1, n).astype(np.int32) // int(rng.integers(1, 10**6)),
+    )
+    with contextlib.suppress(EvapdError):
+        calibrate([block], start, radius_mm=40.0)
+
+
+def test_some_damaged_words_do_no_harm() -> None:
+    truth = stream(quad(), 20_000)
+    rng = np.random.default_rng(4)
+    broken = part_of(truth.block, 0, truth.block.n, 0, truth.block.last_pulse)
+    time = np.where(rng.random(broken.n) < 0.05, rng.integers(-(2**31), 2**31 - 1, broken.n), broken.time)
+    object.__setattr__(broken, "time", time.astype(np.int32))
+    found = calibrate([broken], misdescribed(quad()))
+    assert efficiency(truth, found.anode) > 0.995 * efficiency(truth, quad())

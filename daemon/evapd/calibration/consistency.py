@@ -18,6 +18,7 @@ from evapd.matching.anode import Anode
 Floats = NDArray[np.float64]
 _ROUNDS = 8
 _CLIP = 4.0
+_LARGEST_TILT = 0.002  # rad: with a larger uncertainty the start's ratios are better
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +50,8 @@ def closing_numbers(axes: Floats) -> Floats:
     return np.array([v[0] * w[1] - v[1] * w[0], w[0] * u[1] - w[1] * u[0], u[0] * v[1] - u[1] * v[0]])
 
 
-def fit_plane(difference_ps: Floats, axes: Floats) -> Plane:
-    """Find the plane.
+def fit_plane(difference_ps: Floats, axes: Floats) -> Plane | None:
+    """Find the plane; None when the hits spread too little to tell it.
 
     Args:
         difference_ps: t1 - t2 of the three layers, shape (n, 3).
@@ -71,8 +72,13 @@ def fit_plane(difference_ps: Floats, axes: Floats) -> Plane:
         if np.array_equal(now, kept):
             break
         kept = now
+    # Of the normal's direction: width / (spread along the plane sqrt n); near enough isotropic in the plane.
+    n = int(kept.sum())
+    tilt = width / float(np.sqrt(max(spread[1] * n, 1e-9)))
+    if tilt > _LARGEST_TILT:
+        return None
     scale = normal / closing
-    if not (scale > 0).all() or spread[1] < 9.0 * spread[0]:
+    if not (scale > 0).all():
         raise StateError(
             "u, v and w of the hits do not fit together with the layers' angles of the anode file: look at the "
             "angles, and whether the ends of a layer, or two layers, are exchanged"
@@ -80,9 +86,6 @@ def fit_plane(difference_ps: Floats, axes: Floats) -> Plane:
     scale = scale / scale[0]
     weights = closing * scale
     along = difference_ps[kept] @ weights
-    n = int(kept.sum())
-    # Of the normal's direction: width / (spread along the plane sqrt n); near enough isotropic in the plane.
-    tilt = width / np.sqrt(spread[1] * n)
     width_weighted = float(along.std())
     return Plane(
         scale=scale,

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
+from pydantic import ValidationError
 
 from evapd.blocks import TdcBlock
 from evapd.calibration.calibration import Calibration
@@ -58,7 +59,13 @@ def calibrate(
         ),
         dead=estimate_dead_time(signals.gaps, bin_ps),
     )
-    return report_of(found, anode_of(found))
+    try:
+        anode = anode_of(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise StateError(f"what was found is no anode: {where}: {first['msg']}; look at the words") from error
+    return report_of(found, anode)
 
 
 def _frame(kind: str, start: Anode | None, radius_mm: float | None) -> Frame:

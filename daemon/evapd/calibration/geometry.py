@@ -1,7 +1,7 @@
 """Scale and offset of every layer: from the detector's outline, for hex anodes from u, v and w first."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,14 +59,17 @@ def fit_geometry(difference_ps: Floats, frame: Frame, *, sigma_ps: float, bin_ps
         StateError: when the outline cannot be found and there is no start anode, or a hex anode's layers do not fit together.
     """
     middle, reach = first_guess(difference_ps)
-    plane = fit_plane(difference_ps, frame.axes) if len(frame.names) == 3 else None
+    hexanode = len(frame.names) == 3
+    plane = fit_plane(difference_ps, frame.axes) if hexanode else None
     if plane is not None:
         difference_ps = difference_ps[plane.kept]
         reach = float(np.mean(reach * plane.scale)) / plane.scale
         middle = _on_plane(middle, plane)
-    guess = Ellipse(middle_ps=middle, reach_ps=reach, axes=frame.axes, one_scale=plane is not None)
+    guess = Ellipse(middle_ps=middle, reach_ps=reach, axes=frame.axes, one_scale=hexanode)
     outline = fit_outline(difference_ps, guess, blur_ps=sigma_ps * math.sqrt(2.0), bin_ps=bin_ps)
     problem = outline.problem or _not_believed(outline, frame)
+    if hexanode and plane is None:
+        problem = "the hits fall on too small a part of the detector to compare u, v and w"
     if not problem:
         return _from_outline(outline, frame, plane)
     if frame.start is None:
@@ -74,7 +77,7 @@ def fit_geometry(difference_ps: Floats, frame: Frame, *, sigma_ps: float, bin_ps
             f"the outline of the detector cannot be used: {problem}. Without it scale and offsets need a start anode: "
             "name one with --anode, or use a run whose hits fill the detector"
         )
-    return _from_start(frame.start, frame, plane, outline, problem)
+    return _from_start(frame.start, frame, plane, replace(outline, problem=problem))
 
 
 def _not_believed(outline: Outline, frame: Frame) -> str:
@@ -128,13 +131,13 @@ def _from_outline(outline: Outline, frame: Frame, plane: Plane | None) -> Geomet
     return Geometry(mm_per_ns=tuple(scales), offset_ps=tuple(offsets), outline=outline, plane=plane, notes=())
 
 
-def _from_start(start: Anode, frame: Frame, plane: Plane | None, outline: Outline, problem: str) -> Geometry:
+def _from_start(start: Anode, frame: Frame, plane: Plane | None, outline: Outline) -> Geometry:
     """Keep the start's numbers; of a hex anode change them as little as u, v and w ask for."""
     layers = [start.layers[name] for name in frame.names]
     scale = np.array([layer.mm_per_ns for layer in layers])
     offset = np.array([layer.offset_ps for layer in layers])
     scale_error = offset_error = np.full(len(layers), np.nan)
-    note = f"scale and offsets are the start's: {problem}"
+    note = f"scale and offsets are the start's: {outline.problem}"
     if plane is not None:
         common = float(np.mean(scale / plane.scale))
         # Where the centre lies must not move with the scales: what is kept is t1 - t2 of the centre's coordinate.
@@ -146,7 +149,7 @@ def _from_start(start: Anode, frame: Frame, plane: Plane | None, outline: Outlin
         scale_error[0] = np.nan
         offset_error = np.full(3, plane.constant_error / float(np.linalg.norm(plane.weights)))
         note = (
-            f"mean scale and centre are the start's: {problem}. The ratios of the scales, and one combination of the "
+            f"mean scale and centre are the start's: {outline.problem}. The ratios of the scales, and one combination of the "
             "offsets, come from u, v and w"
         )
     return Geometry(

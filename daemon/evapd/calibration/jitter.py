@@ -14,6 +14,7 @@ Floats = NDArray[np.float64]
 # Up to here hits are kept: 99.7 % of two degrees of freedom, 99.3 % of three.
 CHI2_LIMIT = 12.0
 _ROUNDS = 12
+_LEAST_PS, _LEAST_BINS = 0.3, 0.2  # a jitter below either is not told from none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +48,14 @@ def estimate_jitter(deviations_ps: Floats, bin_ps: float) -> tuple[Jitter, NDArr
     """
     layers = deviations_ps.shape[1]
     joint = joint_deviation(deviations_ps)
-    variance = float(np.median(joint)) / (1.386 if layers == 2 else 2.366)  # medians of chi-squared
+    least = max(_LEAST_PS, _LEAST_BINS * bin_ps) ** 2
+    variance = max(
+        float(np.median(joint)) / (1.386 if layers == 2 else 2.366), least
+    )  # medians of chi-squared
     cut = clipped_mean_chi2(CHI2_LIMIT, layers)
     kept = joint < CHI2_LIMIT * variance
     for _ in range(_ROUNDS):
-        variance = float(joint[kept].mean()) / cut if kept.any() else variance
+        variance = max(float(joint[kept].mean()) / cut, least) if kept.any() else variance
         now = joint < CHI2_LIMIT * variance
         if np.array_equal(now, kept):
             break

@@ -17,6 +17,7 @@ LEAST_LONE = 500  # with fewer, the time sums are looked for in crowded pulses
 PEAK_WIDTH_PS = 2_500.0  # of the window in which a time-sum peak is looked for: jitter 200 ps, some walk
 NEAR_PEAK_PS = 12_000.0  # walk, and a start that is wrong, stay within this of the peak
 PICK_WITHIN_PS = 4_000.0
+LARGEST_SUM_PS = 10_000_000.0
 _LEAST_SHARE = 0.15  # of the lone pulses in the peak
 _CONTRAST = 3.0  # of the peak in all combinations above their level near it
 _MOST_COMBINED = 4_000
@@ -51,6 +52,12 @@ def single_ions(signals: Signals) -> SingleIons:
         peaks = tuple(_peak(sums[:, k], NAMES[signals.kind][1 + 2 * k]) for k in layers)
     else:
         peaks = tuple(_peak_of_combinations(signals, k) for k in layers)
+    for peak, end in zip(peaks, NAMES[signals.kind][1::2], strict=True):
+        if not 0.0 < peak < LARGEST_SUM_PS:
+            raise StateError(
+                f"the time sums of layer {end[0]} crowd at {peak / 1000:.1f} ns, which no delay line has: look whether "
+                "the MCP's cable is much longer than the others, or exchanged with one of them"
+            )
     lone = signals.lone[_near(sums_of(signals.lone), peaks, NEAR_PEAK_PS)]
     picked = signals.lone[:0]
     if len(lone) < ENOUGH_LONE:
@@ -85,7 +92,7 @@ def pick_consistent(crowded: Floats, peaks_ps: tuple[float, ...], within_ps: flo
         good = np.isfinite(mcp)
         for k, peak in enumerate(peaks_ps):
             sums = crowded[:, 1 + 2 * k, :, None] + crowded[:, 2 + 2 * k, None, :] - 2.0 * mcp[:, None, None]
-            fits = (np.abs(sums - peak) <= within_ps).reshape(n, -1)  # NaN fits nothing
+            fits = (np.abs(sums - peak) <= within_ps).reshape(n, most * most)  # NaN fits nothing
             good &= fits.sum(axis=1) == 1
             first, second = np.divmod(fits.argmax(axis=1), most)
             out[:, 1 + 2 * k] = crowded[np.arange(n), 1 + 2 * k, first]

@@ -8,13 +8,23 @@ from numpy.typing import NDArray
 from evapd.calibration.jitter import Jitter, estimate_jitter
 from evapd.calibration.robust import middle_and_width
 from evapd.calibration.timesums import differences_of, sums_of
-from evapd.calibration.walk import BinMeans, Curve, bin_edges, bin_means, bin_medians, chi2_of, fit_curve
+from evapd.calibration.walk import (
+    LEAST_BINS,
+    BinMeans,
+    Curve,
+    bin_edges,
+    bin_means,
+    bin_medians,
+    chi2_of,
+    fit_curve,
+)
 
 Floats = NDArray[np.float64]
 
 _ROUNDS = 3
 _FIRST_CLIP = 5.0  # standard deviations about the first curve
 _SIGNIFICANT = 25.0  # of chi-squared against a flat sum
+_LEAST_WIDTH_PS = 1.0  # of a time sum: signals without any jitter come from a simulation
 _WORTH = 0.03  # of the sum's standard deviation: a smaller walk costs no hit
 
 
@@ -65,9 +75,10 @@ def fit_sums(
     layers = range(sums.shape[1])
     edges = [bin_edges(differences[:, k]) for k in layers]
     curves = [bin_medians(differences[:, k], sums[:, k], edges[k]) for k in layers]
+    least = max(_LEAST_WIDTH_PS, 0.5 * bin_ps)
     rest = _rest(sums, differences, curves)
-    kept = _within(rest, _FIRST_CLIP)
-    sigma = [middle_and_width(rest[kept, k])[1] for k in layers]
+    kept = _within(rest, _FIRST_CLIP, least)
+    sigma = [max(middle_and_width(rest[kept, k])[1], least) for k in layers]
     means: list[BinMeans] = []
     from_start = [False] * len(curves)
     for _ in range(_ROUNDS):
@@ -80,7 +91,7 @@ def fit_sums(
         rest -= np.median(rest[kept], axis=0)
         jitter, kept = estimate_jitter(rest, bin_ps)
         rest -= rest[kept].mean(axis=0)
-        sigma = [float(rest[kept, k].std()) for k in layers]
+        sigma = [max(float(rest[kept, k].std()), least) for k in layers]
     ordered = int(np.count_nonzero(kept[:in_order]))
     return SumFit(
         layers=tuple(
@@ -107,6 +118,8 @@ def choose_walk(means: BinMeans, start: Curve | None, sigma_ps: float) -> tuple[
     """
     level = float(np.average(means.mean, weights=1.0 / means.error**2))
     flat = Curve(means.at[[0, -1]], np.array([level, level]), np.zeros(2))
+    if len(means.at) < LEAST_BINS:
+        return flat, False
     fitted = fit_curve(means)
     chi2_flat, chi2_fitted = chi2_of(means, flat(means.at)), chi2_of(means, fitted(means.at))
     if start is not None:
@@ -125,11 +138,11 @@ def _rest(sums: Floats, differences: Floats, curves: list[Curve]) -> Floats:
     return sums - np.stack([curve(differences[:, k]) for k, curve in enumerate(curves)], axis=1)
 
 
-def _within(rest: Floats, sigmas: float) -> NDArray[np.bool_]:
+def _within(rest: Floats, sigmas: float, least_width: float) -> NDArray[np.bool_]:
     kept = np.ones(len(rest), np.bool_)
     for k in range(rest.shape[1]):
         middle, width = middle_and_width(rest[:, k])
-        kept &= np.abs(rest[:, k] - middle) <= sigmas * width
+        kept &= np.abs(rest[:, k] - middle) <= sigmas * max(width, least_width)
     return kept
 
 

@@ -16,6 +16,8 @@ MOST_POINTS = 40
 MOST_BINS = 240
 _HITS_PER_BIN = 40
 _LEAST_IN_BIN = 6
+_LEAST_SPAN_PS = 100.0  # of the bins, for hits that all fall on one place
+LEAST_BINS = 4  # with fewer there is no walk to be seen
 _GAIN = 20.0  # of chi-squared for one more point; the largest of 240 chance gains is about 12
 _CLIP_SIGMA = 3.0
 # Mean square of a normal distribution that is clipped at 3 sigma, the number kept: what clipping takes is put back.
@@ -49,7 +51,7 @@ def bin_edges(difference_ps: Floats) -> Floats:
     """Bins over all differences, fewer where hits are few."""
     bins = int(np.clip(len(difference_ps) / _HITS_PER_BIN, 8, MOST_BINS))
     low, high = np.quantile(difference_ps, (0.0005, 0.9995))
-    return np.linspace(low, high, bins + 1)
+    return np.linspace(low, max(high, low + _LEAST_SPAN_PS), bins + 1)
 
 
 def bin_medians(difference_ps: Floats, sum_ps: Floats, edges: Floats) -> Curve:
