@@ -255,18 +255,18 @@ def rematch(
     block_words: Annotated[int, typer.Option(min=1, help="words of one task: memory, not result")] = 2**20,
     *,
     risky: Annotated[
-        bool, typer.Option("--risky", help="make hits that nothing checks, too; many are ghosts")
-    ] = False,
+        bool | None,
+        typer.Option("--risky/--no-risky", help="hits that nothing checks; by default as recorded"),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="replace the output file if it is there")] = False,
     as_json: Json = False,
 ) -> None:
     """Match recorded words again, with another anode or calibration."""
-    from evapd.matching import Anode, MatchSettings
+    from evapd.matching import Anode
     from evapd.rematch import rematch as match_again
     from evapd.rematch.telling import account, bar
 
     used = Anode.load(anode) if anode is not None else None
-    settings = MatchSettings(risky=risky)
     with bar(shown=not as_json) as progress:
         done = match_again(
             source,
@@ -274,7 +274,7 @@ def rematch(
             output,
             workers=workers,
             block_words=block_words,
-            settings=settings,
+            risky=risky,
             force=force,
             progress=progress,
         )

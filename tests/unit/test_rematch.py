@@ -188,6 +188,24 @@ def test_a_nexus_file_says_from_what_and_how_it_was_matched(tmp_path: Path) -> N
     assert told["evapd"]
 
 
+def test_a_run_is_matched_with_its_own_settings_unless_others_are_given(tmp_path: Path) -> None:
+    own = {"matching": {"full_sigma": 2.0, "risky": True, "of a later version": 1}}
+    store, _ = record_words(tmp_path, frames_of(STREAM, 100), configuration=own)
+    recorded = again(store.folder, tmp_path / "a.npz", anode=None)
+    given = again(store.folder, tmp_path / "b.npz", settings=MatchSettings(full_sigma=2.0, risky=True))
+    safe = again(store.folder, tmp_path / "c.npz", risky=False)
+    default = again(store.folder, tmp_path / "d.npz", settings=MatchSettings())
+    assert recorded.counters == given.counters
+    assert [bool(made.risky_methods) for made in (recorded, safe, default)] == [True, False, False]
+    assert safe.counters != default.counters
+
+
+def test_settings_of_a_run_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    store, _ = record_words(tmp_path, frames_of(STREAM, 100), configuration={"matching": {"loss": 7}})
+    with pytest.raises(RecordError, match=r"(?s)settings of the matching.*loss"):
+        again(store.folder, tmp_path / "a.npz")
+
+
 def test_hits_whose_recorded_frames_are_lost_are_kept_and_flagged(tmp_path: Path) -> None:
     store, recorded = record_words(tmp_path, frames_of(STREAM, 100), seconds=0.05)
     _lose_hits(store.journal, 20)
@@ -245,8 +263,9 @@ def test_a_pulse_with_a_million_words_is_matched_as_a_whole(tmp_path: Path, comp
     path = save_words(tmp_path / "w.npz", block, compressed=compressed)
     result = again(path, tmp_path / "h.npz", workers=2, block_words=5000, unit_words=10_000)
     assert hits_of(tmp_path / "h.npz") == matched(block)
-    assert result.counters.saturated_pulses == 1
-    assert result.counters.damaged == 0
+    counters = result.counters
+    assert counters.saturated_pulses == 1
+    assert counters.words == block.n == counters.used + counters.unused + counters.damaged
 
 
 def test_damage_is_counted_and_flagged_where_it_is(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def _uncut(words: _Stream, a: int, pulses: tuple[int, int], unit: int) -> Cut:
     window = words.read(a + unit, a + 2 * unit)
     middle = int(np.partition(window, len(window) // 2)[len(window) // 2])
     if middle - begin >= MAX_SPAN:
-        begin = max(begin, min(words.pulse(a), middle))
+        begin = max(begin, min(words.pulse(a), middle, last))
     one_pulse = 4 * np.count_nonzero(window == np.uint64(middle)) >= 3 * len(window)
     if one_pulse and begin <= middle <= min(last, begin + MAX_SPAN - 1):
         return Cut(a, a + unit, begin, middle, continues=True)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from evapd.blocks import TdcBlock
 from evapd.errors import RecordError
 from evapd.matching.anode import Anode
+from evapd.matching.settings import MatchSettings
 from evapd.record.crc import joined_crc
 from evapd.record.runinfo import RunInfo
 
@@ -98,6 +99,24 @@ class WordSource(abc.ABC):
         except ValidationError:
             raise RecordError(
                 f"run {self.info.id} does not say which anode it was recorded with; name an anode file with --anode"
+            ) from None
+
+    @property
+    def matching(self) -> MatchSettings:
+        """The settings that the run was matched with; the defaults for a words file, or where the run has none.
+
+        Raises:
+            RecordError: when the run has settings that cannot be used.
+        """
+        recorded = self.info.configuration.get("matching") if self.info is not None else None
+        known = {
+            name: value for name, value in (recorded or {}).items() if name in MatchSettings.model_fields
+        }
+        try:
+            return MatchSettings.model_validate(known)
+        except ValidationError as error:
+            raise RecordError(
+                f"{self.path}: the run's settings of the matching cannot be used: {error}"
             ) from None
 
     @abc.abstractmethod

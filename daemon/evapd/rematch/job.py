@@ -70,6 +70,7 @@ def rematch(
     workers: int | None = None,
     block_words: int = BLOCK_WORDS,
     settings: MatchSettings | None = None,
+    risky: bool | None = None,
     force: bool = False,
     progress: Progress | None = None,
     unit_words: int = UNIT_WORDS,
@@ -82,7 +83,8 @@ def rematch(
         out: `.npz` for hits alone, or `.nxs` for a NeXus file with everything that the source says about the run.
         workers: processes; by default one per core, and fewer where there is little to do.
         block_words: words of one task, rounded up to whole pieces; changes the memory needed, never the result.
-        settings: how far signals may disagree, and which incomplete hits are made.
+        settings: how far signals may disagree, and which incomplete hits are made; None takes the run's own.
+        risky: also make hits that nothing checks, or not, whatever the settings say; None leaves it to them.
         force: replace `out` if it is there.
         progress: told the part done (0 to 1), words and hits so far.
         unit_words: size of a piece; the one number that may change how damaged words are treated.
@@ -104,10 +106,11 @@ def rematch(
         raise ConfigError(
             f"{words.path} is a words file, which has no anode of its own: name one with --anode"
         )
+    judge = settings or words.matching
     work = Work(
         source=words,
         anode=used,
-        settings=settings or MatchSettings(),
+        settings=judge if risky is None else judge.model_copy(update={"risky": risky}),
         workers=workers or _sensible_workers(words),
         block_words=block_words,
         unit_words=unit_words,
