@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from evapd.blocks import HitBlock, TdcBlock
 from evapd.matching import Matcher, MatchSettings
+from evapd_sim.effects import SignalEffects
 from support.anodes import hexanode, quad
 from support.signals import Ion, SignalModel, ideal_block, rows, score, simulate
 
@@ -81,6 +82,14 @@ def test_incomplete_hits_can_be_switched_off() -> None:
     hits = match(ideal_block(ions, 4, HEX), mcp_missing=False, end_missing=False)
     assert rows(hits)[0][0] == 2
     assert hits.n == 1
+
+
+def test_near_a_line_end_the_other_two_layers_tell_the_place() -> None:
+    bent = SignalModel(kind="hex", effects=SignalEffects(nonlinearity_um=500.0))
+    truth = simulate(bent, 60_000, 4)
+    all_layers, best_pair = (score(truth, match(truth.block, line_end=end)) for end in (1.0, 0.85))
+    assert best_pair.of_recoverable > all_layers.of_recoverable + 0.02
+    assert best_pair.ghosts < 0.5 * all_layers.ghosts
 
 
 @pytest.mark.parametrize(("multi", "goal"), [(0.1, 0.98), (0.3, 0.95), (0.9, 0.9)])

@@ -150,6 +150,9 @@ class Matching(Section):
     margin: float = 0.5
     unexplained: Annotated[float, Field(ge=0, le=100)] = 2.0
     contest: Annotated[float, Field(ge=0, le=100)] = 3.0
+    line_end: Annotated[float, Field(gt=0, le=1)] = (
+        0.85  # hex: radii from the centre beyond which a layer is bent
+    )
     risky: bool = False  # make hits from three signals, which nothing checks: many are ghosts
 
 

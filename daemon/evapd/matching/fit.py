@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evapd.compiled import compiled
+from evapd.compiled import compiled, inlined
 from evapd.matching.geometry import d_of_end, walk_of
 
 
@@ -24,6 +24,7 @@ def fit(a: np.record, s: np.record, mask: int) -> tuple[float, float, float, flo
 
     Returns:
         Time and place (um from the detector's centre), both by least squares with equal weights, and chi2 in bins^2.
+        The place is that of the layers that can be trusted there, when there are enough of them.
     """
     for c in range(a.origin.shape[0]):
         s.reduced[c] = s.one[c] - a.origin[c]
@@ -43,15 +44,42 @@ def fit(a: np.record, s: np.record, mask: int) -> tuple[float, float, float, flo
             half = 0.5 * walk_of(a, layer, d)
             s.reduced[first] -= half
             s.reduced[second] -= half
-    t, x, y = 0.0, 0.0, 0.0
+    t = 0.0
     for c in range(a.origin.shape[0]):
         if mask >> c & 1:
             t += a.solve[mask, 0, c] * s.reduced[c]
-            x += a.solve[mask, 1, c] * s.reduced[c]
-            y += a.solve[mask, 2, c] * s.reduced[c]
+    x, y = _place(a, s, mask)
     chi2 = 0.0
     for c in range(a.origin.shape[0]):
         if mask >> c & 1:
             r = s.reduced[c] - t - a.along[c, 0] * x - a.along[c, 1] * y
             chi2 += r * r
+    trusted = _trusted(a, mask, x, y)
+    if trusted != mask:
+        x, y = _place(a, s, trusted)
     return t, x, y, chi2
+
+
+@inlined
+def _place(a: np.record, s: np.record, mask: int) -> tuple[float, float]:
+    x, y = 0.0, 0.0
+    for c in range(a.origin.shape[0]):
+        if mask >> c & 1:
+            x += a.solve[mask, 1, c] * s.reduced[c]
+            y += a.solve[mask, 2, c] * s.reduced[c]
+    return x, y
+
+
+@inlined
+def _trusted(a: np.record, mask: int, x: float, y: float) -> int:
+    """The signals without those of a layer near one of its ends, where coordinates are bent, if the others are enough.
+
+    The further out along one layer, the nearer to the middle of the other two; near two ends there is nothing better.
+    """
+    trusted = mask
+    for layer in range(a.time_sum.shape[0]):
+        if abs(a.axis[layer, 0] * x + a.axis[layer, 1] * y) > a.line_end:
+            if trusted != mask:
+                return mask
+            trusted = mask & ~(3 << (1 + 2 * layer))
+    return trusted if a.enough[trusted] else mask

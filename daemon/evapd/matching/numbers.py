@@ -43,6 +43,9 @@ def _layout(layers: int) -> np.dtype[Any]:
             ("origin", "f8", (channels,)),
             ("along", "f8", (channels, 2)),
             ("solve", "f8", (masks, 3, channels)),
+            ("enough", "u1", (masks,)),  # for a place
+            ("axis", "f8", (layers, 2)),
+            ("line_end", "f8"),  # from the centre, um
             ("gate", "f8", (channels - 2,)),  # largest chi2 in bins^2 by redundancy
             ("third", "f8", (2,)),  # the third layer's coordinate from those of the other two
             ("third_gate", "f8"),
@@ -85,6 +88,7 @@ def numbers_of(anode: Anode, settings: MatchSettings, bin_ps: Fraction) -> np.re
     _describe_signals(a, anode)
     a.centre_x, a.centre_y = 1000 * anode.centre_mm[0], 1000 * anode.centre_mm[1]
     a.radius2 = (1000 * anode.radius_mm) ** 2
+    a.line_end = settings.line_end * 1000 * anode.radius_mm
     a.sigma2 = sigma**2
     a.full = 10.0 * (settings.full_sigma * sigma) ** 2
     a.sum_gate = math.sqrt(6.0) * settings.full_sigma * sigma
@@ -143,7 +147,9 @@ def _describe_signals(a: np.record, anode: Anode) -> None:
             if i != j:
                 det = ax * by - ay * bx
                 a.place[i, j] = by / det, -ay / det, -bx / det, ax / det
+    a.axis[:] = axes
     a.solve[:] = _ways_back(np.column_stack([np.ones(len(a.origin)), a.along]))
+    a.enough[:] = a.solve.any(axis=(1, 2))
     if len(names) == 3:
         a.third[:] = np.linalg.solve(np.array(axes[:2]).T, np.array(axes[2]))
 
