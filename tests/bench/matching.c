@@ -223,12 +223,13 @@ INLINE int64_t match_four(const Numbers *a, Scratch *s, const Columns *out, int6
 
 /* ---- kernel.py ---- */
 
-INLINE bool sort_by_channel(Scratch *s, const uint8_t *channel, const int32_t *time, int64_t words) {
+INLINE bool sort_by_channel(const Numbers *a, Scratch *s, const uint8_t *channel, const int32_t *time, int64_t words) {
     bool crowded = false;
     for (int c = 0; c < CHANNELS; c++) s->seen_filled[c] = 0;
     for (int64_t k = 0; k < words; k++) {
         int c = channel[k], at = s->seen_filled[c];
-        if (at > 0 && s->seen[c][at - 1] == time[k]) continue; /* no channel fires twice in one bin */
+        /* With a dead time no channel fires twice in one bin. */
+        if (at > 0 && s->seen[c][at - 1] == time[k] && a->dead > 0.0) continue;
         if (at == MAX_SIGNALS) crowded = true;
         else s->seen[c][at] = time[k], s->seen_filled[c] = at + 1;
     }
@@ -278,7 +279,7 @@ int64_t match_words(const Numbers *a, Scratch *s, const Columns *columns, int64_
             if (j - i == 5) n = match_lone(a, s, out, n, offset, channel + i, time + i, 5);
             else if (j - i == 4) n = match_lone(a, s, out, n, offset, channel + i, time + i, 4);
             if (n == begin && j - i >= 4) {
-                over |= sort_by_channel(s, channel + i, time + i, j - i);
+                over |= sort_by_channel(a, s, channel + i, time + i, j - i);
                 n = match_crowd(a, s, out, begin, n, offset, &over);
             }
             i = j;

@@ -19,7 +19,7 @@ from evapd.matching.workspace import TIME_LIMIT_PS, Columns, make_columns
 SOURCE = Path(__file__).parents[1] / "bench" / "matching.c"
 # No fused multiply-add: the same bits as the kernels.
 FLAGS = ("-std=gnu11", "-O3", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off")
-_TYPES = {"f8": "double", "i8": "int64_t", "b1": "bool"}
+_TYPES = {"f8": "double", "i8": "int64_t", "u8": "uint64_t", "i4": "int32_t", "u1": "uint8_t", "b1": "bool"}
 
 
 class _Columns(ctypes.Structure):
