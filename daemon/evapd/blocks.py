@@ -59,10 +59,6 @@ class Anchor(NamedTuple):
 NO_ANCHOR = Anchor(0, 0)
 
 
-def _freeze(array: NDArray[Any]) -> None:
-    array.flags.writeable = False
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TdcBlock:
     """TDC words of the pulses `first_pulse` to `last_pulse` (both included, so empty pulses count).
@@ -83,7 +79,7 @@ class TdcBlock:
 
     def __post_init__(self) -> None:
         for array in (self.pulse, self.channel, self.time):
-            _freeze(array)
+            array.flags.writeable = False
 
     @property
     def n(self) -> int:
@@ -114,8 +110,8 @@ class HitBlock:
     inhibited_pulses: int = field(default=0)
 
     def __post_init__(self) -> None:
-        for column in HIT_COLUMNS:
-            _freeze(getattr(self, column.name))
+        for array in (self.pulse, self.tof_ps, self.x_um, self.y_um, self.quality, self.multiplicity):
+            array.flags.writeable = False
 
     @property
     def n(self) -> int:

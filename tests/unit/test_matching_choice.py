@@ -19,7 +19,7 @@ WORTH = 40.0
 
 
 def candidates(rows_: list[tuple[float, tuple[int, ...]]]) -> np.record:
-    scratch = make_scratch(5)
+    scratch: np.record = make_scratch(5)[0]
     scratch.filled[:] = 8
     for k, (cost, signals) in enumerate(rows_):
         scratch.cost[k] = cost

@@ -151,9 +151,7 @@ def test_a_burst_that_goes_on_over_many_blocks_is_held_in_bounded_memory() -> No
 def test_words_that_come_twice_are_counted_as_damaged_and_change_no_hit(again: tuple[int, ...]) -> None:
     block = ideal_block([Ion(0, 300_000, 5, 5), Ion(2, 400_000, -5, 9)], 4)
     twice = np.sort(np.r_[np.arange(block.n), [k for k in range(5) if block.channel[k] in again]])
-    doubled = replace(
-        block, pulse=block.pulse[twice], channel=block.channel[twice], time=block.time[twice]
-    )
+    doubled = replace(block, pulse=block.pulse[twice], channel=block.channel[twice], time=block.time[twice])
     hits, matcher = match(doubled)
     assert rows(hits) == rows(match(block)[0])
     assert hits.loss == Loss.DAMAGED

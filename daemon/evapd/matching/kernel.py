@@ -1,4 +1,9 @@
-"""The kernel over a block: the words of one pulse after another, the common case first."""
+"""The kernel over a block: cluster after cluster of words, the common case first.
+
+A cluster is a run of words of one pulse without a gap so long that no ion, and no dead time, reaches across it.
+
+Indices of the hot loops are unsigned: numba makes a test for negative ones of all others.
+"""
 
 # ruff: noqa: PLR0917 - kernels hand over plain numbers: a record would be made anew for every call
 
@@ -10,12 +15,38 @@ from numpy.typing import NDArray
 from evapd.compiled import entry, inlined
 from evapd.matching.crowd import match_crowd
 from evapd.matching.lone import QUAD_MASK, match_fitted, match_five, match_four
-from evapd.matching.workspace import MAX_SIGNALS, Columns
+from evapd.matching.workspace import MAX_SIGNALS, Columns, Records
 
 MatchWords = Callable[
-    [np.record, np.record, Columns, int, np.uint64, NDArray[np.uint64], NDArray[np.uint8], NDArray[np.int32]],
+    [Records, Records, Columns, int, np.uint64, NDArray[np.uint64], NDArray[np.uint8], NDArray[np.int32]],
     tuple[int, int],
 ]
+
+
+@inlined
+def match_cluster(
+    a: np.record,
+    s: np.record,
+    out: Columns,
+    n: int,
+    pulse: int,
+    channel: NDArray[np.uint8],
+    time: NDArray[np.int32],
+    i: int,
+    j: int,
+) -> tuple[int, bool]:
+    """Match words of one pulse that have no ion in common with its others; hits, and whether a bound was passed."""
+    begin = n
+    channels = s.filled.shape[0]
+    if channels - 1 <= j - i <= channels:
+        n = match_lone(a, s, out, n, pulse, channel, time, i, j)
+        if n > begin:
+            return n, False
+    lost = sort_by_channel(a, s, channel, time, i, j)
+    n, crowded = match_crowd(a, s, out, begin, n, pulse)
+    for k in range(begin, n):
+        out.multiplicity[k] = min(n - begin, 255)
+    return n, lost or crowded
 
 
 @inlined
@@ -33,8 +64,8 @@ def match_lone(
     """Match a pulse with a word on each channel, or on all but one, if they agree; else n unchanged."""
     mask = 0
     for k in range(i, j):
-        c = int(channel[k])
-        s.one[c] = time[k]
+        c = int(channel[np.uint64(k)])
+        s.one[np.uint64(c)] = time[np.uint64(k)]
         mask |= 1 << c
     channels = s.filled.shape[0]
     if channels == 5:
@@ -86,8 +117,8 @@ def sort_by_channel(
 
 def _make_match_words(source_digest: int) -> MatchWords:
     def match_words(
-        a: np.record,
-        s: np.record,
+        numbers: Records,
+        scratch: Records,
         out: Columns,
         n: int,
         first_pulse: np.uint64,
@@ -96,34 +127,34 @@ def _make_match_words(source_digest: int) -> MatchWords:
         time: NDArray[np.int32],
     ) -> tuple[int, int]:
         _ = source_digest
+        a, s = numbers[0], scratch[0]
         words = len(pulse)
-        channels = s.filled.shape[0]
         fewest = a.fewest
+        reach = int(a.reach)
         saturated = 0
         i = 0
         while i < words:
-            this = pulse[i]
-            if i + fewest > words or pulse[i + fewest - 1] != this:
-                # Too few words for a hit, most often a single noise word.
-                i += 1
-                while i < words and pulse[i] == this:
-                    i += 1
-                continue
-            j = i + fewest
-            while j < words and pulse[j] == this:
-                j += 1
+            this = pulse[np.uint64(i)]
             begin = n
-            offset = int(this - first_pulse)
-            if channels - 1 <= j - i <= channels:
-                n = match_lone(a, s, out, n, offset, channel, time, i, j)
-            if n == begin:
-                lost = sort_by_channel(a, s, channel, time, i, j)
-                n, crowded = match_crowd(a, s, out, begin, n, offset)
-                if lost or crowded:
-                    saturated += 1
+            crowded = False
+            clusters = 0
+            while i < words and pulse[np.uint64(i)] == this:
+                j = i + 1
+                while (
+                    j < words
+                    and pulse[np.uint64(j)] == this
+                    and time[np.uint64(j)] - time[np.uint64(j - 1)] <= reach
+                ):
+                    j += 1
+                if j - i >= fewest:
+                    n, over = match_cluster(a, s, out, n, int(this - first_pulse), channel, time, i, j)
+                    crowded = crowded or over
+                    clusters += 1
+                i = j
+            saturated += crowded
+            if clusters > 1:
                 for k in range(begin, n):
                     out.multiplicity[k] = min(n - begin, 255)
-            i = j
         return n, saturated
 
     return match_words
@@ -133,8 +164,8 @@ match_words = entry(_make_match_words)
 """Match sound words into hits, appended to `out` from row `n`.
 
 Args:
-    a: numbers of the anode in bins.
-    s: scratch for an anode with as many channels.
+    numbers: of the anode in bins, shape (1,).
+    scratch: for an anode with as many channels, shape (1,).
     out: columns with room for as many hits as the words are enough for.
     n: hits already in `out`.
     first_pulse: the pulse from which `out.pulse` counts.

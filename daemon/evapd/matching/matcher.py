@@ -5,7 +5,6 @@ from fractions import Fraction
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evapd.blocks import NO_ANCHOR, HitBlock, Loss, TdcBlock
 from evapd.errors import StreamError
@@ -13,13 +12,14 @@ from evapd.matching.anode import Anode
 from evapd.matching.kernel import match_words
 from evapd.matching.numbers import numbers_of
 from evapd.matching.settings import MatchSettings
-from evapd.matching.sound import Words, all_sound, mark_sound
+from evapd.matching.sound import all_sound, mark_sound
+from evapd.matching.words import NO_WORDS, Words, chosen, frozen, joined, part, without_repeats
 from evapd.matching.workspace import MAX_SIGNALS, QUALITIES, TIME_LIMIT_PS, make_columns, make_scratch
 
 # A hit's pulse is counted from the first pulse of its block in 32 bits.
 MAX_SPAN = 2**32 - 1
-_REQUIRED: Final = ("C", "A")
-_NO_WORDS: Words = (np.zeros(0, np.uint64), np.zeros(0, np.uint8), np.zeros(0, np.int32))
+# So many words are rather copied behind those held back than matched in two calls.
+_SMALL: Final = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +52,17 @@ class Matcher:
         self.settings = settings or MatchSettings()
         self._calibration = anode.calibration_id
         self._channels = anode.channels
-        self._scratch = make_scratch(self._channels)
+        self._fewest = self.settings.fewest_signals
+        self._scratch_array = make_scratch(self._channels)
+        self._scratch: np.record = self._scratch_array[0]
+        self._repeated = self._scratch_array["repeated"]
         self._words = self._released = self._damaged = self._saturated = 0
         self._bin_ps: Fraction | None = None
         self._begin_anew()
 
     def _begin_anew(self) -> None:
         self._next: int | None = None  # first pulse whose hits are not out
-        self._held = _NO_WORDS  # its words, if it may continue
+        self._held = NO_WORDS  # its words, if it may continue
         self._held_loss = Loss.NONE
         self._inhibited = 0  # pulses not yet told in a hit block
         self._anchor = NO_ANCHOR
@@ -82,7 +85,7 @@ class Matcher:
     def warm_up(self) -> None:
         """Compile the kernels, or load them from the cache: seconds the first time. Changes no state."""
         trial = Matcher(self.anode, self.settings)
-        words = _frozen(
+        words = frozen(
             (np.zeros(6, np.uint64), np.arange(6, dtype=np.uint8) % 5, np.arange(6, dtype=np.int32))
         )
         pulse, channel, time = words
@@ -122,7 +125,7 @@ class Matcher:
         if block.last_pulse < begin - 1 or block.last_pulse - begin >= MAX_SPAN:
             self._damaged += block.n
             damaged = Loss.DAMAGED if block.n else Loss.NONE
-            return self._emit(begin - 1, (), block.loss | Loss.COUNTER_JUMP | damaged)
+            return self._emit(begin - 1, NO_WORDS, NO_WORDS, block.loss | Loss.COUNTER_JUMP | damaged)
         loss = block.loss
         if block.first_pulse > begin + (len(self._held[0]) > 0):
             loss |= Loss.SEQUENCE_GAP
@@ -137,14 +140,16 @@ class Matcher:
         """Give the hits of the pulse held back, and begin anew: the next block may start at any pulse."""
         begin = self._next or 0
         self._next = begin
-        held, self._held = self._held, _NO_WORDS
-        hits = self._emit(begin if len(held[0]) else begin - 1, (held,), self._held_loss)
+        held, self._held = self._held, NO_WORDS
+        hits = self._emit(begin if len(held[0]) else begin - 1, held, NO_WORDS, self._held_loss)
         self._begin_anew()
         return hits
 
     def _take_bin(self, bin_ps: Fraction) -> None:
         """Use a TDC's bin width from the first block on."""
-        if bin_ps == self._bin_ps:
+        if (
+            bin_ps is self._bin_ps or bin_ps == self._bin_ps
+        ):  # comparing fractions takes longer than a small block
             return
         if self._next is not None and self._bin_ps is not None:
             raise StreamError(
@@ -157,38 +162,51 @@ class Matcher:
 
     def _sound_words(self, block: TdcBlock, begin: int) -> Words:
         """The block's words without the damaged ones."""
-        words = _frozen((block.pulse, block.channel, block.time))
+        words = frozen((block.pulse, block.channel, block.time))
         may_continue = len(self._held[0]) > 0
         first = begin if may_continue else max(begin, block.first_pulse)
         last = max(block.last_pulse, begin) if may_continue else block.last_pulse
         if block.n == 0 or last < first:
-            return _NO_WORDS
+            return NO_WORDS
         low, high = np.uint64(first), np.uint64(last)
         if all_sound(words, low, high, self._channels, self._time_limit):
             return words
         sound = np.zeros(block.n, np.bool_)
         mark_sound(words, low, high, self._channels, self._time_limit, sound)
-        return _frozen((words[0][sound], words[1][sound], words[2][sound]))
+        return chosen(words, sound)
 
     def _split(self, block: TdcBlock, words: Words, begin: int, loss: Loss) -> HitBlock:
         """Match the pulses that are complete, hold back the words of one that may continue."""
-        continued = int(np.searchsorted(words[0], np.uint64(begin), "right")) if len(self._held[0]) else 0
-        head = _joined(self._held, _part(words, 0, continued))
-        rest = _part(words, continued, len(words[0]))
-        last = int(rest[0][-1]) if len(rest[0]) else begin if len(head[0]) else begin - 1
-        may_continue = (
-            last >= begin and last >= block.last_pulse and (len(words[0]) > 0 or block.first_pulse <= last)
-        )
-        told = loss | self._held_loss
-        self._held, self._held_loss = _NO_WORDS, Loss.NONE
-        if not may_continue:
-            return self._emit(max(block.last_pulse, last), (head, rest), told)
-        if len(rest[0]) == 0:
-            self._hold(head, told)
-            return self._emit(last - 1, (), loss)
-        cut = int(np.searchsorted(rest[0], rest[0][-1], "left"))
-        self._hold(_part(rest, cut, len(rest[0])), loss)
-        return self._emit(last - 1, (head, _part(rest, 0, cut)), told)
+        held, told = self._held, loss | self._held_loss if self._held_loss else loss
+        self._held, self._held_loss = NO_WORDS, Loss.NONE
+        fresh = len(words[0]) > 0
+        head = NO_WORDS
+        if len(held[0]):
+            continued = int(words[0].searchsorted(np.uint64(begin), "right")) if fresh else 0
+            if len(words[0]) <= _SMALL or continued == len(words[0]):
+                words, late = self._continue(held, words, continued)
+            else:
+                head, late = self._continue(held, part(words, 0, continued), continued)
+                words = part(words, continued, len(words[0]))
+            if late:
+                loss, told = loss | Loss.DAMAGED, told | Loss.DAMAGED
+        last = int(words[0][-1]) if len(words[0]) else begin - 1
+        if last < begin or last < block.last_pulse or not (fresh or block.first_pulse <= last):
+            return self._emit(max(block.last_pulse, last), head, words, told)
+        cut = int(words[0].searchsorted(words[0][-1]))
+        whole = len(head[0]) + cut > 0
+        self._hold(part(words, cut, len(words[0])), loss if whole else told)
+        return self._emit(last - 1, head, part(words, 0, cut), told if whole else loss)
+
+    def _continue(self, held: Words, words: Words, continued: int) -> tuple[Words, int]:
+        """Words held back and those after them; and how many of these came too late to stay in order: left out."""
+        if not continued or words[2][0] >= held[2][-1]:
+            return joined(held, words), 0
+        in_order = np.ones(len(words[0]), np.bool_)
+        in_order[:continued] = words[2][:continued] >= held[2][-1]
+        late = int(np.count_nonzero(~in_order))
+        self._damaged += late
+        return joined(held, chosen(words, in_order)), late
 
     def _hold(self, words: Words, loss: Loss) -> None:
         """Keep the words of a pulse that may continue: all that can be matched and one more, which tells of the rest."""
@@ -196,30 +214,33 @@ class Matcher:
         if len(words[0]) > MAX_SIGNALS:
             once = np.arange(len(words[0]))
             if self.anode.dead_time_ps > 0:
-                once = _without_repeats(words, self._channels)
-            self._scratch.repeated += len(words[0]) - len(once)
+                once = without_repeats(words, self._channels)
+            self._repeated += len(words[0]) - len(once)
             loss |= Loss.DAMAGED if len(once) < len(words[0]) else Loss.NONE
             channel = words[1][once]
             first = [once[channel == c][: MAX_SIGNALS + 1] for c in range(self._channels)]
             at = np.sort(np.concatenate(first))
-            kept = (words[0][at], words[1][at], words[2][at])
+            kept = chosen(words, at)
         self._released += len(words[0]) - len(kept[0])
-        self._held = _frozen(kept)
+        self._held = kept
         self._held_loss = loss
 
-    def _emit(self, end: int, parts: tuple[Words, ...], loss: Loss) -> HitBlock:
+    def _emit(self, end: int, head: Words, rest: Words, loss: Loss) -> HitBlock:
         """Match words of complete pulses and cover the pulses up to `end` with them."""
         begin = self._next or 0
-        words = sum(len(part[0]) for part in parts)
-        repeated = int(self._scratch.repeated)
-        out = make_columns(words // self.settings.fewest_signals)
+        words = len(head[0]) + len(rest[0])
+        repeated = int(self._repeated[0])
+        out = make_columns(words // self._fewest)
         n = 0
-        for part in parts:
-            if len(part[0]):
-                n, saturated = match_words(self._numbers, self._scratch, out, n, np.uint64(begin), *part)
-                self._saturated += saturated
-                loss |= Loss.SATURATED if saturated else Loss.NONE
-        if self._scratch.repeated > repeated:
+        for some in (head, rest):
+            if len(some[0]):
+                n, saturated = match_words(
+                    self._numbers, self._scratch_array, out, n, np.uint64(begin), *some
+                )
+                if saturated:
+                    self._saturated += saturated
+                    loss |= Loss.SATURATED
+        if self._repeated[0] > repeated:
             loss |= Loss.DAMAGED
         self._released += words
         self._next = end + 1
@@ -228,38 +249,14 @@ class Matcher:
         return HitBlock(
             first_pulse=begin,
             last_pulse=end,
+            pulse=out.pulse[:n],
+            tof_ps=out.tof_ps[:n],
+            x_um=out.x_um[:n],
+            y_um=out.y_um[:n],
+            quality=out.quality[:n],
+            multiplicity=out.multiplicity[:n],
             anchor=self._anchor,
             calibration=self._calibration,
             loss=loss,
             inhibited_pulses=inhibited,
-            **{name: column[:n] for name, column in out._asdict().items()},
         )
-
-
-def _frozen(words: Words) -> Words:
-    """Words as contiguous, aligned, read-only arrays: one type, so that the kernels are compiled once."""
-    pulse = np.require(words[0], np.uint64, _REQUIRED)
-    channel = np.require(words[1], np.uint8, _REQUIRED)
-    time = np.require(words[2], np.int32, _REQUIRED)
-    for column in (pulse, channel, time):
-        column.flags.writeable = False
-    return pulse, channel, time
-
-
-def _without_repeats(words: Words, channels: int) -> NDArray[np.intp]:
-    """Indices of the words of one pulse that do not repeat the one before on their channel, ascending."""
-    repeats = np.zeros(len(words[0]), np.bool_)
-    for c in range(channels):
-        at = np.flatnonzero(words[1] == c)
-        repeats[at[1:]] = words[2][at[1:]] == words[2][at[:-1]]
-    return np.flatnonzero(~repeats)
-
-
-def _part(words: Words, a: int, b: int) -> Words:
-    return words[0][a:b], words[1][a:b], words[2][a:b]
-
-
-def _joined(a: Words, b: Words) -> Words:
-    if not len(b[0]):
-        return a
-    return _frozen((np.concatenate((a[0], b[0])), np.concatenate((a[1], b[1])), np.concatenate((a[2], b[2]))))

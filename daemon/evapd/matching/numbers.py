@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from evapd.matching.anode import Anode
 from evapd.matching.gates import chi2_gate
 from evapd.matching.settings import MatchSettings
+from evapd.matching.workspace import Records, record_layout
 
 WALK_POINTS = 1025  # of the walk table as the kernels use it, over the detector's diameter
 
@@ -26,7 +27,7 @@ _SHADOW_SIGMA = 3.0
 def _layout(layers: int) -> np.dtype[Any]:
     channels = 2 * layers + 1
     masks = 1 << channels
-    return np.dtype(
+    return record_layout(
         [
             # by layer: a pair of ends has the time sum t1 + t2 - 2 t, the difference d = t1 - t2
             ("time_sum", "f8", (layers,)),
@@ -66,6 +67,7 @@ def _layout(layers: int) -> np.dtype[Any]:
             ("margin", "f8"),
             ("unexplained", "f8"),
             ("contest", "f8"),
+            ("reach", "f8"),  # words further apart have no ion in common
             ("same_time", "f8"),  # hits closer than this, and in place, are the same hit
             ("with_walk", "?"),
             ("with_mcp_missing", "?"),
@@ -73,17 +75,17 @@ def _layout(layers: int) -> np.dtype[Any]:
             ("fewest", "i8"),  # signals of a hit
             ("ps_num", "f8"),  # ps = bins ps_num / ps_den
             ("ps_den", "f8"),
-        ],
-        align=True,
+        ]
     )
 
 
-def numbers_of(anode: Anode, settings: MatchSettings, bin_ps: Fraction) -> np.record:
-    """The anode's numbers in bins of `bin_ps`; the bin's own rounding is added to the jitter."""
+def numbers_of(anode: Anode, settings: MatchSettings, bin_ps: Fraction) -> Records:
+    """The anode's numbers in bins of `bin_ps`, shape (1,); the bin's own rounding is added to the jitter."""
     names = anode.layer_names
     bin_width = float(bin_ps)
     sigma = math.hypot(anode.jitter_ps / bin_width, math.sqrt(1.0 / 12.0))
-    a: np.record = np.rec.array(np.zeros(1, _layout(len(names))))[0]
+    numbers = np.zeros(1, _layout(len(names)))
+    a: np.record = numbers[0]
     _describe_layers(a, anode, bin_width)
     _describe_signals(a, anode)
     a.centre_x, a.centre_y = 1000 * anode.centre_mm[0], 1000 * anode.centre_mm[1]
@@ -108,7 +110,18 @@ def numbers_of(anode: Anode, settings: MatchSettings, bin_ps: Fraction) -> np.re
     a.with_mcp_missing, a.with_end_missing = settings.mcp_missing, settings.end_missing
     a.fewest = settings.fewest_signals
     a.ps_num, a.ps_den = float(bin_ps.numerator), float(bin_ps.denominator)
-    return a
+    a.reach = _reach(a)
+    return numbers
+
+
+def _reach(a: np.record) -> float:
+    """How far apart in time two neighbouring words of one ion, or of a word and what its dead time hides, can be.
+
+    An ion's signals lie within max |d| of each other on a layer, and within (T + max |d|) / 2 of its MCP signal.
+    """
+    span = np.maximum(np.abs(a.d_low), np.abs(a.d_high))
+    far = float(np.maximum(span, 0.5 * (a.time_sum + a.walk_most + span)).max())
+    return float(math.ceil(far + a.sum_gate + a.end_gate + a.mcp_gate + a.dead + a.shadow_margin + 1.0))
 
 
 def _describe_layers(a: np.record, anode: Anode, bin_width: float) -> None:

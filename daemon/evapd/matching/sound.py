@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evapd.compiled import compiled, entry
+from evapd.matching.words import Words
 
-Words = tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.int32]]
 AllSound = Callable[[Words, np.uint64, np.uint64, int, int], bool]
 MarkSound = Callable[[Words, np.uint64, np.uint64, int, int, NDArray[np.bool_]], int]
 

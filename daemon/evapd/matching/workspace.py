@@ -22,10 +22,19 @@ TIME_LIMIT_PS = 2_000_000_000
 QUALITIES = 256
 
 
+# One record in an array of its own: to hand over the record itself costs numba a hundred times as much.
+Records = NDArray[Any]
+
+
+def record_layout(fields: list[tuple[Any, ...]]) -> np.dtype[Any]:
+    """A record whose fields are attributes, laid out as in C."""
+    return np.dtype((np.record, np.dtype(fields, align=True)))
+
+
 @cache
 def _layout(channels: int) -> np.dtype[Any]:
     layers = (channels - 1) // 2
-    return np.dtype(
+    return record_layout(
         [
             # counts, the only fields that outlive a pulse
             ("hits", "i8", (QUALITIES,)),  # by quality
@@ -69,15 +78,13 @@ def _layout(channels: int) -> np.dtype[Any]:
             ("open", "u8", (MAX_SEARCHED + 1,)),
             ("picked", "i8", (MAX_SEARCHED + 1,)),
             ("gain", "f8", (MAX_SEARCHED + 1,)),
-        ],
-        align=True,
+        ]
     )
 
 
-def make_scratch(channels: int) -> np.record:
-    """Scratch for an anode with `channels` channels, MCP included."""
-    scratch: np.record = np.rec.array(np.zeros(1, _layout(channels)))[0]
-    return scratch
+def make_scratch(channels: int) -> Records:
+    """Scratch for an anode with `channels` channels, MCP included; shape (1,)."""
+    return np.zeros(1, _layout(channels))
 
 
 class Columns(NamedTuple):
