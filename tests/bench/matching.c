@@ -5,7 +5,7 @@
    three signals) are left out. `numbers.h` is written by the benchmark from the layout of the kernels' record.
 
    What is quick here: the length of a run of words is known before anything else is done with it; words that lie too
-   far apart to share an ion are matched apart (see `reach_of`); signals are 64-bit masks, so that a used one costs one
+   far apart to share an ion are matched apart, as in kernel.py; signals are 64-bit masks, so that a used one costs one
    operation; candidates that share no signal need no choice; what cannot give a hit any more is not looked at. */
 
 #include <math.h>
@@ -247,22 +247,11 @@ INLINE int64_t match_lone(const Numbers *a, Scratch *s, const Columns *out, int6
     return missing & (missing - 1) ? n : match_four(a, s, out, n, pulse, one, mask);
 }
 
-/* Words further apart than this cannot belong to one ion, nor can one lie in the dead time that explains the loss of
-   a signal of the other's ion: what lies on either side of such a gap is matched apart, with the same result. */
-static int64_t reach_of(const Numbers *a) {
-    double far = 0.0;
-    for (int layer = 0; layer < LAYERS; layer++) {
-        double span = fmax(fabs(a->d_low[layer]), fabs(a->d_high[layer]));
-        far = fmax(far, fmax(span, 0.5 * (a->time_sum[layer] + a->walk_most[layer] + span)));
-    }
-    return (int64_t)(far + a->sum_gate + a->end_gate + a->mcp_gate + a->dead + a->shadow_margin + 2.0);
-}
-
 /* Number of hits in `out`, which had `n`; -1 for methods that are not written in C. */
 int64_t match_words(const Numbers *a, Scratch *s, const Columns *columns, int64_t n, uint64_t first_pulse,
                     const uint64_t *pulse, const uint8_t *channel, const int32_t *time, int64_t words, int64_t *saturated) {
     const Columns held = *columns, *out = &held;
-    const int64_t reach = reach_of(a);
+    const int64_t reach = (int64_t)a->reach;
     int64_t i = 0;
     if (a->fewest != 4) return -1;
     while (i < words) {
