@@ -7,10 +7,12 @@ from typing import Any, TypeVar
 
 from numba import njit
 from numba.core.cpu import CPUTargetOptions
+from numba.extending import overload
 
 F = TypeVar("F", bound=Callable[..., object])
+K = TypeVar("K", bound=Callable[[int], Callable[..., Any]])
 
-_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+_OPTIONS: Any = {"nogil": True, "error_model": "numpy"}
 if hasattr(CPUTargetOptions, "_nrt"):
     # No reference counting: no kernel makes or keeps an array, and atomic counters cost three times the matching
     # itself. Where a numba has no such option the hits are the same and only take longer.
@@ -30,6 +32,28 @@ def inlined(function: F) -> F:
     """Compile a small kernel into its callers: handing over the numbers of an anode costs more than what it does."""
     kernel: F = njit(forceinline=True, **_OPTIONS)(function)
     return kernel
+
+
+def by_kind(function: Callable[..., Any]) -> Callable[[K], K]:
+    """Let a plain function, which chooses between kernels by the kind of anode, be called by kernels.
+
+    Decorates what gives the kernel for a number of channels, known from the type of the record `s`. So only the kernels
+    of one kind are compiled; those of the other would cost seconds and never be called.
+    """
+
+    def decorate(kernel_of: K) -> K:
+        def choose(a: Any, s: Any, *rest: Any) -> Callable[..., Any]:  # noqa: ARG001 - numba wants the same parameters
+            kernel = kernel_of(s.fields["filled"].type.shape[0])
+
+            def call(a: Any, s: Any, *rest: Any) -> Any:
+                return kernel(a, s, *rest)
+
+            return call
+
+        overload(function, jit_options=_OPTIONS, strict=False)(choose)
+        return kernel_of
+
+    return decorate
 
 
 def entry(make: Callable[[int], F]) -> F:

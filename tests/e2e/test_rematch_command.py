@@ -16,7 +16,7 @@ import pytest
 
 from evapd.blocks import TdcBlock
 from support.anodes import quad
-from support.daemon import NUMBA_CACHE
+from support.kernels import NUMBA_CACHE
 from support.recorded_words import frames_of, record_words, save_words
 from support.signals import SignalModel, simulate
 from support.wait import wait_for

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from evapd.record.run import RunStore, list_runs
-from support.daemon import NUMBA_CACHE
+from support.kernels import NUMBA_CACHE
 from support.rig_files import rig_folder, write_rig
 from support.wait import wait_for
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from evapd.record.run import RunInfo, list_runs
-from support.daemon import NUMBA_CACHE
+from support.kernels import NUMBA_CACHE
 from support.rig_files import rig_folder, write_rig
 from support.wait import wait_for
 

@@ -13,7 +13,7 @@ from evapd.rpc import Requester
 from evapd.supervisor.progress import Progress
 from evapd.supervisor.supervisor import Supervisor
 from support.bench_processes import SubscriberProcess, cpu_s, rss_mb
-from support.daemon import NUMBA_CACHE
+from support.kernels import NUMBA_CACHE
 from support.rig_files import rig_folder, write_rig
 from support.wait import wait_for
 

@@ -14,11 +14,10 @@ from evapd.config import LoadedRig, load_rig
 from evapd.errors import StreamError
 from evapd.rpc import Requester
 from evapd_sim.twin import Twin
+from support.kernels import NUMBA_CACHE
 from support.rig_files import rig_folder, write_rig
 from support.wait import wait_for
 
-# Compiled kernels are shared by the tests: each rig has a folder of its own, and a cold compile costs ten seconds.
-NUMBA_CACHE = Path(__file__).resolve().parents[2] / ".pytest_cache" / "numba"
 # How long the wall-clock suite allows a reaction, and how long an ordinary test run on a busy machine does.
 STRICT = os.environ.get("EVAPD_WALL_CLOCK") == "1"
 

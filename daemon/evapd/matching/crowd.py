@@ -2,9 +2,11 @@
 
 # ruff: noqa: PLR0917 - kernels hand over plain numbers: a record would be made anew for every call
 
+from collections.abc import Callable
+
 import numpy as np
 
-from evapd.compiled import compiled, inlined
+from evapd.compiled import by_kind, compiled, inlined
 from evapd.matching.candidates import missing_of, release_unused
 from evapd.matching.choice import choose
 from evapd.matching.doubt import is_contested, settle
@@ -41,11 +43,14 @@ def contested_of(channels: int) -> int:
     return 6 if channels == QUAD_CHANNELS else 128
 
 
-@inlined
 def _collect(a: np.record, s: np.record, signals: int) -> tuple[int, bool]:
-    if s.filled.shape[0] == QUAD_CHANNELS:
-        return collect_quad(a, s, signals)
-    return collect_hex(a, s, signals)
+    """Candidates with so many signals, and whether a bound was passed."""
+    return _collect_of(s.filled.shape[0])(a, s, signals)
+
+
+@by_kind(_collect)
+def _collect_of(channels: int) -> Callable[[np.record, np.record, int], tuple[int, bool]]:
+    return collect_quad if channels == QUAD_CHANNELS else collect_hex
 
 
 @compiled

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from evapd.compiled import entry, inlined
 from evapd.matching.crowd import match_crowd
-from evapd.matching.lone import QUAD_MASK, match_fitted, match_five, match_four
+from evapd.matching.lone import match_mask
 from evapd.matching.workspace import MAX_SIGNALS, Columns, Records
 
 MatchWords = Callable[
@@ -67,24 +67,7 @@ def match_lone(
         c = int(channel[np.uint64(k)])
         s.one[np.uint64(c)] = time[np.uint64(k)]
         mask |= 1 << c
-    channels = s.filled.shape[0]
-    if channels == 5:
-        if mask == QUAD_MASK:
-            if j - i == 5:
-                return match_five(a, s, out, n, pulse)
-        elif j - i == 4 and _ones(mask) == 4:
-            return match_four(a, s, out, n, pulse, mask)
-    elif _ones(mask) == j - i:
-        return match_fitted(a, s, out, n, pulse, mask, j - i)
-    return n
-
-
-@inlined
-def _ones(mask: int) -> int:
-    count = 0
-    for k in range(7):
-        count += mask >> k & 1
-    return count
+    return match_mask(a, s, out, n, pulse, mask, j - i)
 
 
 @inlined

@@ -2,13 +2,16 @@
 
 # ruff: noqa: PLR0917 - kernels hand over plain numbers: a record would be made anew for every call
 
+from collections.abc import Callable
+
 import numpy as np
 
-from evapd.compiled import compiled, inlined
+from evapd.compiled import by_kind, compiled, inlined
 from evapd.matching.crowd import quality_of
 from evapd.matching.fit import fit
 from evapd.matching.geometry import d_of_end, place, round_to_int, walk_of
 from evapd.matching.output import write_lone
+from evapd.matching.quad import CHANNELS as QUAD_CHANNELS
 from evapd.matching.quad import twice_mean
 from evapd.matching.workspace import Columns
 
@@ -86,3 +89,33 @@ def match_fitted(
         return n
     s.used += signals
     return write_lone(a, s, out, n, pulse, s.one[0] if mask & 1 else t, x, y, quality_of(HEX_MASK - mask, 7))
+
+
+@inlined
+def _ones(mask: int) -> int:
+    count = 0
+    for k in range(7):
+        count += mask >> k & 1
+    return count
+
+
+@inlined
+def _match_quad(a: np.record, s: np.record, out: Columns, n: int, pulse: int, mask: int, words: int) -> int:
+    if words == 5:
+        return match_five(a, s, out, n, pulse) if mask == QUAD_MASK else n
+    return match_four(a, s, out, n, pulse, mask) if _ones(mask) == 4 else n
+
+
+@inlined
+def _match_hex(a: np.record, s: np.record, out: Columns, n: int, pulse: int, mask: int, words: int) -> int:
+    return match_fitted(a, s, out, n, pulse, mask, words) if _ones(mask) == words else n
+
+
+def match_mask(a: np.record, s: np.record, out: Columns, n: int, pulse: int, mask: int, words: int) -> int:
+    """Match the words in `s.one`, all but at most one of the anode's channels; n unchanged when they do not agree."""
+    return _matching_of(s.filled.shape[0])(a, s, out, n, pulse, mask, words)
+
+
+@by_kind(match_mask)
+def _matching_of(channels: int) -> Callable[[np.record, np.record, Columns, int, int, int, int], int]:
+    return _match_quad if channels == QUAD_CHANNELS else _match_hex
