@@ -11,9 +11,10 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Self
@@ -61,9 +62,9 @@ class Crew:
             self._under_way.append(lambda: done)
             return
         try:
-            self._under_way.append(
-                self._pool.submit(match_pieces, pieces, self._anode, self._settings).result
-            )
+            with _interrupt_held():
+                task = self._pool.submit(match_pieces, pieces, self._anode, self._settings)
+            self._under_way.append(task.result)
         except BrokenProcessPool as error:
             raise _died() from error
 
@@ -87,6 +88,16 @@ class Crew:
     ) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupt_held() -> Iterator[None]:
+    """Ctrl-C waits: processes that start meanwhile never see it, not even before they can say that they ignore it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _died() -> EvapdError:
