@@ -11,12 +11,52 @@ from hypothesis import strategies as st
 from evapd.blocks import Anchor, HitBlock, Loss, TdcBlock
 from evapd.errors import StreamError
 from evapd.matching import Matcher
-from support.anodes import quad
+from support.anodes import hexanode, quad
 from support.signals import Ion, SignalModel, ideal_block, part_of, rows, simulate
 
 STREAM = simulate(SignalModel(detection=0.4, multi=0.4), 300, 5).block
 WHOLE = Matcher(quad())
 HITS = rows(WHOLE.match(STREAM)) + rows(WHOLE.flush())
+
+
+def with_repeats(block: TdcBlock) -> TdcBlock:
+    """Every seventh word twice, and some of these a bin later."""
+    twice = np.sort(np.r_[np.arange(block.n), np.arange(0, block.n, 7)])
+    time = block.time[twice].copy()
+    time[np.flatnonzero(np.diff(twice) == 0)[::2] + 1] += 1
+    order = np.lexsort((time, block.pulse[twice]))
+    return replace(
+        block, pulse=block.pulse[twice][order], channel=block.channel[twice][order], time=time[order]
+    )
+
+
+# A pulse with 100 ions far apart, one with more words than are looked at, and the quiet around them.
+LONG = ideal_block([Ion(k // 100, 300_000 + 200_000 * (k % 100), k % 30, -k % 20) for k in range(200)], 5)
+BURST = replace(
+    LONG,
+    pulse=np.r_[LONG.pulse, np.full(20_000, 3, "<u8")],
+    channel=np.r_[LONG.channel, (np.arange(20_000) % 5).astype("u1")],
+    time=np.r_[LONG.time, np.arange(0, 60_000, 3, dtype="<i4")],
+)
+STREAMS = {
+    "quad": (quad(), STREAM),
+    "hex": (hexanode(), simulate(SignalModel(kind="hex", detection=0.4, multi=0.6), 200, 5).block),
+    "repeats": (quad(), with_repeats(STREAM)),
+    "long": (quad(), LONG),
+    "burst": (quad(), BURST),
+}
+
+
+def cut_at(cuts: list[int], stream: TdcBlock, matcher: Matcher, *, hasty: bool = False) -> list[HitBlock]:
+    """Hits of a stream that comes in blocks which end at these words."""
+    out, first = [], 0
+    ends = [*sorted(set(cuts) - {0, stream.n}), stream.n]
+    for a, b in zip([0, *ends], ends, strict=False):
+        last = int(stream.pulse[b - 1]) if b < stream.n else stream.last_pulse
+        begin = min(first, int(stream.pulse[min(a, stream.n - 1)]))
+        out.append(matcher.match(part_of(stream, a, b, begin, last)))
+        first = last + 1 if hasty else last
+    return [*out, matcher.flush()]
 
 
 def heartbeat(next_pulse: int, pulses: int = 0) -> TdcBlock:
@@ -31,21 +71,36 @@ def follows(blocks: list[HitBlock], first: int, last: int) -> bool:
     )
 
 
-@settings(max_examples=60, deadline=None)
-@given(cuts=st.lists(st.integers(0, STREAM.n), max_size=40), hasty=st.booleans())
-def test_cutting_the_stream_anywhere_never_changes_the_hits(cuts: list[int], hasty: bool) -> None:
-    matcher, out, first = Matcher(quad()), [], 0
-    ends = [*sorted(set(cuts) - {0}), STREAM.n]
-    for a, b in zip([0, *ends], ends, strict=False):
-        last = int(STREAM.pulse[b - 1]) if b < STREAM.n else STREAM.last_pulse
-        out.append(
-            matcher.match(part_of(STREAM, a, b, min(first, int(STREAM.pulse[min(a, STREAM.n - 1)])), last))
-        )
-        first = last + 1 if hasty else last
-    out.append(matcher.flush())
-    assert [row for block in out for row in rows(block)] == HITS
-    assert follows(out, 0, STREAM.last_pulse)
+@pytest.mark.parametrize("name", STREAMS)
+@settings(max_examples=25, deadline=None)
+@given(data=st.data(), hasty=st.booleans())
+def test_cutting_the_stream_anywhere_never_changes_hits_or_counts(
+    name: str, data: st.DataObject, hasty: bool
+) -> None:
+    anode, stream = STREAMS[name]
+    cuts = data.draw(st.lists(st.integers(0, stream.n), max_size=40))
+    whole, matcher = Matcher(anode), Matcher(anode)
+    expected = [whole.match(stream), whole.flush()]
+    out = cut_at(cuts, stream, matcher, hasty=hasty)
+    assert [row for block in out for row in rows(block)] == [row for block in expected for row in rows(block)]
+    assert matcher.counters == whole.counters
+    assert join_loss(out) == join_loss(expected)
+    assert follows(out, 0, stream.last_pulse)
     assert all(row[0] <= block.last_pulse for block in out for row in rows(block))
+
+
+def join_loss(blocks: list[HitBlock]) -> Loss:
+    loss = Loss.NONE
+    for block in blocks:
+        loss |= block.loss
+    return loss
+
+
+def test_a_pulse_of_many_ions_is_matched_whole() -> None:
+    hits = Matcher(quad()).match(LONG)
+    assert hits.n == 200
+    assert hits.loss == Loss.NONE
+    assert set(hits.multiplicity.tolist()) == {100}
 
 
 def test_blocks_of_one_word_give_the_hits_of_the_whole() -> None:

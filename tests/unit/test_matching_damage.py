@@ -142,9 +142,10 @@ def test_a_burst_that_goes_on_over_many_blocks_is_held_in_bounded_memory() -> No
                 time=np.arange(n * block, n * (block + 1), dtype=np.int32),
             )
         )
-    assert matcher.counters.held <= 5 * 65
-    assert matcher.flush().loss == Loss.SATURATED
-    assert matcher.counters.words == 100_000 == matcher.counters.used + matcher.counters.unused
+    assert matcher.counters.held <= 8193
+    assert matcher.flush().loss == Loss.SATURATED | Loss.DAMAGED  # no channel fires every 65 ps
+    counters = matcher.counters
+    assert counters.words == 100_000 == counters.used + counters.unused + counters.damaged
 
 
 @pytest.mark.parametrize("again", [(0,), (3,), (0, 1, 2, 3, 4)])

@@ -12,10 +12,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from evapd.compiled import entry, inlined
+from evapd.compiled import compiled, entry, inlined
 from evapd.matching.crowd import match_crowd
 from evapd.matching.lone import match_mask
-from evapd.matching.workspace import MAX_SIGNALS, Columns, Records
+from evapd.matching.workspace import MAX_SIGNALS, MAX_WORDS, Columns, Records
 
 MatchWords = Callable[
     [Records, Records, Columns, int, np.uint64, NDArray[np.uint64], NDArray[np.uint8], NDArray[np.int32]],
@@ -76,8 +76,7 @@ def sort_by_channel(
 ) -> bool:
     """Put the words i to j - 1 of one pulse into the scratch by channel; say whether some did not fit.
 
-    A word that repeats the one before it on its channel is left out and counted: with a dead time no channel fires
-    twice in one bin.
+    A word so soon after the one before it on its channel that no dead time allows it is left out and counted.
     """
     crowded = False
     for c in range(s.filled.shape[0]):
@@ -86,7 +85,7 @@ def sort_by_channel(
     for k in range(i, j):
         c = int(channel[k])
         at = s.filled[c]
-        if at > 0 and s.time[c, at - 1] == time[k] and a.dead > 0.0:
+        if at > 0 and time[k] - s.time[c, at - 1] < a.too_soon:
             s.repeated += 1
         elif at == MAX_SIGNALS:
             crowded = True
@@ -96,6 +95,18 @@ def sort_by_channel(
             s.seen[c, at] = time[k]
             s.seen_filled[c] = at + 1
     return crowded
+
+
+@compiled
+def count_repeats(
+    a: np.record, s: np.record, channel: NDArray[np.uint8], time: NDArray[np.int32], i: int, j: int
+) -> None:
+    """Count the words that are too soon among two or three, of which no hit is made."""
+    for k in range(i + 1, j):
+        soon = False
+        for m in range(i, k):
+            soon = soon or (channel[m] == channel[k] and float(time[k]) - float(time[m]) < a.too_soon)
+        s.repeated += soon
 
 
 def _make_match_words(source_digest: int) -> MatchWords:
@@ -121,19 +132,25 @@ def _make_match_words(source_digest: int) -> MatchWords:
             begin = n
             crowded = False
             clusters = 0
-            while i < words and pulse[np.uint64(i)] == this:
+            end = min(words, i + MAX_WORDS)
+            while i < end and pulse[np.uint64(i)] == this:
                 j = i + 1
                 while (
-                    j < words
+                    j < end
                     and pulse[np.uint64(j)] == this
-                    and time[np.uint64(j)] - time[np.uint64(j - 1)] <= reach
+                    and int(time[np.uint64(j)]) - int(time[np.uint64(j - 1)]) <= reach
                 ):
                     j += 1
                 if j - i >= fewest:
                     n, over = match_cluster(a, s, out, n, int(this - first_pulse), channel, time, i, j)
                     crowded = crowded or over
                     clusters += 1
+                elif j - i > 1:
+                    count_repeats(a, s, channel, time, i, j)
                 i = j
+            while i < words and pulse[np.uint64(i)] == this:
+                crowded = True
+                i += 1
             saturated += crowded
             if clusters > 1:
                 for k in range(begin, n):

@@ -13,8 +13,8 @@ from evapd.matching.kernel import match_words
 from evapd.matching.numbers import numbers_of
 from evapd.matching.settings import MatchSettings
 from evapd.matching.sound import all_sound, mark_sound
-from evapd.matching.words import NO_WORDS, Words, chosen, frozen, joined, part, without_repeats
-from evapd.matching.workspace import MAX_SIGNALS, QUALITIES, TIME_LIMIT_PS, make_columns, make_scratch
+from evapd.matching.words import NO_WORDS, Words, chosen, frozen, joined, part
+from evapd.matching.workspace import MAX_WORDS, QUALITIES, TIME_LIMIT_PS, make_columns, make_scratch
 
 # A hit's pulse is counted from the first pulse of its block in 32 bits.
 MAX_SPAN = 2**32 - 1
@@ -210,19 +210,8 @@ class Matcher:
 
     def _hold(self, words: Words, loss: Loss) -> None:
         """Keep the words of a pulse that may continue: all that can be matched and one more, which tells of the rest."""
-        kept = words
-        if len(words[0]) > MAX_SIGNALS:
-            once = np.arange(len(words[0]))
-            if self.anode.dead_time_ps > 0:
-                once = without_repeats(words, self._channels)
-            self._repeated += len(words[0]) - len(once)
-            loss |= Loss.DAMAGED if len(once) < len(words[0]) else Loss.NONE
-            channel = words[1][once]
-            first = [once[channel == c][: MAX_SIGNALS + 1] for c in range(self._channels)]
-            at = np.sort(np.concatenate(first))
-            kept = chosen(words, at)
-        self._released += len(words[0]) - len(kept[0])
-        self._held = kept
+        self._released += max(0, len(words[0]) - MAX_WORDS - 1)
+        self._held = part(words, 0, MAX_WORDS + 1)
         self._held_loss = loss
 
     def _emit(self, end: int, head: Words, rest: Words, loss: Loss) -> HitBlock:

@@ -62,6 +62,7 @@ def _layout(layers: int) -> np.dtype[Any]:
             ("end_gate", "f8"),  # and in a hit with one end missing
             ("mcp_gate", "f8"),  # largest difference of two layers' sums without MCP signal
             ("dead", "f8"),
+            ("too_soon", "f8"),  # after a word on the same channel: below half the dead time it cannot be
             ("shadow_margin", "f8"),
             ("penalty", "f8"),  # of a signal that is missing for no reason
             ("margin", "f8"),
@@ -101,8 +102,13 @@ def numbers_of(anode: Anode, settings: MatchSettings, bin_ps: Fraction) -> Recor
     a.gate[1] = (settings.missing_sigma * sigma) ** 2
     for freedom in range(2, len(a.gate)):
         a.gate[freedom] = chi2_gate(tail, freedom) * sigma**2
-    a.third_gate = settings.full_sigma * _third_sigma(a, sigma)
+    if len(names) == 3:
+        # What a joint deviation at its gate allows a single one: no hit may hang on who is looked at first.
+        a.sum_gate = math.sqrt(6.0 * a.gate[-1])
+        a.mcp_gate = 2.0 * math.sqrt(a.gate[-2])
+        a.third_gate = _third_sigma(a, math.sqrt(a.gate[-1]))
     a.dead = anode.dead_time_ps / bin_width
+    a.too_soon = 0.5 * a.dead
     a.shadow_margin = _SHADOW_SIGMA * sigma
     a.penalty = -math.log(settings.loss)
     a.margin, a.unexplained, a.contest = settings.margin, settings.unexplained, settings.contest
@@ -119,8 +125,8 @@ def _reach(a: np.record) -> float:
 
     An ion's signals lie within max |d| of each other on a layer, and within (T + max |d|) / 2 of its MCP signal.
     """
-    span = np.maximum(np.abs(a.d_low), np.abs(a.d_high))
-    far = float(np.maximum(span, 0.5 * (a.time_sum + a.walk_most + span)).max())
+    span = float(np.maximum(np.abs(a.d_low), np.abs(a.d_high)).max())
+    far = max(span, 0.5 * (float((a.time_sum + a.walk_most).max()) + span))
     return float(math.ceil(far + a.sum_gate + a.end_gate + a.mcp_gate + a.dead + a.shadow_margin + 1.0))
 
 

@@ -54,12 +54,3 @@ def joined(a: Words, b: Words) -> Words:
         _read_only(np.concatenate((a[1], b[1]))),
         _read_only(np.concatenate((a[2], b[2]))),
     )
-
-
-def without_repeats(words: Words, channels: int) -> NDArray[np.intp]:
-    """Indices of the words of one pulse that do not repeat the one before on their channel, ascending."""
-    repeats = np.zeros(len(words[0]), np.bool_)
-    for c in range(channels):
-        at = np.flatnonzero(words[1] == c)
-        repeats[at[1:]] = words[2][at[1:]] == words[2][at[:-1]]
-    return np.flatnonzero(~repeats)

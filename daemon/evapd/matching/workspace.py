@@ -6,15 +6,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-# Bounds that keep the cost of any pulse finite, whatever the noise; passing one sets Loss.SATURATED.
-MAX_SIGNALS = 64  # per channel and pulse, a bit for each; later ones are not used
+# Bounds that keep the cost of any pulse finite, whatever the noise; passing one sets Loss.SATURATED. A cluster is a
+# stretch of a pulse that shares no ion with the rest of it.
+MAX_WORDS = 8192  # per pulse; later ones are not used
+MAX_SIGNALS = 64  # per channel and cluster, a bit for each; later ones are not used
 MAX_PAIRS = 32  # of the ends of one layer for one time
 MAX_OPTIONS = MAX_PAIRS + 2 * MAX_SIGNALS + 1  # of one layer for one time: pairs, single ends, nothing
-MAX_CANDIDATES = 512  # of hits with one number of signals, per pulse
+MAX_CANDIDATES = 512  # of hits with one number of signals, per cluster
 MAX_SEARCHED = 64  # candidates among which the best set is searched; of more, the best is taken first
 MAX_NODES = 2000  # of that search
 MAX_FREE = 16  # left-over signals per channel from which hits with missing signals are made
-MAX_STEPS = 50_000  # combinations looked at per pulse and number of signals
+MAX_STEPS = 50_000  # combinations looked at per cluster and number of signals
 
 # Outside this a hit's time would not fit into int32 picoseconds.
 TIME_LIMIT_PS = 2_000_000_000
@@ -39,7 +41,7 @@ def _layout(channels: int) -> np.dtype[Any]:
             # counts, the only fields that outlive a pulse
             ("hits", "i8", (QUALITIES,)),  # by quality
             ("used", "i8"),  # words in them
-            ("repeated", "i8"),  # words that were there before
+            ("repeated", "i8"),  # words too soon after another
             # signals of the pulse by channel, ascending: those still free, and all that were seen
             ("time", "f8", (channels, MAX_SIGNALS)),
             ("filled", "i8", (channels,)),
