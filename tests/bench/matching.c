@@ -16,7 +16,7 @@
 #include "numbers.h"
 
 enum { CHANNELS = 5, LAYERS = 2, QUAD_MASK = 31, QUALITIES = 256, DOUBTED = 4, CONTESTED = 6 };
-enum { MAX_SIGNALS = 64, MAX_PAIRS = 32, MAX_CANDIDATES = 512, MAX_SEARCHED = 64, MAX_NODES = 2000, MAX_FREE = 16, FEW = 16 };
+enum { MAX_WORDS = 8192, MAX_SIGNALS = 64, MAX_PAIRS = 32, MAX_CANDIDATES = 512, MAX_SEARCHED = 64, MAX_NODES = 2000, MAX_FREE = 16, FEW = 16 };
 #define SIGNAL_WORTH 18.0
 #define EVEN 1e-9
 #define SAME_PLACE_UM 300.0
@@ -228,8 +228,7 @@ INLINE bool sort_by_channel(const Numbers *a, Scratch *s, const uint8_t *channel
     for (int c = 0; c < CHANNELS; c++) s->seen_filled[c] = 0;
     for (int64_t k = 0; k < words; k++) {
         int c = channel[k], at = s->seen_filled[c];
-        /* With a dead time no channel fires twice in one bin. */
-        if (at > 0 && s->seen[c][at - 1] == time[k] && a->dead > 0.0) continue;
+        if (at > 0 && time[k] - s->seen[c][at - 1] < a->too_soon) continue;
         if (at == MAX_SIGNALS) crowded = true;
         else s->seen[c][at] = time[k], s->seen_filled[c] = at + 1;
     }
@@ -261,6 +260,8 @@ int64_t match_words(const Numbers *a, Scratch *s, const Columns *columns, int64_
         int64_t end = i + 1;
         bool over = false;
         while (end < words && pulse[end] == this) end++;
+        const int64_t end_of_pulse = end;
+        if (end - i > MAX_WORDS) end = i + MAX_WORDS, over = true;
         while (end - i >= 4) {
             int64_t j = end, begin = n;
             if ((int64_t)time[end - 1] - time[i] > reach)
@@ -277,7 +278,7 @@ int64_t match_words(const Numbers *a, Scratch *s, const Columns *columns, int64_
             for (int64_t k = begin_of_pulse; k < n; k++)
                 out->multiplicity[k] = (uint8_t)(n - begin_of_pulse < 255 ? n - begin_of_pulse : 255);
         *saturated += over;
-        i = end;
+        i = end_of_pulse;
     }
     return n;
 }

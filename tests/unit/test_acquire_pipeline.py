@@ -1,12 +1,15 @@
 """The pipeline between readout and frames."""
 
+import time
 from dataclasses import dataclass, field
 
 from evapd.acquire.counts import Counter
 from evapd.acquire.pipeline import Pipeline
+from evapd.acquire.time_sums import TimeSumWatch
 from evapd.blocks import HitBlock, TdcBlock
-from evapd.config.model import Instrument
+from evapd.config.model import Instrument, Matching, TimeSums
 from evapd.stream.frame import Frame, Framer, decode
+from support.anodes import quad
 from support.blocks import hits, words
 from support.wait import wait_for
 
@@ -102,3 +105,27 @@ def test_a_dead_pipeline_says_so() -> None:
     pipeline.start()
     wait_for(lambda: pipeline.error is not None, "the error to be noted")
     assert isinstance(pipeline.error, ZeroDivisionError)
+
+
+def test_a_watch_that_fails_takes_no_words_from_the_record() -> None:
+    def fails(block: TdcBlock) -> None:
+        raise ZeroDivisionError(block.n)
+
+    sink, counter = Collector(), Counter(Instrument(flight_path_mm=110))
+    watch = TimeSumWatch(quad(), TimeSums(), Matching(), lambda *_, **__: None, time.monotonic)
+    watch._sample.offer = fails  # type: ignore[method-assign] - the fault that must do no harm
+    pipeline = Pipeline(
+        Queue([words(k, k + 9, [(k + 3, 0, 1)]) for k in range(0, 50, 10)]),  # type: ignore[arg-type]
+        OneHitPerWord(),
+        counter,
+        Framer("test", lambda: 0, lambda: 0),
+        sink,
+        words=True,
+        look=watch.offer,
+    )
+    pipeline.start()
+    assert pipeline.drain(10.0)
+    assert pipeline.error is None
+    assert counter.now.words == 5
+    recorded = [decode(*map(bytes, f.parts())).tdc_block() for f in sink.frames if f.topic == "words."]
+    assert sum(block.n for block in recorded) == 5

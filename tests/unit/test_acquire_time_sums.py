@@ -9,7 +9,7 @@ import pytest
 from evapd.acquire.bus import Bus
 from evapd.acquire.time_sums import WORDS_PER_S, TimeSumWatch, WordSample
 from evapd.blocks import TdcBlock
-from evapd.config.model import TimeSums
+from evapd.config.model import Matching, TimeSums
 from evapd.stream.frame import Framer
 from support.anodes import quad
 from support.calibrations import stream
@@ -47,7 +47,7 @@ def run(
 ) -> tuple[Told, TimeSumWatch]:
     """Send a block's words over so many seconds, in small blocks every 50 ms."""
     clock, told = Clock(), Told()
-    watch = TimeSumWatch(quad(), TimeSums(window_hits=1_000), told, clock)
+    watch = TimeSumWatch(quad(), TimeSums(window_hits=1_000), Matching(), told, clock)
     later = np.broadcast_to(np.asarray(x1_later_ps) / float(block.bin_ps), block.n)
     time = np.rint(block.time + np.where(block.channel == 1, later, 0)).astype(np.int32)
     cuts = np.linspace(0, block.n, seconds * 20 + 1).astype(int)
@@ -99,6 +99,59 @@ def test_noise_alone_and_too_few_hits_raise_none(block: TdcBlock) -> None:
     told, watch = run(block)
     assert told.events == []
     assert str(watch.now.state) == "unknown"
+
+
+def test_a_dead_mcp_is_told_as_a_warning_once() -> None:
+    clock, told = Clock(), Told()
+    watch = TimeSumWatch(quad(), TimeSums(), Matching(), told, clock)
+    watch.offer(part_of(STREAM, 0, 20_000, STREAM.first_pulse, STREAM.last_pulse))
+    dead = np.flatnonzero(STREAM.channel != 0)[:2_000]
+    part = TdcBlock(
+        first_pulse=STREAM.first_pulse,
+        last_pulse=STREAM.last_pulse,
+        bin_ps=STREAM.bin_ps,
+        pulse=STREAM.pulse[dead],
+        channel=STREAM.channel[dead],
+        time=STREAM.time[dead],
+    )
+    for _ in range(60):
+        clock.now_s += 1.0
+        watch.tick()
+        watch.offer(part)
+    assert told.severities == ["warning"]
+    assert "channel is dead" in told.events[0][1]
+
+
+@pytest.mark.parametrize("part", ["_sample.offer", "_tracker.judge", "_tracker.feed", "_sample.take"])
+def test_a_fault_of_the_watch_is_one_alarm_and_no_exception(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("broken")
+
+    clock, told = Clock(), Told()
+    watch = TimeSumWatch(quad(), TimeSums(), Matching(), told, clock)
+    owner, name = part.split(".")
+    monkeypatch.setattr(getattr(watch, owner), name, broken)
+    for _ in range(5):
+        watch.offer(STREAM)
+        clock.now_s += 1.1
+        watch.tick()
+    assert told.severities == ["alarm"]
+    assert "no longer watched" in told.events[0][1]
+    assert watch.now.as_dict()["state"] == "unknown"
+
+
+def test_a_fault_that_cannot_even_be_told_does_not_come_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def deaf(*_: Any, **__: Any) -> None:
+        raise OSError("nobody listens")
+
+    clock = Clock()
+    watch = TimeSumWatch(quad(), TimeSums(), Matching(), deaf, clock)
+    monkeypatch.setattr(watch._tracker, "judge", deaf)
+    clock.now_s += 2.0
+    watch.tick()
+    assert watch.now.as_dict()["state"] == "unknown"
 
 
 def test_at_any_rate_only_so_many_words_are_looked_at() -> None:

@@ -80,6 +80,56 @@ def test_noise_alone_says_nothing() -> None:
     assert last.state is SumState.UNKNOWN
 
 
+def without_mcp(block: TdcBlock) -> TdcBlock:
+    """The block with its MCP words at random times, as with a threshold in the noise."""
+    times = np.random.default_rng(7).integers(0, round(3e6 / float(block.bin_ps)), block.n)
+    torn = part_of(block, 0, block.n, block.first_pulse, block.last_pulse)
+    object.__setattr__(torn, "time", np.where(block.channel == 0, times, block.time).astype(np.int32))
+    return torn
+
+
+def only(block: TdcBlock, chosen: np.ndarray) -> TdcBlock:
+    return TdcBlock(
+        first_pulse=block.first_pulse,
+        last_pulse=block.last_pulse,
+        bin_ps=block.bin_ps,
+        pulse=block.pulse[chosen],
+        channel=block.channel[chosen],
+        time=block.time[chosen],
+    )
+
+
+def test_time_sums_that_vanish_are_lost_as_soon_as_enough_pulses_show_it() -> None:
+    tracker, block = TimeSumTracker(quad()), stream(quad(), 8_000).block
+    assert follow(tracker, block)[-1].state is SumState.OK
+    told = follow(tracker, without_mcp(block), 10, from_s=20.0)
+    assert [one.state for one in told[2:]] == [SumState.LOST] * 8
+    assert told[-1].layers == {}
+
+
+def test_time_sums_that_vanished_are_fine_again_when_they_are_back() -> None:
+    tracker, block = TimeSumTracker(quad()), stream(quad(), 8_000).block
+    follow(tracker, without_mcp(block), from_s=0.0)
+    assert follow(tracker, block, from_s=20.0)[-1].state is SumState.OK
+    follow(tracker, without_mcp(block), from_s=40.0)
+    assert follow(tracker, block, from_s=60.0)[-1].state is SumState.OK
+
+
+def test_words_without_any_lone_pulse_for_half_a_minute_say_nothing() -> None:
+    tracker, block = TimeSumTracker(quad()), stream(quad(), 8_000).block
+    follow(tracker, block)
+    dead = only(block, block.channel != 0)
+    states = [told.state for told in follow(tracker, dead, 40, from_s=10.0)]
+    assert states[25] is SumState.OK
+    assert states[-1] is SumState.UNKNOWN
+    assert follow(tracker, block, from_s=60.0)[-1].state is SumState.OK
+
+
+def test_a_wider_gate_of_the_matching_moves_the_limit() -> None:
+    narrow, wide = (TimeSumTracker(quad(), gate_sigma=sigma).judge(0.0).limit_ps for sigma in (3.0, 6.0))
+    assert wide == pytest.approx(2 * narrow)
+
+
 def test_too_few_hits_say_nothing() -> None:
     last = follow(TimeSumTracker(quad(x={"time_sum_ps": 120_000})), stream(quad(), 400).block)[-1]
     assert last.state is SumState.UNKNOWN

@@ -96,7 +96,9 @@ class ActiveRun:
         )
         self._counter.reset()
         self._bus.open_journal(self._journal, self.id)
-        self._time_sums = TimeSumWatch(anode, self._loaded.rig.time_sums, self._bus.event, time.monotonic)
+        self._time_sums = TimeSumWatch(
+            anode, self._loaded.rig.time_sums, matching, self._bus.event, time.monotonic
+        )
         self._pipeline = Pipeline(
             self._readout,
             matcher,

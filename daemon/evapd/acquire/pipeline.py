@@ -45,7 +45,7 @@ class Sink(Protocol):
 class Pipeline:
     """Takes blocks from the readout while a run is under way.
 
-    `look` is shown every block of words; it must return at once.
+    `look` is shown every block of words after it was put aside for the record; it must return at once and never raise.
     """
 
     def __init__(
@@ -98,13 +98,13 @@ class Pipeline:
 
     def _take_in(self, words: TdcBlock | None, hits: HitBlock) -> None:
         self._counter.add(words, hits)
-        if words is not None and self._look is not None:
-            self._look(words)
         if words is not None and self._record_words:
             self._words.append(words)
             self._pending_words += words.n
         self._hits.append(hits)
         self._pending_hits += hits.n
+        if words is not None and self._look is not None:
+            self._look(words)
 
     def _flush_when_due(self) -> None:
         due = time.monotonic() - self._flushed_s >= FLUSH_S
