@@ -42,6 +42,25 @@ def bins(block: TdcBlock, ps: float) -> int:
     return round(ps / float(block.bin_ps))
 
 
+def without_mcp(block: TdcBlock) -> TdcBlock:
+    """The block with its MCP words at random times, as with a threshold in the noise."""
+    times = np.random.default_rng(7).integers(0, round(3e6 / float(block.bin_ps)), block.n)
+    torn = part_of(block, 0, block.n, block.first_pulse, block.last_pulse)
+    object.__setattr__(torn, "time", np.where(block.channel == 0, times, block.time).astype(np.int32))
+    return torn
+
+
+def only(block: TdcBlock, chosen: np.ndarray) -> TdcBlock:
+    return TdcBlock(
+        first_pulse=block.first_pulse,
+        last_pulse=block.last_pulse,
+        bin_ps=block.bin_ps,
+        pulse=block.pulse[chosen],
+        channel=block.channel[chosen],
+        time=block.time[chosen],
+    )
+
+
 @pytest.mark.parametrize("anode", [quad(), hexanode(), walking("quad", "step")])
 def test_a_stream_of_the_calibrated_anode_is_fine(anode: Anode) -> None:
     last = follow(TimeSumTracker(anode), stream(anode, 10_000).block)[-1]
@@ -78,25 +97,6 @@ def test_noise_alone_says_nothing() -> None:
     last = follow(TimeSumTracker(quad()), noise)[-1]
     assert last.hits > 500
     assert last.state is SumState.UNKNOWN
-
-
-def without_mcp(block: TdcBlock) -> TdcBlock:
-    """The block with its MCP words at random times, as with a threshold in the noise."""
-    times = np.random.default_rng(7).integers(0, round(3e6 / float(block.bin_ps)), block.n)
-    torn = part_of(block, 0, block.n, block.first_pulse, block.last_pulse)
-    object.__setattr__(torn, "time", np.where(block.channel == 0, times, block.time).astype(np.int32))
-    return torn
-
-
-def only(block: TdcBlock, chosen: np.ndarray) -> TdcBlock:
-    return TdcBlock(
-        first_pulse=block.first_pulse,
-        last_pulse=block.last_pulse,
-        bin_ps=block.bin_ps,
-        pulse=block.pulse[chosen],
-        channel=block.channel[chosen],
-        time=block.time[chosen],
-    )
 
 
 def test_time_sums_that_vanish_are_lost_as_soon_as_enough_pulses_show_it() -> None:

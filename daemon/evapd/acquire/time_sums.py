@@ -127,9 +127,7 @@ class TimeSumWatch:
     def _switch_off(self, fault: Exception) -> None:
         self._off = True
         self.now = self._nothing_known
-        what = (
-            f"the time sums are no longer watched in this run: {fault!r}; recording and matching go on. The log has the details"
-        )
+        what = f"the time sums are no longer watched in this run: {fault!r}; recording and matching go on. The log has the details"
         try:
             self._tell("time_sum", "alarm", what, time_sums=self.now.as_dict())
         except Exception:  # noqa: BLE001 - it may be the telling that failed

@@ -203,9 +203,7 @@ class TimeSumTracker:
         """Whether the newest hits are elsewhere than the window as a whole, or nowhere."""
         for k, name in enumerate(self._anode.layer_names):
             newest = self._peak(self._rows[-LEAST_HITS:, k], _LEFT_OF_PEAK * _LEAST_PEAK)
-            if newest is None or (
-                abs(newest.position_ps - layers[name].position_ps) > _JUMP * self._gate_ps
-            ):
+            if newest is None or (abs(newest.position_ps - layers[name].position_ps) > _JUMP * self._gate_ps):
                 return True
         return False
 
