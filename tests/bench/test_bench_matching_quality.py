@@ -3,7 +3,7 @@
 import pytest
 
 from evapd.blocks import join_hits
-from evapd.matching import Matcher
+from evapd.matching import Matcher, MatchSettings
 from evapd.matching.quality import meaning, missing_mask
 from support.bench_matching_streams import STREAMS, Stream
 from support.bench_matching_tables import percent, print_columns
@@ -20,8 +20,8 @@ def scores() -> dict[str, Score]:
     return {name: scored(STREAMS[name]) for name in NAMES}
 
 
-def scored(stream: Stream) -> Score:
-    ours = Matcher(stream.anode)
+def scored(stream: Stream, settings: MatchSettings | None = None) -> Score:
+    ours = Matcher(stream.anode, settings)
     return score(stream.truth, join_hits([ours.match(stream.truth.block), ours.flush()]))
 
 
@@ -87,3 +87,28 @@ def kind_of(code: int) -> str:
     if ends == 0 or code < 32:
         return meaning(code)
     return f"{'MCP and ' * (missing & 1)}{ends} line end{'s' * (ends != 1)} missing"
+
+
+@pytest.mark.parametrize("name", ["S2b", "H2b"])
+def test_what_doubt_costs_and_saves(name: str) -> None:
+    rows = []
+    for title, settings in [
+        ("as the daemon", MatchSettings()),
+        ("one of two equal stories is told", MatchSettings(margin=-100.0)),
+        ("also hits of three signals", MatchSettings(risky=True)),
+    ]:
+        result = scored(STREAMS[name], settings)
+        rows.append(
+            (
+                title,
+                percent(result.of_recoverable),
+                percent(result.ghosts, 2),
+                percent(result.ghosts_by_quality[0], 2),
+            )
+        )
+    print_columns(
+        f"Doubt and risk, {name}: {STREAMS[name].title}",
+        ("settings", "of the ceiling", "ghosts, all", "ghosts, quality 0"),
+        rows,
+    )
+    assert float(rows[1][2].rstrip(" %")) > float(rows[0][2].rstrip(" %"))
