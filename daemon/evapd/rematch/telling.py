@@ -1,6 +1,6 @@
 """What a person sees of a rematch: a bar while it runs, where there is a terminal, and an account at its end."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -13,7 +13,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from evapd.matching.quality import meaning
+from evapd.matching.quality import Quality, is_risky, missing_mask
 from evapd.rematch.job import RematchResult
 from evapd.rematch.work import Progress as Tell
 from evapd.rematch.work import by_quality
@@ -51,7 +51,10 @@ def account(result: RematchResult) -> str:
     lost = result.reading.damaged + result.reading.undecodable
     if lost:
         lines.append(f"  lost      {lost:,} frames of words are damaged and were left out")
-    lines += [f"  {what}" for what in _qualities(result)]
+    lines += [
+        f"  {'quality' if k == 0 else '':<9} {what}"
+        for k, what in enumerate(_qualities(by_quality(counters)))
+    ]
     if result.recorded_hits is not None:
         more = result.hits - result.recorded_hits
         share = f" ({more / result.recorded_hits:+.2%})" if result.recorded_hits else ""
@@ -73,6 +76,20 @@ def _words(result: RematchResult) -> str:
     return told
 
 
-def _qualities(result: RematchResult) -> Iterator[str]:
-    for code, hits in by_quality(result.counters).items():
-        yield f"quality {code:<3} {hits:>12,}  {hits / result.hits:7.2%}  {meaning(code)}"
+def _qualities(hits_by_code: Mapping[int, int]) -> Iterator[str]:
+    """Say how complete the hits are; the single codes, some 60 of a hex anode, are for programs."""
+    groups: dict[tuple[bool, int, str], int] = {}
+    for code, hits in hits_by_code.items():
+        missing, risky = missing_mask(code).bit_count(), is_risky(code)
+        if missing:
+            what = f"{missing} signal{'s' if missing > 1 else ''} missing"
+            what += " (risky: nothing checks them)" if risky else ""
+        elif code == Quality.FULL:
+            what = "all signals seen"
+        else:
+            what = "all signals seen, contested: some fit nearly as well into another hit"
+        key = risky, missing, what
+        groups[key] = groups.get(key, 0) + hits
+    total = sum(groups.values())
+    for (_, _, what), hits in sorted(groups.items()):
+        yield f"{hits:>12,}  {hits / total:7.2%}  {what}"
