@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from evapd.blocks import TdcBlock
-from support.anodes import quad
+from support.anodes import hexanode, quad
 from support.kernels import NUMBA_CACHE
 from support.recorded_words import frames_of, record_words, save_words
 from support.signals import SignalModel, simulate
@@ -116,6 +116,15 @@ def test_a_bad_anode_file_exits_78_and_names_the_place(tmp_path: Path) -> None:
     done = evapd(save_words(tmp_path / "w.npz", STREAM), "--anode", anode, "-o", tmp_path / "h.npz")
     assert done.returncode == 78
     assert "anode.yaml:2" in done.stderr
+
+
+def test_the_wrong_kind_of_anode_exits_78_and_says_so(tmp_path: Path) -> None:
+    anode = tmp_path / "anode.yaml"
+    anode.write_text(json.dumps(hexanode().model_dump(mode="json", exclude_none=True)))
+    done = evapd(save_words(tmp_path / "w.npz", STREAM), "--anode", anode, "-o", tmp_path / "h.npz")
+    assert done.returncode == 78
+    assert "signals of a quad anode" in done.stderr
+    assert not list(tmp_path.glob("h.npz*"))
 
 
 @pytest.mark.parametrize(

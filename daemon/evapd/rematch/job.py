@@ -90,7 +90,7 @@ def rematch(
         unit_words: size of a piece; the one number that may change how damaged words are treated.
 
     Raises:
-        ConfigError: a words file has no anode, and none was given.
+        ConfigError: a words file has no anode and none was given, or the words are of the other kind of anode.
         RecordError: the source cannot be read, or `out` cannot be written.
         StateError: the run was recorded without words.
         EvapdError: a worker process has died.

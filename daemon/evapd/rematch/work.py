@@ -9,6 +9,7 @@ from evapd.blocks import HitBlock
 from evapd.matching import Anode, MatchCounters, Matcher, MatchSettings
 from evapd.record.words import Piece, Reading, WordSource
 from evapd.rematch.crew import Crew
+from evapd.rematch.kind import KindCheck
 from evapd.rematch.pieces import Matched, match_piece
 
 Progress = Callable[[float, int, int], None]
@@ -33,7 +34,10 @@ class Work:
         with Crew(self.anode, self.settings, self.workers, threads=not self.source.portable) as crew:
             batch: list[Piece] = []
             chain: Matcher | None = None
+            kind = KindCheck(self.anode, self.source.path)
             for piece in self.source.pieces(self.unit_words):
+                if kind.wanted:
+                    kind.look(piece)
                 if chain is None and not piece.continues:
                     batch.append(piece)
                     if sum(piece.words for piece in batch) >= self.block_words:
@@ -54,6 +58,7 @@ class Work:
                 whole = MatchCounters() if piece.continues else chain.counters
                 yield from self._take(Matched(hits=found, counters=whole, reading=reading))
                 chain = chain if piece.continues else None
+            kind.judge()
             if batch:
                 crew.give(batch)
             while not crew.idle:
