@@ -16,9 +16,10 @@ from evapd.calibration import calibrate
 from evapd.calibration.anodefile import anode_text
 from evapd.errors import EvapdError, StateError
 from evapd.matching import Anode
+from evapd.report.calibration_text import calibration_text
 from support.anodes import hexanode, quad
 from support.calibrations import efficiency, misdescribed, stream, walking
-from support.signals import Ion, SignalModel, ideal_block, part_of
+from support.signals import Ion, SignalModel, Truth, ideal_block, part_of
 
 WHEN = datetime(2026, 11, 21, 0, 30, tzinfo=UTC)
 
@@ -97,6 +98,58 @@ def test_an_image_smaller_than_the_detector_keeps_the_starts_scale_and_says_why(
     assert found.anode.layers["x"].mm_per_ns == 0.8
     assert not found.layers["x"].mm_per_ns.measured
     assert any("--radius-mm" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("kind", ["quad", "hex"])
+@pytest.mark.parametrize("part", [0.92, 0.95, 0.97])
+def test_an_aperture_does_not_ruin_a_good_anode(kind: str, part: float) -> None:
+    true = walking(kind)
+    truth = stream(true, 20_000, disc_mm=part * 40.0)
+    found = calibrate([truth.block], true)
+    assert efficiency(truth, found.anode) > 0.995 * efficiency(truth, true)
+    assert "image is smaller than the detector" in found.notes[0]
+
+
+def test_a_larger_image_than_the_start_believes_is_its_scale() -> None:
+    truth = stream(quad(), 40_000)
+    large = quad(x={"mm_per_ns": 0.8 * 1.04}, y={"mm_per_ns": 0.8 * 1.04})
+    found = calibrate([truth.block], large)
+    assert found.anode.layers["x"].mm_per_ns == pytest.approx(0.8, rel=0.002)
+
+
+@pytest.mark.parametrize("signs", [(1, -1), (1, 1)])
+def test_a_scale_that_changes_is_said_first(signs: tuple[int, int]) -> None:
+    content = quad().model_dump()
+    for sign, layer in zip(signs, content["layers"].values(), strict=True):
+        layer["mm_per_ns"] *= 1.0 - 0.02 * sign
+    found = calibrate([stream(quad(), 40_000).block], Anode.model_validate(content))
+    assert found.layers["x"].mm_per_ns.value == pytest.approx(0.8, rel=0.002)
+    assert found.notes[0].startswith("THE SCALE CHANGES, by x +2.")
+    assert "THE SCALE CHANGES" in anode_text(found, source="", start="", made=WHEN, version="1")
+    assert "THE SCALE CHANGES" in calibration_text(found)
+
+
+def lit(truth: Truth, chosen: np.ndarray) -> TdcBlock:
+    """The words of the pulses whose ions are chosen."""
+    block = truth.block
+    keep = np.isin(block.pulse.astype(np.int64), truth.pulse[chosen])
+    return TdcBlock(
+        first_pulse=block.first_pulse,
+        last_pulse=block.last_pulse,
+        bin_ps=block.bin_ps,
+        pulse=block.pulse[keep],
+        channel=block.channel[keep],
+        time=block.time[keep],
+    )
+
+
+@pytest.mark.parametrize("kind", ["quad", "hex"])
+def test_half_of_a_detector_is_enough_for_a_start_that_is_nearly_right(kind: str) -> None:
+    true = quad() if kind == "quad" else hexanode()
+    truth = stream(true, 80_000, multi=0.0)
+    half = lit(truth, truth.x_mm + 0.4 * truth.y_mm > 0.0)
+    found = calibrate([half], misdescribed(true))
+    assert efficiency(truth, found.anode) > 0.98 * efficiency(truth, true)
 
 
 def test_the_radius_of_a_smaller_image_can_be_given() -> None:

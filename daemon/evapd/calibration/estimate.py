@@ -12,7 +12,8 @@ from evapd.calibration.collect import collect
 from evapd.calibration.deadtime import estimate_dead_time
 from evapd.calibration.describe import report_of
 from evapd.calibration.findings import Findings, anode_of
-from evapd.calibration.geometry import Frame, fit_geometry
+from evapd.calibration.frame import Frame
+from evapd.calibration.geometry import fit_geometry
 from evapd.calibration.single import single_ions
 from evapd.calibration.sumfit import fit_sums
 from evapd.calibration.timesums import differences_of

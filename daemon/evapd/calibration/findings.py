@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from evapd.calibration.collect import Signals
 from evapd.calibration.deadtime import DeadTime
-from evapd.calibration.geometry import Frame, Geometry
+from evapd.calibration.frame import Frame
+from evapd.calibration.geometry import Geometry
 from evapd.calibration.sumfit import SumFit
 from evapd.calibration.timesums import coordinate_mm
 from evapd.calibration.walk import Curve

@@ -6,33 +6,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from evapd.calibration.belief import not_believed, told_of
 from evapd.calibration.calibration import Estimate
 from evapd.calibration.consistency import Plane, fit_plane
 from evapd.calibration.ellipse import Ellipse
+from evapd.calibration.frame import Frame
 from evapd.calibration.outline import Outline, first_guess, fit_outline
 from evapd.errors import StateError
 from evapd.matching.anode import Anode
 
 Floats = NDArray[np.float64]
-
-# A scale that changes by more than this is not believed unless the radius was given with the data: an image smaller than
-# the detector (an aperture, a short specimen) may have a sharp and round rim of its own.
-_BELIEVED = 0.12
-# With a larger uncertainty of the rim the start's numbers are kept as long as the data do not contradict them.
-_LARGEST_ERROR_MM = 0.15
-_CONTRADICTS = 3.0  # standard deviations
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
-    """What is known of the geometry before: kind's axes, radius, centre, and the start anode if there is one."""
-
-    names: tuple[str, ...]
-    axes: Floats  # (layers, 2)
-    radius_mm: float
-    centre_mm: tuple[float, float]
-    start: Anode | None
-    radius_given: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +49,14 @@ def fit_geometry(difference_ps: Floats, frame: Frame, *, sigma_ps: float, bin_ps
         reach = float(np.mean(reach * plane.scale)) / plane.scale
         middle = _on_plane(middle, plane)
     guess = Ellipse(middle_ps=middle, reach_ps=reach, axes=frame.axes, one_scale=hexanode)
-    outline = fit_outline(difference_ps, guess, blur_ps=sigma_ps * math.sqrt(2.0), bin_ps=bin_ps)
-    problem = outline.problem or _not_believed(outline, frame)
+    blur_ps = sigma_ps * math.sqrt(2.0)
+    outline = fit_outline(difference_ps, guess, blur_ps=blur_ps, bin_ps=bin_ps)
+    if outline.problem and frame.start is not None:
+        # Where half of the detector is dark the outermost hits are not on the rim; the start knows where to look.
+        known = _start_ellipse(frame.start, frame, plane)
+        arc = fit_outline(difference_ps, known, blur_ps=blur_ps, bin_ps=bin_ps, partial=True)
+        outline = outline if arc.problem else arc
+    problem = outline.problem or not_believed(outline, frame)
     if hexanode and plane is None:
         problem = "the hits fall on too small a part of the detector to compare u, v and w"
     if not problem:
@@ -78,37 +67,6 @@ def fit_geometry(difference_ps: Floats, frame: Frame, *, sigma_ps: float, bin_ps
             "name one with --anode, or use a run whose hits fill the detector"
         )
     return _from_start(frame.start, frame, plane, replace(outline, problem=problem))
-
-
-def _not_believed(outline: Outline, frame: Frame) -> str:
-    """Why an outline that looks good is not used after all; "" when it is."""
-    shift_error = outline.middle_error_ps / outline.reach_ps
-    error_mm = frame.radius_mm * float(np.max(np.hypot(shift_error, outline.reach_error)))
-    if not np.isfinite(error_mm) or (frame.start is None and error_mm > 10 * _LARGEST_ERROR_MM):
-        return "there are too few hits at the rim"
-    if frame.start is None:
-        return ""
-    layers = [frame.start.layers[name] for name in frame.names]
-    stretch = (
-        np.array([2000.0 * frame.radius_mm / layer.mm_per_ns for layer in layers]) / outline.reach_ps - 1
-    )
-    along = frame.axes @ np.array(frame.centre_mm)
-    middle = np.array(
-        [layer.offset_ps + 2000.0 * a / layer.mm_per_ns for layer, a in zip(layers, along, strict=True)]
-    )
-    shift = (middle - outline.middle_ps) / outline.reach_ps
-    contradiction = max(np.max(np.abs(stretch) / outline.reach_error), np.max(np.abs(shift) / shift_error))
-    if error_mm > _LARGEST_ERROR_MM and contradiction < _CONTRADICTS:
-        return (
-            f"the hits at the rim are too few to improve them: they tell it to {error_mm:.2f} mm, and agree"
-        )
-    worst = float(stretch[np.argmax(np.abs(stretch))])
-    if abs(worst) > _BELIEVED and not frame.radius_given:
-        return (
-            f"the scale would change by {100 * worst:+.0f} %: either the image does not fill the detector, or the start's "
-            "radius_mm is wrong; give the radius of what the hits fill with --radius-mm to use the outline all the same"
-        )
-    return ""
 
 
 def _from_outline(outline: Outline, frame: Frame, plane: Plane | None) -> Geometry:
@@ -128,7 +86,13 @@ def _from_outline(outline: Outline, frame: Frame, plane: Plane | None) -> Geomet
                 start=layer.offset_ps if layer else None,
             )
         )
-    return Geometry(mm_per_ns=tuple(scales), offset_ps=tuple(offsets), outline=outline, plane=plane, notes=())
+    return Geometry(
+        mm_per_ns=tuple(scales),
+        offset_ps=tuple(offsets),
+        outline=outline,
+        plane=plane,
+        notes=told_of(outline, frame),
+    )
 
 
 def _from_start(start: Anode, frame: Frame, plane: Plane | None, outline: Outline) -> Geometry:
@@ -136,15 +100,13 @@ def _from_start(start: Anode, frame: Frame, plane: Plane | None, outline: Outlin
     layers = [start.layers[name] for name in frame.names]
     scale = np.array([layer.mm_per_ns for layer in layers])
     offset = np.array([layer.offset_ps for layer in layers])
+    ellipse = _start_ellipse(start, frame, plane)
     scale_error = offset_error = np.full(len(layers), np.nan)
     note = f"scale and offsets are the start's: {outline.problem}"
     if plane is not None:
-        common = float(np.mean(scale / plane.scale))
         # Where the centre lies must not move with the scales: what is kept is t1 - t2 of the centre's coordinate.
-        along = frame.axes @ np.array(frame.centre_mm)
-        middle = _on_plane(offset + 2000.0 * along / scale, plane)
-        scale = common * plane.scale
-        offset = middle - 2000.0 * along / scale
+        scale = 2000.0 * frame.radius_mm / ellipse.reach_ps
+        offset = ellipse.middle_ps - 2000.0 * frame.along_mm() / scale
         scale_error = scale * plane.scale_error / plane.scale
         scale_error[0] = np.nan
         offset_error = np.full(3, plane.constant_error / float(np.linalg.norm(plane.weights)))
@@ -164,6 +126,17 @@ def _from_start(start: Anode, frame: Frame, plane: Plane | None, outline: Outlin
         outline=outline,
         plane=plane,
         notes=(note,),
+    )
+
+
+def _start_ellipse(start: Anode, frame: Frame, plane: Plane | None) -> Ellipse:
+    """The rim as the start has it; of a hex anode changed as little as u, v and w ask for."""
+    ellipse = frame.ellipse_of(start)
+    if plane is None:
+        return ellipse
+    scale = plane.scale * float(np.mean(2000.0 * frame.radius_mm / ellipse.reach_ps / plane.scale))
+    return replace(
+        ellipse, middle_ps=_on_plane(ellipse.middle_ps, plane), reach_ps=2000.0 * frame.radius_mm / scale
     )
 
 
