@@ -95,6 +95,17 @@ def test_a_child_that_asks_for_more_time_is_heard(tmp_path: Path) -> None:
     child.start()
     wait_for(lambda: child.poll() == 0, "its end")
     child.poll()
-    assert child.extended_s > child.started_s
+    assert child.extended_until_s > child.started_s + 29
     assert not child.ready
     child.kill()
+
+
+def test_a_child_that_takes_long_says_once_what_it_is_doing(tmp_path: Path) -> None:
+    code = "from evapd.notify import Notifier; Notifier().status('compiling')"
+    child = Child("acquire", [sys.executable, "-c", code], tmp_path, tmp_path)
+    child.start()
+    wait_for(lambda: child.poll() is not None and child.status == "compiling", "its word")
+    assert not child.is_slow()
+    child.started_s -= 10.0
+    assert [child.is_slow(), child.is_slow()] == [True, False]
+    child.terminate(5.0)

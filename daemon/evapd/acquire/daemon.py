@@ -28,6 +28,7 @@ from evapd.stream.frame import Framer
 from evapd.stream.publisher import Publisher
 
 TICK_S = 0.05
+COMPILE_S = 180.0  # for the kernels, on a busy machine
 
 
 class Acquire:
@@ -87,6 +88,8 @@ class Acquire:
 
     def run(self, notifier: Notifier) -> None:
         """Serve until `end()`; then close the run and everything else, in the reverse order of opening."""
+        notifier.status("loading the kernels of the matching; after an update they are compiled, up to a minute")
+        notifier.extend(COMPILE_S)
         Matcher(Anode.load(self.loaded.anode_path)).warm_up()
         self.conductor.alive = notifier.watchdog
         with ExitStack() as opened:

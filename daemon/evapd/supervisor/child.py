@@ -10,6 +10,8 @@ from pathlib import Path
 
 from evapd.errors import EvapdError
 
+SLOW_S = 5.0
+
 
 @dataclass(slots=True)
 class Child:
@@ -25,10 +27,11 @@ class Child:
     restarts: int = 0
     started_s: float = 0.0
     ready_after_s: float | None = None
-    extended_s: float = 0.0  # when it last said that its start goes on
+    extended_until_s: float = 0.0  # how long its start may take, by its own word
     status: str = ""
     process: subprocess.Popen[bytes] | None = None
     _notify: socket.socket | None = field(default=None, repr=False)
+    _told: bool = field(default=False, repr=False)
 
     @property
     def log_path(self) -> Path:
@@ -60,6 +63,12 @@ class Child:
                 env={**os.environ, "NOTIFY_SOCKET": str(path)},
             )
 
+    def is_slow(self) -> bool:
+        """Whether it has said what it is doing for so long; true only once."""
+        slow = bool(self.status) and not self._told and time.monotonic() - self.started_s > SLOW_S
+        self._told = self._told or slow
+        return slow
+
     def poll(self) -> int | None:
         """Read what it told; give its exit code once it has ended."""
         if self._notify is not None:
@@ -76,7 +85,7 @@ class Child:
                 if line == "READY=1" and not self.ready:
                     self.ready_after_s = time.monotonic() - self.started_s
                 elif line.startswith("EXTEND_TIMEOUT_USEC="):
-                    self.extended_s = time.monotonic()
+                    self.extended_until_s = time.monotonic() + 1e-6 * int(line.partition("=")[2])
                 elif line.startswith("STATUS="):
                     self.status = line.removeprefix("STATUS=")
 

@@ -20,7 +20,7 @@ from evapd.supervisor.progress import Progress
 
 _log = logging.getLogger(__name__)
 POLL_S = 0.1
-READY_S = 60.0  # a cold start compiles the kernels
+READY_S = 60.0  # unless a child says that it needs more
 REQUEST_S = 1.0
 RESTART_DELAYS_S = (0.0, 0.5, 1.0, 2.0, 5.0)
 EXIT_CONFIG = 78
@@ -102,7 +102,9 @@ class Supervisor:
                     )
             waiting = [child for child in waiting if not child.ready]
             for child in waiting:
-                if time.monotonic() > max(deadline_s, child.extended_s + READY_S):
+                if child.is_slow():
+                    self._progress.say(f"  {child.name:8s} not ready yet: {child.status}")
+                if time.monotonic() > max(deadline_s, child.extended_until_s):
                     raise StartFailed(child, None)
             time.sleep(0.02)
 
