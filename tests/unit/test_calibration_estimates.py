@@ -10,11 +10,12 @@ from evapd.calibration.deadtime import estimate_dead_time
 from evapd.calibration.ellipse import Ellipse
 from evapd.calibration.jitter import estimate_jitter
 from evapd.calibration.outline import first_guess, fit_outline
-from evapd.calibration.robust import chi2_share, clipped_mean_chi2, densest
+from evapd.calibration.robust import clipped_mean_chi2, densest
 from evapd.calibration.sumfit import choose_walk, fit_sums
 from evapd.calibration.timesums import joint_deviation
 from evapd.calibration.walk import BinMeans, Curve, fit_curve
 from evapd.errors import StateError
+from evapd.matching.gates import chi2_tail
 
 QUAD_AXES = np.array([[1.0, 0.0], [0.0, 1.0]])
 HEX_AXES = np.array([[np.cos(a), np.sin(a)] for a in np.radians([0.0, 60.0, 120.0])])
@@ -34,7 +35,7 @@ def deviations_of(rng: np.random.Generator, n: int, layers: int, mcp_ps: float, 
 def test_the_joint_deviation_is_chi_squared(layers: int) -> None:
     joint = joint_deviation(deviations_of(np.random.default_rng(1), 100_000, layers, 1.0, 1.0))
     for limit in (1.0, 4.0, 9.0):
-        assert np.mean(joint < limit) == pytest.approx(chi2_share(limit, layers), abs=0.005)
+        assert np.mean(joint < limit) == pytest.approx(1.0 - chi2_tail(limit, layers), abs=0.005)
 
 
 @pytest.mark.parametrize(("limit", "dof"), [(4.0, 2), (12.0, 2), (4.0, 3), (12.0, 3)])

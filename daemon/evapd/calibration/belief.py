@@ -21,7 +21,7 @@ _BELIEVED = 0.05
 # Nor one that grows by more than this when everything but the radius of the image is as the start has it.
 _BELIEVED_ALONE = 0.025
 _AGREES = 0.003  # of the radius, or 3 standard deviations
-_TOLD = 0.01
+_TOLD, _TOLD_ERROR_MM = 0.01, 0.15
 # With a larger uncertainty of the rim the start's numbers are kept as long as the data do not contradict them.
 _LARGEST_ERROR_MM = 0.15
 _LARGEST_ERROR_OF_ARC_MM = 0.45  # then they are kept whatever the arc says
@@ -58,9 +58,7 @@ class _Change:
 
 def not_believed(outline: Outline, frame: Frame) -> str:
     """Why an outline that looks good is not used after all; "" when it is."""
-    error_mm = frame.radius_mm * float(
-        np.max(np.hypot(outline.middle_error_ps / outline.reach_ps, outline.reach_error))
-    )
+    error_mm = _error_mm(outline, frame)
     if not np.isfinite(error_mm) or (frame.start is None and error_mm > 10 * _LARGEST_ERROR_MM):
         return "there are too few hits at the rim"
     if frame.start is None:
@@ -98,8 +96,20 @@ def _too_small_an_image(change: _Change) -> str:
     )
 
 
-def told_of(outline: Outline, frame: Frame) -> tuple[str, ...]:
-    """What to say when a scale changes a lot."""
+def told_of(outline: Outline, frame: Frame, hits: int) -> tuple[str, ...]:
+    """What to say of an outline that is used: a scale that changes a lot, a rim that few hits tell."""
+    error_mm = _error_mm(outline, frame)
+    notes = _told_of_scale(outline, frame)
+    if error_mm <= _TOLD_ERROR_MM:
+        return notes
+    unsure = (
+        f"scale and offsets come from {hits} hits with all their signals, which tell the rim to {error_mm:.2f} mm only: "
+        "places may be wrong by as much or twice that; use a longer run"
+    )
+    return (*notes, unsure)
+
+
+def _told_of_scale(outline: Outline, frame: Frame) -> tuple[str, ...]:
     if frame.start is None:
         return ()
     change = _change(outline, frame, frame.start)
@@ -115,6 +125,12 @@ def told_of(outline: Outline, frame: Frame) -> tuple[str, ...]:
     if frame.radius_given:
         return (note,)
     return (f"{note}. If an aperture or the specimen ends the image, give its radius with --radius-mm",)
+
+
+def _error_mm(outline: Outline, frame: Frame) -> float:
+    """How well the rim is known, in the worst direction."""
+    shift_error = outline.middle_error_ps / outline.reach_ps
+    return frame.radius_mm * float(np.max(np.hypot(shift_error, outline.reach_error)))
 
 
 def _change(outline: Outline, frame: Frame, start: Anode) -> _Change:

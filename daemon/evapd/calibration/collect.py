@@ -11,20 +11,19 @@ from evapd.blocks import TdcBlock, join_words
 from evapd.calibration.signals import MOST_PER_CHANNEL, Floats, PulseTable
 from evapd.calibration.spread import Spread
 from evapd.errors import StateError, StreamError
+from evapd.matching.anode import LAYERS
+from evapd.matching.quality import CHANNEL_NAMES
 
 MOST_LONE = 1_000_000  # more would only sharpen what is sharp already
 MOST_CROWDED = 40_000
 MOST_GAPS = 2_000_000
 GAPS_UP_TO_PS = 60_000.0
 _CHUNK_WORDS = 200_000
-_CHANNELS = {"quad": 5, "hex": 7}
+_CHANNELS = {kind: 1 + 2 * len(layers) for kind, layers in LAYERS.items()}
 _FIRST_HEX_CHANNEL = 5
 # A channel with less than this part of its fellows' words carries noise only.
 _SILENT = 0.05
-NAMES = {
-    "quad": ("MCP", "x1", "x2", "y1", "y2"),
-    "hex": ("MCP", "u1", "u2", "v1", "v2", "w1", "w2"),
-}
+NAMES = {kind: CHANNEL_NAMES[channels] for kind, channels in _CHANNELS.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,10 @@ from evapd.calibration.findings import Findings, Floats
 from evapd.calibration.robust import middle_and_width
 from evapd.calibration.timesums import deviations, fitting_share, joint_deviation
 from evapd.matching.anode import Anode
+from evapd.matching.settings import MatchSettings
 
 SAMPLE = 200_000
-GATE_SIGMA = 4.5  # of the joint deviation of the time sums, as the matching has it
+GATE_SIGMA = MatchSettings().full_sigma  # of the joint deviation of the time sums
 _DRIFT_TOLD = 0.5  # of the width of the time sum
 _FEW_HITS = 5_000
 

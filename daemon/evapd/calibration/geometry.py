@@ -60,7 +60,7 @@ def fit_geometry(difference_ps: Floats, frame: Frame, *, sigma_ps: float, bin_ps
     if hexanode and plane is None:
         problem = "the hits fall on too small a part of the detector to compare u, v and w"
     if not problem:
-        return _from_outline(outline, frame, plane)
+        return _from_outline(outline, frame, plane, told_of(outline, frame, len(difference_ps)))
     if frame.start is None:
         raise StateError(
             f"the outline of the detector cannot be used: {problem}. Without it scale and offsets need a start anode: "
@@ -69,7 +69,7 @@ def fit_geometry(difference_ps: Floats, frame: Frame, *, sigma_ps: float, bin_ps
     return _from_start(frame.start, frame, plane, replace(outline, problem=problem))
 
 
-def _from_outline(outline: Outline, frame: Frame, plane: Plane | None) -> Geometry:
+def _from_outline(outline: Outline, frame: Frame, plane: Plane | None, notes: tuple[str, ...]) -> Geometry:
     scales, offsets = [], []
     for k, name in enumerate(frame.names):
         layer = frame.start.layers[name] if frame.start else None
@@ -91,7 +91,7 @@ def _from_outline(outline: Outline, frame: Frame, plane: Plane | None) -> Geomet
         offset_ps=tuple(offsets),
         outline=outline,
         plane=plane,
-        notes=told_of(outline, frame),
+        notes=notes,
     )
 
 

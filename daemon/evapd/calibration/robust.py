@@ -5,6 +5,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from evapd.matching.gates import chi2_tail
+
 Floats = NDArray[np.float64]
 MAD_TO_SIGMA = 1.482602218505602  # of a normal distribution
 
@@ -27,18 +29,6 @@ def middle_and_width(values: Floats) -> tuple[float, float]:
     return float(middle), float(high - low) / 1.3489795
 
 
-def chi2_share(x: float, dof: int) -> float:
-    """Share of a chi-squared distribution with `dof` degrees of freedom below `x` (recurrence from 1 or 2)."""
-    if x <= 0:
-        return 0.0
-    at = 1 if dof % 2 else 2
-    share = math.erf(math.sqrt(x / 2)) if at == 1 else -math.expm1(-x / 2)
-    while at < dof:
-        share -= math.exp(at / 2 * math.log(x / 2) - x / 2 - math.lgamma(at / 2 + 1))
-        at += 2
-    return share
-
-
 def clipped_mean_chi2(limit: float, dof: int) -> float:
     """Mean of a chi-squared variable with `dof` degrees of freedom of which only values below `limit` are kept."""
-    return dof * chi2_share(limit, dof + 2) / chi2_share(limit, dof)
+    return dof * (1.0 - chi2_tail(limit, dof + 2)) / (1.0 - chi2_tail(limit, dof))

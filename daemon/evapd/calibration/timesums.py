@@ -61,7 +61,7 @@ def positions_mm(times_ps: Floats, anode: Anode) -> Floats:
     return np.asarray((np.linalg.pinv(axes) @ coordinates).T - np.array(anode.centre_mm))
 
 
-def fitting_share(times_ps: Floats, anode: Anode, bin_ps: float, sigma: float = 4.5) -> float:
+def fitting_share(times_ps: Floats, anode: Anode, bin_ps: float, sigma: float) -> float:
     """Part of the signals whose time sums agree with the anode within `sigma` of their joint deviation."""
     if not len(times_ps):
         return 0.0

@@ -35,7 +35,7 @@ class Quality(IntEnum):
 
 _QUAD_RISKY = 32
 _HEX = 128
-_CHANNELS = {5: ("MCP", "x1", "x2", "y1", "y2"), 7: ("MCP", "u1", "u2", "v1", "v2", "w1", "w2")}
+CHANNEL_NAMES = {5: ("MCP", "x1", "x2", "y1", "y2"), 7: ("MCP", "u1", "u2", "v1", "v2", "w1", "w2")}
 
 
 def channels_of(code: int) -> int | None:
@@ -75,7 +75,7 @@ def meaning(code: int) -> str:
     mask = missing_mask(code)
     if mask == 0:
         return "all signals seen" if code == Quality.FULL else "all signals seen, contested"
-    names = [name for k, name in enumerate(_CHANNELS[channels_of(code) or 5]) if mask >> k & 1]
+    names = [name for k, name in enumerate(CHANNEL_NAMES[channels_of(code) or 5]) if mask >> k & 1]
     return f"{', '.join(names)} missing{' (risky)' if is_risky(code) else ''}"
 
 

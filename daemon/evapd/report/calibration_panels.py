@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evapd.calibration import Calibration
+from evapd.calibration.describe import GATE_SIGMA
 from evapd.calibration.timesums import (
     coordinate_mm,
     deviations,
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-GATE_SIGMA = 4.5
 _BINS = 160
 _FARTHEST_NS = 12.0
 
