@@ -4,6 +4,7 @@ from pathlib import Path
 
 from evapd.matching import MatchCounters
 from evapd.matching.quality import known_codes
+from evapd.record.wordfalls import Fall
 from evapd.record.words import Reading
 from evapd.rematch import RematchResult
 from evapd.rematch.telling import account
@@ -43,3 +44,12 @@ def test_hits_of_a_group_of_codes_are_added_up() -> None:
 
 def test_without_hits_nothing_is_said_of_their_quality() -> None:
     assert not any("signal" in line for line in told({}))
+
+
+def test_a_fall_of_the_pulse_counter_is_told_with_its_place_and_what_to_do() -> None:
+    (line,) = (
+        line for line in told({0: 5}, Reading(falls=2, first_fall=Fall(50_000, 9999, 3))) if "fell" in line
+    )
+    assert "2 places, first before word 50,000" in line
+    assert "from pulse 9,999 to about 3" in line
+    assert "a words file of its own" in line

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from evapd.record.wordfalls import Fall, find_fall, middle
+
 Pulses = NDArray[np.uint64]
 Read = Callable[[int, int], Pulses]
 NEAR = 8  # words on either side that must all agree
@@ -26,6 +28,7 @@ class Cut(NamedTuple):
     first: int
     last: int
     continues: bool  # the pulse `last` goes on in the next cut
+    fall: Fall | None = None  # of the pulse counter, right before word a
 
 
 def find_cut(pulse: Pulses, low: int, high: int, least_rise: int = 1) -> int | None:
@@ -66,7 +69,8 @@ def _mostly(pulse: Pulses, i: int) -> bool:
 def cuts(read: Read, rows: int, first: int, last: int, unit: int) -> Iterator[Cut]:
     """Cut a stream of words into pieces of `unit` to 2 `unit` - 1 words (the last one has fewer), at pulse boundaries.
 
-    A pulse of more words than that is cut too, and says so. A piece of `unit` words among which nobody can tell where
+    Where the pulse counter falls for good is a cut, too, so that what comes behind does not decide over what was
+    before: the piece before it has fewer words. Pulses that were covered are not covered again. A pulse of more words than that is cut too, and says so. A piece of `unit` words among which nobody can tell where
     a pulse ends covers no pulse at all: its words are all damaged.
 
     Args:
@@ -76,11 +80,11 @@ def cuts(read: Read, rows: int, first: int, last: int, unit: int) -> Iterator[Cu
         last: last pulse of the stream.
         unit: smallest size of a piece, in words.
     """
-    a, begin = 0, first
+    a, begin, fall = 0, first, None
     while a < rows:
-        cut = _cut(_Stream(read, rows), a, (begin, last), unit)
-        yield cut
-        a, begin = cut.b, cut.last + (not cut.continues)
+        cut, next_fall = _cut(_Stream(read, rows), a, (begin, last), unit)
+        yield cut._replace(fall=fall)
+        a, begin, fall = cut.b, cut.last + (not cut.continues), next_fall
 
 
 class _Stream(NamedTuple):
@@ -100,33 +104,50 @@ class _Stream(NamedTuple):
         return None
 
 
-def _cut(words: _Stream, a: int, pulses: tuple[int, int], unit: int) -> Cut:
+def _cut(words: _Stream, a: int, pulses: tuple[int, int], unit: int) -> tuple[Cut, Fall | None]:
+    """Give the next cut, and the fall of the counter at its end."""
     begin, last = pulses
-    place, end = words.rows, last
+    place, end, found = words.rows, last, None
     if words.rows - a > unit:
         found = words.find(a + unit, a + 2 * unit)
-        if found is not None:
-            place, end = found, words.pulse(found) - 1
-        elif words.rows >= a + 2 * unit:
-            return _uncut(words, a, pulses, unit)
+        place = min(a + 2 * unit, words.rows) if found is None else found
+    pulse = words.read(a, place)
+    fall = _first_fall(
+        pulse, int(pulse[-NEAR:].max()) if found else middle(pulse[-NEAR:]), begin if a else None
+    )
+    if fall is not None:
+        fall = fall._replace(place=a + fall.place)
+        place, end = fall.place, min(fall.last, last)
+    elif found is not None:
+        end = words.pulse(found) - 1
+    elif words.rows >= a + 2 * unit:
+        return _uncut(words, a, pulses, unit), None
     if end - begin >= MAX_SPAN:  # pulses without a word are left out, also where they lie in the midst
         begin = max(begin, min(words.pulse(a), last))
     if end - begin >= MAX_SPAN:
         gap = words.find(a + 1, place, MAX_SPAN // 2)
         if gap is not None:
-            place, end = gap, words.pulse(gap) - 1
+            place, end, fall = gap, words.pulse(gap) - 1, None
         end = min(end, begin + MAX_SPAN - 1)
-    return Cut(a, place, begin, min(max(end, begin - 1), last), continues=False)
+    return Cut(a, place, begin, min(max(end, begin - 1), last), continues=False), fall
+
+
+def _first_fall(pulse: Pulses, end: int, begin: int | None) -> Fall | None:
+    """Find the first fall of the counter among the words of a piece; arguments as for `find_fall`."""
+    fall = None
+    while (earlier := find_fall(pulse, end, begin)) is not None:
+        fall, pulse, end = earlier, pulse[: earlier.place], earlier.last
+    return fall
 
 
 def _uncut(words: _Stream, a: int, pulses: tuple[int, int], unit: int) -> Cut:
     """A piece that no pulse boundary ends: part of one long pulse, or damaged altogether."""
     begin, last = pulses
     window = words.read(a + unit, a + 2 * unit)
-    middle = int(np.partition(window, len(window) // 2)[len(window) // 2])
-    if middle - begin >= MAX_SPAN:
-        begin = max(begin, min(words.pulse(a), middle, last))
-    one_pulse = 4 * np.count_nonzero(window == np.uint64(middle)) >= 3 * len(window)
-    if one_pulse and begin <= middle <= min(last, begin + MAX_SPAN - 1):
-        return Cut(a, a + unit, begin, middle, continues=True)
+    most = middle(window)
+    if most - begin >= MAX_SPAN:
+        begin = max(begin, min(words.pulse(a), most, last))
+    one_pulse = 4 * np.count_nonzero(window == np.uint64(most)) >= 3 * len(window)
+    if one_pulse and begin <= most <= min(last, begin + MAX_SPAN - 1):
+        return Cut(a, a + unit, begin, most, continues=True)
     return Cut(a, a + unit, begin, begin - 1, continues=False)

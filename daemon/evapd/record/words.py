@@ -15,6 +15,7 @@ from evapd.matching.anode import Anode
 from evapd.matching.settings import MatchSettings
 from evapd.record.crc import joined_crc
 from evapd.record.runinfo import RunInfo
+from evapd.record.wordfalls import Fall
 
 MAX_WORDS = 2**20
 
@@ -25,6 +26,10 @@ class Reading:
 
     damaged: int = 0  # frames of words whose checksum fails
     undecodable: int = 0  # frames of words whose checksum holds, and that are no block of words
+    falls: int = (
+        0  # places where the pulse counter falls for good: behind them pulses come for the second time
+    )
+    first_fall: Fall | None = None  # its place counted from the first word of the source
     sums: dict[str, tuple[int, int]] = field(
         default_factory=dict
     )  # by column: CRC-32 and number of bytes read
@@ -33,6 +38,8 @@ class Reading:
         """Take into account what reading the words behind these found."""
         self.damaged += other.damaged
         self.undecodable += other.undecodable
+        self.falls += other.falls
+        self.first_fall = self.first_fall or other.first_fall
         for name, (crc, size) in other.sums.items():
             before, bytes_before = self.sums.get(name, (0, 0))
             self.sums[name] = joined_crc(before, crc, size), bytes_before + size

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from evapd.blocks import TDC_COLUMNS, TdcBlock
+from evapd.blocks import TDC_COLUMNS, Loss, TdcBlock
 from evapd.errors import RecordError
 from evapd.record.crc import joined_crc
 from evapd.record.npzcolumns import NpzFile, NpzTable, StoredColumn, told
@@ -65,7 +65,7 @@ class SlicePiece:
                 crc, size = reading.sums.get(column.name, (0, 0))
                 reading.sums[column.name] = zlib.crc32(data, crc), size + len(data)
                 values[column.name] = np.frombuffer(data, column.dtype)
-        yield TdcBlock(first_pulse=self.cut.first, last_pulse=self.cut.last, bin_ps=self.bin_ps, **values)
+        yield _block(self.cut, self.bin_ps, **values)
 
 
 class FileWords(WordSource):
@@ -95,11 +95,13 @@ class FileWords(WordSource):
 
     def blocks(self) -> Iterator[TdcBlock]:
         """Give the words in order; see `WordSource.blocks`."""
+        self.reading = Reading()
         for piece in self._in_order(max(1, self._max_words // 2)):
             yield piece.block
 
     def pieces(self, unit: int) -> Iterator[Piece]:
         """Give the words in pieces of `unit` to 2 `unit` - 1 words; see `WordSource.pieces`."""
+        self.reading = Reading()
         return self._by_place(unit) if self.portable else self._in_order(unit)
 
     def check(self, reading: Reading) -> None:
@@ -120,7 +122,7 @@ class FileWords(WordSource):
                 return np.frombuffer(self._stored[0].read(file.fileno(), a, b), "<u8")
 
             for cut in cuts(pulses, self.n_words, self.first_pulse, self.last_pulse, unit):
-                self.read_share = cut.b / self.n_words
+                self._note(cut)
                 yield SlicePiece(self.path, self._stored, cut, self.bin_ps)
 
     def _in_order(self, unit: int) -> Iterator[ArrayPiece]:
@@ -136,20 +138,21 @@ class FileWords(WordSource):
                 return table.read(a, b)[0]
 
             for cut in cuts(pulses, self.n_words, self.first_pulse, self.last_pulse, unit):
-                self.read_share = cut.b / self.n_words
-                yield ArrayPiece(self._block(cut, table), cut.continues)
+                self._note(cut)
+                values = dict(zip([name for name, _ in _COLUMNS], table.read(cut.a, cut.b), strict=True))
+                yield ArrayPiece(_block(cut, self.bin_ps, **values), cut.continues)
                 table.release(cut.b - FAR)
 
-    def _block(self, cut: Cut, table: NpzTable) -> TdcBlock:
-        pulse, channel, time = table.read(cut.a, cut.b)
-        return TdcBlock(
-            first_pulse=cut.first,
-            last_pulse=cut.last,
-            bin_ps=self.bin_ps,
-            pulse=pulse,
-            channel=channel,
-            time=time,
-        )
+    def _note(self, cut: Cut) -> None:
+        assert self.n_words is not None  # noqa: S101 - set when the file was opened
+        self.read_share = cut.b / self.n_words
+        if cut.fall is not None:
+            self.reading.add(Reading(falls=1, first_fall=cut.fall))
+
+
+def _block(cut: Cut, bin_ps: Fraction, **values: Any) -> TdcBlock:
+    loss = Loss.NONE if cut.fall is None else Loss.COUNTER_JUMP
+    return TdcBlock(first_pulse=cut.first, last_pulse=cut.last, bin_ps=bin_ps, loss=loss, **values)
 
 
 def _range(table: NpzTable, first: int | None, last: int | None) -> tuple[int, int]:

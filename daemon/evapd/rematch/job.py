@@ -53,6 +53,8 @@ class RematchResult:
             "recorded_hits": self.recorded_hits,
             "counters": as_plain(self.counters),
             "lost_frames": lost_frames(self.reading),
+            "counter_falls": self.reading.falls,
+            "first_fall": self.reading.first_fall and self.reading.first_fall._asdict(),
             "workers": self.workers,
             "seconds": round(self.seconds, 3),
             "words_per_s": round(self.counters.words / self.seconds),

@@ -110,8 +110,10 @@ class _Feed:
 
     def about(self) -> Mapping[str, str]:
         """Say where the hits come from."""
-        counters, lost = as_plain(self._work.counters), lost_frames(self._work.reading)
-        return {"rematch": json.dumps({**self._told, "counters": counters, "lost_frames": lost}, indent=1)}
+        reading = self._work.reading
+        found = {"lost_frames": lost_frames(reading), "counter_falls": reading.falls}
+        told = {**self._told, "counters": as_plain(self._work.counters), **found}
+        return {"rematch": json.dumps(told, indent=1)}
 
     def _until(self, last: int) -> tuple[list[HitBlock], Loss]:
         """Give what is left of the hits up to a pulse, and what the matching found wrong there."""

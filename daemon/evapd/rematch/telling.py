@@ -51,6 +51,7 @@ def account(result: RematchResult) -> str:
     lost = result.reading.damaged + result.reading.undecodable
     if lost:
         lines.append(f"  lost      {lost:,} frames of words are damaged and were left out")
+    lines += [f"  fell      {what}" for what in _falls(result)]
     lines += [
         f"  {'quality' if k == 0 else '':<9} {what}"
         for k, what in enumerate(_qualities(by_quality(counters)))
@@ -74,6 +75,18 @@ def _words(result: RematchResult) -> str:
     if counters.damaged:
         told += " (impossible channel, pulse, time or order: set aside)"
     return told
+
+
+def _falls(result: RematchResult) -> Iterator[str]:
+    fall = result.reading.first_fall
+    if fall is None:
+        return
+    falls = result.reading.falls
+    yield (
+        f"the pulse counter falls at {falls} place{'s' if falls > 1 else ''}, first before word {fall.place:,} (counted "
+        f"from 0), from pulse {fall.last:,} to about {fall.then:,}; behind it, words of pulses that there were already are "
+        "damaged: write what follows the fall to a words file of its own to have its hits"
+    )
 
 
 def _qualities(hits_by_code: Mapping[int, int]) -> Iterator[str]:
