@@ -3,6 +3,8 @@
 import time
 from dataclasses import dataclass, field
 
+import pytest
+
 from evapd.acquire.counts import Counter
 from evapd.acquire.pipeline import Pipeline
 from evapd.acquire.time_sums import TimeSumWatch
@@ -107,13 +109,13 @@ def test_a_dead_pipeline_says_so() -> None:
     assert isinstance(pipeline.error, ZeroDivisionError)
 
 
-def test_a_watch_that_fails_takes_no_words_from_the_record() -> None:
+def test_a_watch_that_fails_takes_no_words_from_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(block: TdcBlock) -> None:
         raise ZeroDivisionError(block.n)
 
     sink, counter = Collector(), Counter(Instrument(flight_path_mm=110))
     watch = TimeSumWatch(quad(), TimeSums(), Matching(), lambda *_, **__: None, time.monotonic)
-    watch._sample.offer = fails  # type: ignore[method-assign] - the fault that must do no harm
+    monkeypatch.setattr(watch._sample, "offer", fails)
     pipeline = Pipeline(
         Queue([words(k, k + 9, [(k + 3, 0, 1)]) for k in range(0, 50, 10)]),  # type: ignore[arg-type]
         OneHitPerWord(),
