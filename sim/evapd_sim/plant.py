@@ -22,16 +22,30 @@ class SupplyOutput:
     demand_v: float = 0.0  # what the regulator asks for now, 0 when the output is off
     load_ohm: float = 1e9  # bleeder, for the current reading
     trip: bool = False
+    interlock_open: bool = False  # the safety loop at the rear is open: no output, whatever is asked for
+    arc_ohm: float = math.inf  # of an arc across the output
+    arc_tau_s: float = math.inf  # by which the output collapses into it
+
+    @property
+    def ohm(self) -> float:
+        """What the output sees: the bleeder, and an arc beside it."""
+        if math.isinf(self.arc_ohm):
+            return self.load_ohm
+        return self.load_ohm * self.arc_ohm / (self.load_ohm + self.arc_ohm)
 
     @property
     def i_a(self) -> float:
         """Current in A through the load."""
-        return self.v_v / self.load_ohm
+        return self.v_v / self.ohm
 
     def advance(self, dt_s: float) -> None:
         """Let the output follow its demand for `dt_s`."""
-        demand_v = 0.0 if self.trip else self.demand_v
-        tau_s = self.tau_up_s if demand_v > self.v_v else self.tau_down_s
+        demand_v = 0.0 if self.trip or self.interlock_open else self.demand_v
+        if math.isinf(self.arc_ohm):
+            tau_s = self.tau_up_s if demand_v > self.v_v else self.tau_down_s
+        else:
+            # What feeds an arc is the charge of the cable; the supply's own part is its limited current.
+            tau_s = self.arc_tau_s
         self.v_v += (demand_v - self.v_v) * -math.expm1(-dt_s / tau_s)
 
 
@@ -68,4 +82,8 @@ class Plant:
         default_factory=lambda: {"A": 48.0, "B": 50.0, "C": 77.0, "D": 295.0}
     )
     temperature_setpoint_k: float = 48.0
+    # Contacts of the rig, True = closed = all is well.
+    interlock: dict[str, bool] = field(
+        default_factory=lambda: {"door": True, "valve": True, "water": True, "ups": True}
+    )
     lock: threading.RLock = field(default_factory=threading.RLock)

@@ -8,7 +8,7 @@ from evapd.config import plugins
 from evapd.config.plugins import INSTALLED, list_drivers
 from evapd.errors import ConfigError
 
-SHIPPED = {"fug-probus", "dg645", "ea-scpi", "pfeiffer-tpg26x", "lakeshore-336", "tdc-stream"}
+SHIPPED = {"fug-probus", "dg645", "ea-scpi", "pfeiffer-tpg26x", "lakeshore-336", "modbus-dio", "tdc-stream"}
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, *pairs: tuple[str, str], group: str = plugins.DRIVERS) -> None:

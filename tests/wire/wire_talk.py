@@ -10,6 +10,7 @@ from evapd_sim.wire.base import Wire
 from evapd_sim.wire.registry import make_wire
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
+BINARY = {"tdc-stream", "modbus-dio"}
 
 
 def transcript(name: str) -> dict[str, Any]:
@@ -22,7 +23,7 @@ def wire_of(content: dict[str, Any]) -> tuple[Wire, Plant]:
 
 
 def as_bytes(content: dict[str, Any], text: str) -> bytes:
-    return bytes.fromhex(text) if content["instrument"] == "tdc-stream" else text.encode("latin-1")
+    return bytes.fromhex(text) if content["instrument"] in BINARY else text.encode("latin-1")
 
 
 def give(wire: Any, plant: Plant, given: dict[str, Any]) -> None:
@@ -39,7 +40,12 @@ def give(wire: Any, plant: Plant, given: dict[str, Any]) -> None:
             getattr(plant, key).update(value)
         elif key == "sensor_status":
             wire.sensor_status.update(value)
-        elif key in {"local", "locked_elsewhere"}:
+        elif key in {"discrete", "coils", "registers"}:
+            for address, values in value.items():
+                getattr(wire, key)[address : address + len(values)] = values
+        elif key == "interlock":
+            plant.interlock.update(value)
+        elif key in {"exception", "local", "locked_elsewhere"}:
             setattr(wire, key, value)
         else:
             raise AssertionError(f"the transcript gives '{key}', which no instrument knows")

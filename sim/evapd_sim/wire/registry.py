@@ -8,6 +8,7 @@ from evapd_sim.wire.dg645 import Dg645Wire
 from evapd_sim.wire.ea_scpi import EaScpiWire
 from evapd_sim.wire.fug_probus import FugProbusWire
 from evapd_sim.wire.lakeshore_336 import LakeShore336Wire
+from evapd_sim.wire.modbus_dio import ModbusDioWire
 from evapd_sim.wire.pfeiffer_tpg26x import PfeifferTpg26xWire
 from evapd_sim.wire.tdc_stream import TdcStreamWire
 
@@ -17,6 +18,7 @@ WIRES: dict[str, type[Wire]] = {
     "ea-scpi": EaScpiWire,
     "pfeiffer-tpg26x": PfeifferTpg26xWire,
     "lakeshore-336": LakeShore336Wire,
+    "modbus-dio": ModbusDioWire,
     "tdc-stream": TdcStreamWire,
 }
 
