@@ -386,6 +386,13 @@ def test_requests_ask_for_what_was_named_and_for_nothing_else(places):
     assert all(count <= 125 for _, _, count in requests)
 
 
+def test_the_rig_file_of_the_page_on_wiring_is_valid():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "dead-man.md").read_text(encoding="utf-8")
+    rig = yaml.safe_load(page.split("```yaml")[1].split("```")[0])
+    config = ModbusDio.Config(**rig["devices"]["io"]["settings"])
+    assert config.outputs["inhibit"].safe
+
+
 SPOKEN = [one for one in TRANSCRIPT["exchanges"] if "meaning" in one]
 
 
