@@ -88,7 +88,9 @@ class Acquire:
 
     def run(self, notifier: Notifier) -> None:
         """Serve until `end()`; then close the run and everything else, in the reverse order of opening."""
-        notifier.status("loading the kernels of the matching; after an update they are compiled, up to a minute")
+        notifier.status(
+            "loading the kernels of the matching; after an update they are compiled, up to a minute"
+        )
         notifier.extend(COMPILE_S)
         Matcher(Anode.load(self.loaded.anode_path)).warm_up()
         self.conductor.alive = notifier.watchdog
