@@ -1,4 +1,4 @@
-"""The command `evapd-sim`: the twin of a rig, one simulated instrument alone, or words of which the truth is known."""
+"""The command `evapd-sim`: the twin of a rig, events that disturb it, one simulated instrument alone, or words of which the truth is known."""
 
 import inspect
 import signal
@@ -12,7 +12,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from evapd.errors import ConfigError
-from evapd_sim import cli_words
+from evapd_sim import cli_disturb, cli_words
 from evapd_sim.plant import Plant
 from evapd_sim.wire.alone import Alone
 from evapd_sim.wire.base import Wire
@@ -72,6 +72,8 @@ def wire(
 
 app.command()(cli_words.words)
 app.command()(cli_words.score)
+app.command()(cli_disturb.do)
+app.command()(cli_disturb.events)
 
 
 def _make(name: str, plant: Plant, settings: list[str], baud: int | None) -> Wire:

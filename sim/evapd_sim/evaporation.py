@@ -90,11 +90,16 @@ class Evaporation:
             wait_ps=wait[parent] + ~first * rng.exponential(self._settings.delay_ps, n),
             a=a[parent] + spread * rng.standard_normal(n),
             b=b[parent] + spread * rng.standard_normal(n),
-            species=self._choose(rng, rate, pulsed),
+            species=self.choose(rng, rate, pulsed),
             pulsed=pulsed,
         )
 
-    def _choose(
+    @property
+    def disc(self) -> float:
+        """Radius of the imaged cap in Lambert coordinates."""
+        return self._disc
+
+    def choose(
         self, rng: np.random.Generator, rate: EvaporationRate, pulsed: NDArray[np.bool_]
     ) -> NDArray[np.intp]:
         """Element by its rate, isotope and charge state by their shares; pulsed ions come first."""

@@ -12,9 +12,11 @@ from evapd_sim.anode import AnodeFile
 from evapd_sim.converter import TdcInputs
 from evapd_sim.cryostat import Cryostat
 from evapd_sim.detector import dark_hits, seen_in_crowd
+from evapd_sim.disturb.influence import Influence
 from evapd_sim.elements import species_of
 from evapd_sim.evaporation import Evaporation, Ions
 from evapd_sim.flight import Flight
+from evapd_sim.outburst import outburst
 from evapd_sim.plant import Plant
 from evapd_sim.projection import project
 from evapd_sim.settings import AtomProbeTwin
@@ -44,12 +46,18 @@ class Experiment:
         specimen: the tip; `radius_nm` and `field_factor` may be set between steps.
         species: the ions it can give.
         laser_energy_pj: energy of a laser pulse; may be set between steps.
+        influence: what disturbs the next step; may be set between steps.
+        detected_ions: so far, dark hits not among them.
+        evaporated_ions: from the imaged cap so far.
     """
 
     def __init__(self, rig: Rig, settings: AtomProbeTwin, anode: AnodeFile, plant: Plant) -> None:
         """Build the instrument; sets the plant's supply constants, temperatures and set point."""
         self.plant = plant
         self.settings = settings
+        self.influence = Influence()
+        self.detected_ions = 0
+        self.evaporated_ions = 0
         self.species = species_of(settings.specimen.composition)
         self.laser_energy_pj = rig.pulse.energy_pj or 0.0
         self._laser = rig.pulse.mode == "laser"
@@ -86,7 +94,7 @@ class Experiment:
         supplies = settings.supplies
         plant.specimen.tau_up_s, plant.specimen.tau_down_s = supplies.tau_up_s, supplies.tau_down_s
         plant.pulse.tau_up_s, plant.pulse.tau_down_s = supplies.pulse_tau_up_s, supplies.pulse_tau_down_s
-        self._cryostat = Cryostat(settings.cryostat, plant, tip_k=settings.specimen.temperature_k)
+        self.cryostat = Cryostat(settings.cryostat, plant, tip_k=settings.specimen.temperature_k)
 
     def step(self, dt_s: float) -> StepResult:
         """Advance supplies, tip and detector by `dt_s` seconds; gives the words of the pulses that fell into it."""
@@ -100,17 +108,21 @@ class Experiment:
             temperature_k=state.temperature_k,
             pulse_temperature_k=state.temperature_k + self._heating_k(),
         )
-        per_pulse = float(rate.per_pulse.sum()) if state.live else 0.0
-        dc_per_s = float(rate.per_s.sum())
+        influence = self.influence
+        factor = math.exp(influence.log_rate)
+        per_pulse = factor * float(rate.per_pulse.sum()) if state.live else 0.0
+        dc_per_s = factor * influence.standing_factor * float(rate.per_s.sum()) + influence.flash_ions_per_s
         radius_nm = self.specimen.radius_nm
         ceiling = self.settings.specimen.ceiling_ions_per_s * dt_s
         cascades = self._evaporation.cascades(
             self._rng, min(per_pulse * pulses, ceiling), min(dc_per_s * dt_s, ceiling)
         )
-        self.specimen.blunt(cascades.ions)
+        evaporated = cascades.ions + sum(cluster.ions for cluster in influence.clusters)
+        self.specimen.blunt(evaporated)
+        self.evaporated_ions += evaporated
         truth = Truth(
             first_arrival=self._arrivals,
-            evaporated=cascades.ions,
+            evaporated=evaporated,
             ions_per_pulse=per_pulse,
             dc_ions_per_s=dc_per_s,
             v_dc_v=state.v_dc_v,
@@ -122,7 +134,7 @@ class Experiment:
             self._inputs.forget()
             return StepResult(pulses=0, t_device_ns=self._device_ns(), truth=truth)
         period_ps = _PS_PER_S / state.counted_hz
-        if cascades.ions:
+        if evaporated:
             ions = self._evaporation.place(
                 self._rng,
                 rate,
@@ -132,7 +144,20 @@ class Experiment:
                 radius_nm=radius_nm,
                 seen=self.settings.detector.efficiency,
             )
+            for cluster in influence.clusters:
+                ions = outburst(
+                    self._rng,
+                    self._evaporation,
+                    rate,
+                    cluster,
+                    ions,
+                    pulses=pulses,
+                    period_ps=None if state.live else period_ps,
+                    radius_nm=radius_nm,
+                    seen=self.settings.detector.efficiency,
+                )
             truth = self._detect(ions, state, truth)
+            self.detected_ions += truth.hits
         truth = self._add_dark(truth, dt_s, pulses, period_ps)
         self._inputs.push(self._lines.signals(self._rng, truth.arrivals, truth.first_arrival))
         self._arrivals += truth.hits
@@ -159,10 +184,12 @@ class Experiment:
             v_p_v = 0.5 * (v_pulse_v + plant.pulse.v_v) * self.settings.supplies.pulser_gain
             return _State(
                 v_dc_v=0.5 * (v_dc_v + plant.specimen.v_v),
-                v_p_v=0.0 if self._laser else v_p_v,
-                counted_hz=plant.trigger.rate_hz if plant.trigger.running else 0.0,
+                v_p_v=0.0 if self._laser else v_p_v * self.influence.v_p_factor,
+                counted_hz=plant.trigger.rate_hz
+                if plant.trigger.running and self.influence.triggers
+                else 0.0,
                 live=plant.trigger.live,
-                temperature_k=self._cryostat.advance(dt_s),
+                temperature_k=self.cryostat.advance(dt_s),
             )
 
     def _detect(self, ions: Ions, state: _State, truth: Truth) -> Truth:
@@ -195,7 +222,7 @@ class Experiment:
         )
 
     def _add_dark(self, truth: Truth, dt_s: float, pulses: int, period_ps: float) -> Truth:
-        n = int(self._rng.poisson(self.settings.detector.dark_rate_hz * dt_s))
+        n = int(self._rng.poisson(self.settings.detector.dark_rate_hz * self.influence.dark_factor * dt_s))
         if n == 0:
             return truth
         dark = dark_hits(self._rng, n, pulses=pulses, period_ps=period_ps, radius_mm=self._anode.radius_mm)
@@ -210,7 +237,11 @@ class Experiment:
         )
 
     def _heating_k(self) -> float:
-        return self.laser_energy_pj * self.settings.flight.laser_heating_k_per_pj if self._laser else 0.0
+        if not self._laser:
+            return 0.0
+        return (
+            self.laser_energy_pj * self.settings.flight.laser_heating_k_per_pj * self.influence.heating_factor
+        )
 
     def _device_ns(self) -> int:
         return round(self.time_s * NS_PER_S)

@@ -6,16 +6,27 @@ there and adds what only nature knows. Nothing here is seen by the daemon's own 
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from evapd.config.model import Section
 from evapd.units import Degree, Hertz, Kelvin, Nanometre, Picosecond, Second
+from evapd_sim.disturb.catalogue import AnyEvent
+from evapd_sim.disturb.event import Event
 from evapd_sim.effects import SignalEffects
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 # What the simulated instrument at the other end of a cable is told when it is built, such as `rated_v`.
 WireOptions = dict[str, bool | int | float | str]
+
+
+def _has_a_time(event: Event) -> Event:
+    if event.at_once:
+        raise ValueError(f"{event.do} needs a time: one of at_s, at_ions, at_v_dc_v")
+    return event
+
+
+Scripted = Annotated[AnyEvent, AfterValidator(_has_a_time)]
 
 
 class SpecimenTwin(Section):
@@ -107,6 +118,7 @@ class AtomProbeTwin(Section):
     supplies: SuppliesTwin = SuppliesTwin()
     cryostat: CryostatTwin = CryostatTwin()
     wires: dict[str, WireOptions] = Field(default_factory=dict)  # by device name
+    script: list[Scripted] = Field(default_factory=list)  # disturbances, see `evapd-sim events`
 
 
 class ReplaySignals(SignalEffects):
@@ -131,3 +143,4 @@ class ReplayTwin(Section):
     generated_hits: Annotated[int, Field(ge=1000, le=10_000_000)] = 100_000  # where the file is absent
     signals: ReplaySignals = ReplaySignals()
     wires: dict[str, WireOptions] = Field(default_factory=dict)
+    script: list[Scripted] = Field(default_factory=list)

@@ -5,18 +5,26 @@ Which instrument stands at a cable is decided by the device's driver name alone.
 
 import logging
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+from pydantic import ValidationError
+
 from evapd.config import LoadedRig, load_rig
 from evapd.errors import ConfigError, EvapdError
 from evapd_sim.anode import load_anode
 from evapd_sim.clockwork import Clockwork
+from evapd_sim.disturb.catalogue import read_event, why_not
+from evapd_sim.disturb.control import CONTROL_SOCKET, ControlSocket
+from evapd_sim.disturb.engine import Disturbances
+from evapd_sim.disturb.event import Event, Scene
 from evapd_sim.experiment import Experiment
 from evapd_sim.far_end import far_end
 from evapd_sim.plant import Plant
@@ -33,6 +41,7 @@ from evapd_sim.wire.tdc_stream import TdcStreamWire
 _log = logging.getLogger("evapd_sim")
 _PATIENCE_S = 10.0
 W = TypeVar("W", bound=Wire)
+_DISTURB_STREAM = 0x64  # keeps the disturbances' random numbers apart from those of the physics
 EXIT_DONE, EXIT_FAILED, EXIT_CONFIG = 0, 1, 78
 
 
@@ -53,6 +62,8 @@ class Twin:
         servers: the cables by device name, with their faults; filled by `start()`.
         experiment: the physics, None in a replay.
         replay: the recording, None otherwise.
+        disturbances: what disturbs it, by script and by `do`.
+        control: the socket that takes commands.
         clockwork: how well steps kept time.
         ended: set when stepping has ended, asked for or not.
     """
@@ -74,6 +85,8 @@ class Twin:
         self._stop = threading.Event()
         self._source = self._build()
         self._tdcs = [wire for wire in self.wires.values() if isinstance(wire, TdcStreamWire)]
+        self.disturbances = self._prepare_disturbances()
+        self.control = ControlSocket(self.loaded.layout.twin / CONTROL_SOCKET, self._command)
         step_s = self.settings.step_s
         self.clockwork = Clockwork(step_s, self._advance, clock, self._stop)
         self._thread = threading.Thread(target=self._run, name="twin physics", daemon=True)
@@ -100,6 +113,7 @@ class Twin:
                 own_speed = "baud" in self.settings.wires.get(name, {})
                 end = far_end(self._connect(name), own_speed=own_speed)
                 self.servers[name] = serve_wire(self.wires[name], end, clock=self._clock)
+            self.control.open()
         except ConfigError:
             self._close_servers()
             raise
@@ -110,7 +124,38 @@ class Twin:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(_PATIENCE_S)
+        self.control.close()
         self._close_servers()
+
+    def do(self, event: Event | Mapping[str, Any]) -> float:
+        """Let something go wrong, now or at the event's own time; from any thread.
+
+        Args:
+            event: an event, or its name and parameters, such as `{"do": "layer-step", "change": -0.2}`.
+
+        Returns:
+            The twin's time in s.
+
+        Raises:
+            ConfigError: when there is no such event, or this rig cannot have it.
+        """
+        try:
+            known = event if isinstance(event, Event) else read_event(dict(event))
+        except ValidationError as error:
+            raise ConfigError(why_not(error)) from error
+        return self.disturbances.do(known)
+
+    def _command(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer one request of the control socket."""
+        told = {"t_s": self.do(request)} if "do" in request else {"t_s": self.disturbances.time_s}
+        physics = self.experiment
+        return {
+            **told,
+            "v_dc_v": self.plant.specimen.v_v,
+            "detected_ions": physics.detected_ions if physics is not None else None,
+            "active": self.disturbances.active,
+            "waiting": self.disturbances.waiting,
+        }
 
     def _close_servers(self) -> None:
         while self.servers:
@@ -124,7 +169,9 @@ class Twin:
             self.ended.set()
 
     def _advance(self, dt_s: float) -> None:
-        result = self._source.step(dt_s)
+        with self.disturbances.lock:
+            self.disturbances.advance(dt_s)
+            result = self._source.step(dt_s)
         for tdc in self._tdcs:
             tdc.deliver(
                 result.pulse_offsets,
@@ -167,6 +214,20 @@ class Twin:
             front_panel=partial(supply.front_panel, output=True),
         )
         return self.replay
+
+    def _prepare_disturbances(self) -> Disturbances:
+        settings = self.settings
+        rng = np.random.default_rng([settings.seed, _DISTURB_STREAM])
+        scene = Scene(self.plant, self.wires, self.servers, self.experiment, rng)
+        disturbances = Disturbances(scene, settings.script, clock=self._clock)
+        for number, event in enumerate(settings.script, 1):
+            try:
+                disturbances.check(event)
+            except ConfigError as error:
+                raise ConfigError(
+                    f"{self.loaded.path}: twin.settings.script: event {number}, {event.do}: {error}"
+                ) from error
+        return disturbances
 
     def _make_wires(self, bin_ps: tuple[int, int], channels: int) -> None:
         devices = self.loaded.rig.devices
@@ -234,7 +295,11 @@ def run(config: Path, folder: Path | None = None) -> int:
         _log.error("%s", error)
         return EXIT_CONFIG
     try:
-        notify(f"READY=1\nSTATUS={len(twin.servers)} simulated instruments")
+        sys.stdout.write(f"ready, takes events at {twin.control.address}\n")
+        sys.stdout.flush()
+        notify(
+            f"READY=1\nSTATUS={len(twin.servers)} simulated instruments, takes events at {twin.control.address}"
+        )
         while not asked.wait(0.2):
             if twin.ended.is_set():
                 _log.error("the simulated instrument ended by itself, see the traceback above")

@@ -29,10 +29,12 @@ class Wire(ABC):
         baud: speed in bit/s that is set in the instrument; on a pseudo-terminal the line is as slow as that.
         bits_per_byte: start, data, parity and stop bits of one character.
         tick_s: how often a server calls `poll` when nothing else happens.
+        tells_serial: whether a reader can learn the serial number.
         wake: set by a server; called when there is something to `poll` before its time.
     """
 
     tick_s: ClassVar[float] = 0.02
+    tells_serial: ClassVar[bool] = False
 
     def __init__(self, plant: Plant, *, baud: int = 9600, bits_per_byte: int = 10) -> None:
         self.plant = plant
@@ -70,6 +72,14 @@ class Wire(ABC):
         """Note that the client on a socket is gone; on a serial line nobody can tell."""
         with self.plant.lock:
             self._forget()
+
+    def renumber(self, serial: str) -> None:
+        """Become another unit of the same type.
+
+        Raises:
+            ValueError: where the serial number is not told, see `tells_serial`.
+        """
+        raise ValueError(f"a {type(self).__name__} tells no serial number, {serial} would not be seen")
 
     @abstractmethod
     def _forget(self) -> None:

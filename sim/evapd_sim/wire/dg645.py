@@ -55,6 +55,7 @@ class Dg645Wire(LineWire):
     """
 
     max_length = 255
+    tells_serial = True
 
     def __init__(
         self,
@@ -69,7 +70,8 @@ class Dg645Wire(LineWire):
         baud: int = 9600,
     ) -> None:
         super().__init__(plant, baud=baud)
-        self.identity = f"Stanford Research Systems,DG645,s/n{serial},ver{firmware}"
+        self._firmware = firmware
+        self.renumber(serial)
         self.settings = Settings(source=trigger_source, rate_hz=rate_hz)
         self.external_hz = external_hz
         self.line_hz = line_hz
@@ -84,6 +86,10 @@ class Dg645Wire(LineWire):
         self._commands = self._make_commands()
         self._lost = 0.0  # part of a missed trigger
         self._pulses = 0.0  # part of a trigger
+
+    def renumber(self, serial: str) -> None:
+        """Become the unit `serial`."""
+        self.identity = f"Stanford Research Systems,DG645,s/n{serial},ver{self._firmware}"
 
     # -- time -------------------------------------------------------------------------------------------------------
 

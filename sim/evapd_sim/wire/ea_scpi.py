@@ -10,6 +10,7 @@ from collections.abc import Callable
 from evapd_sim.plant import Plant
 from evapd_sim.wire.base import LineWire
 from evapd_sim.wire.numbers import read_float
+from evapd_sim.wire.supply_faults import SupplyFaults
 
 _COMMAND_ERROR, _CONFLICT, _RANGE, _OVERRUN = -100, -221, -222, -363
 _TEXTS = {
@@ -29,7 +30,7 @@ _LONG = {
 }  # fmt: skip
 
 
-class EaScpiWire(LineWire):
+class EaScpiWire(SupplyFaults, LineWire):
     """An EA PSI 9000. It drives `plant.pulse`: `demand_v` follows set value, output and current limit.
 
     Args:
@@ -45,6 +46,7 @@ class EaScpiWire(LineWire):
 
     ends = b"\n\r"
     max_length = 250
+    tells_serial = True
 
     def __init__(
         self,
@@ -59,13 +61,16 @@ class EaScpiWire(LineWire):
         baud: int = 115_200,
     ) -> None:
         super().__init__(plant, baud=baud)
-        self.identity = f"EA Elektro-Automatik GmbH & Co. KG,{model},{serial},{firmware}"
+        self.supply = plant.pulse
+        self._model, self._firmware = model, firmware
+        self.renumber(serial)
         self.rated_v = rated_v
         self.rated_a = rated_a
         self.unit_text = unit_text
         self.remote = False
         self.local = False  # the panel is locked for its user: remote control is refused
         self.output_on = False
+        self._returns = False  # when the interlock closes
         self.set_v = 0.0
         self.set_a = rated_a
         self._errors: deque[int] = deque(maxlen=_QUEUE)
@@ -86,8 +91,32 @@ class EaScpiWire(LineWire):
             self.output_on = self.output_on if output is None else output
             self._advanced(0.0)
 
+    def renumber(self, serial: str) -> None:
+        """Become the unit `serial`."""
+        self.identity = f"EA Elektro-Automatik GmbH & Co. KG,{self._model},{serial},{self._firmware}"
+
+    def trip(self) -> None:
+        """Switch the output off, as an over-voltage or over-temperature alarm does."""
+        self.output_on = False
+        self._advanced(0.0)
+
+    def go_local(self, *, local: bool) -> None:
+        """Lock it to its panel: remote control is lost and refused; afterwards it must be asked for anew."""
+        self.local = local
+        self.remote = self.remote and not local
+
+    def interlock(self, *, is_open: bool, latches: bool) -> None:
+        """Open or close the remote shut-down input. The output returns by itself where it does not latch."""
+        if is_open:
+            self._returns = self.output_on and not latches
+            self.output_on = False
+        else:
+            self.output_on = self.output_on or self._returns
+        self.supply.interlock_open = is_open
+        self._advanced(0.0)
+
     def _advanced(self, dt_s: float) -> None:  # noqa: ARG002 - this one follows at once
-        allowed_v = self.set_a * self.plant.pulse.load_ohm
+        allowed_v = self.set_a * self.plant.pulse.ohm
         self.plant.pulse.demand_v = min(self.set_v, allowed_v) if self.output_on else 0.0
 
     def _too_long(self) -> bytes:
@@ -127,11 +156,15 @@ class EaScpiWire(LineWire):
         if argument:
             return _COMMAND_ERROR
         self.remote, self.output_on, self.set_v = not self.local, False, 0.0
+        self._returns = False
         return 0
 
     def _set_output(self, argument: str) -> int:
         if argument not in _SWITCH:
             return _COMMAND_ERROR
+        if self.supply.interlock_open:
+            self._returns = self._returns and _SWITCH[argument]
+            return _CONFLICT if _SWITCH[argument] else 0
         self.output_on = _SWITCH[argument]
         return 0
 
@@ -175,17 +208,19 @@ class EaScpiWire(LineWire):
         output = self.plant.pulse
 
         def watts() -> str:
-            return f"{output.v_v * output.i_a:.1f}" + " W" * self.unit_text
+            return f"{self.readback(output.v_v) * output.i_a:.1f}" + " W" * self.unit_text
 
         return {
             "*IDN?": lambda: self.identity,
             "VOLT?": lambda: self._volts(self.set_v),
             "CURR?": lambda: self._amperes(self.set_a),
             "OUTP?": lambda: "ON" if self.output_on else "OFF",
-            "MEAS:VOLT?": lambda: self._volts(output.v_v),
+            "MEAS:VOLT?": lambda: self._volts(self.readback(output.v_v)),
             "MEAS:CURR?": lambda: self._amperes(output.i_a),
             "MEAS:POW?": watts,
-            "MEAS:ARR?": lambda: f"{self._volts(output.v_v)}, {self._amperes(output.i_a)}, {watts()}",
+            "MEAS:ARR?": lambda: (
+                f"{self._volts(self.readback(output.v_v))}, {self._amperes(output.i_a)}, {watts()}"
+            ),
             "SYST:LOCK:OWN?": self._owner,
             "SYST:ERR?": self._error,
             "SYST:ERR:ALL?": self._all_errors,

@@ -75,7 +75,7 @@ class SocketEndpoint:
             self._listener = socket.create_server((self._target.host, self._target.port))
             self._target = TcpDescriptor(self._target.host, self._listener.getsockname()[1])
         else:
-            self._listener = _unix_listener(Path(self._target.path))
+            self._listener = unix_listener(Path(self._target.path))
         self._listener.setblocking(False)
 
     def close(self) -> None:
@@ -161,7 +161,7 @@ class SocketEndpoint:
             self._client = None
 
 
-def _unix_listener(path: Path) -> socket.socket:
+def unix_listener(path: Path) -> socket.socket:
     """Listen at `path`; a socket that nobody serves any more is replaced, anything else is not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() or path.is_symlink():

@@ -14,6 +14,7 @@ class Faults:
         half_lines: only the first half of a reply comes.
         drop_every: every n-th reply is lost; 0 = none.
         duplicate: every reply comes twice.
+        echo: what is sent comes back.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -24,6 +25,7 @@ class Faults:
         self.half_lines = False
         self.drop_every = 0
         self.duplicate = False
+        self.echo = False
         self._replies = 0
         self._rng = np.random.default_rng(seed)
 

@@ -31,13 +31,14 @@ from evapd_sim.wire.fug_registers import (
     whole,
 )
 from evapd_sim.wire.numbers import flag, read_integer
+from evapd_sim.wire.supply_faults import SupplyFaults
 
 _TERMINATORS = ("\r\n", "\n\r", "\n", "\r")  # by register KT
 # Probus IV letters and the registers they stand for.
 _SHORT = {"F": "BON", "U": "S0", "I": "S1", "N": "KN", "S": "M0I", "G": "KX", "P": "BX", "Y": "KT"}
 
 
-class FugProbusWire(LineWire):
+class FugProbusWire(SupplyFaults, LineWire):
     """A FuG HCP supply. It drives one supply of the plant: `demand_v` follows set value, output, current limit and trip.
 
     Args:
@@ -61,6 +62,7 @@ class FugProbusWire(LineWire):
 
     ends = b"\r\n\0"
     max_length = 50
+    tells_serial = True
 
     def __init__(
         self,
@@ -83,8 +85,8 @@ class FugProbusWire(LineWire):
         baud: int = 115_200,
     ) -> None:
         super().__init__(plant, baud=baud)
-        self.identity = f"FUG {model} MOD {serial}"
-        self._serial = serial
+        self._model = model
+        self.renumber(serial)
         self.supply = plant.specimen if supply == "specimen" else plant.pulse
         self.voltage = SetChannel(rated_v, mode4_down)
         self.current = SetChannel(rated_a, mode4_down)
@@ -108,12 +110,12 @@ class FugProbusWire(LineWire):
     @property
     def output_on(self) -> bool:
         """Whether the output is really on."""
-        return bool(self._output) and not self.supply.trip
+        return bool(self._output) and not self.supply.trip and not self.supply.interlock_open
 
     @property
     def limited(self) -> bool:
         """Whether the load would draw more than the current in force allows."""
-        return self.output_on and self.voltage.actual > self.current.actual * self.supply.load_ohm
+        return self.output_on and self.voltage.actual > self.current.actual * self.supply.ohm
 
     def front_panel(self, v_set_v: float | None = None, *, output: bool | None = None) -> None:
         """Turn the knob and the switch as a person does: at once, whatever the ramp mode, and also in LOCAL."""
@@ -124,6 +126,26 @@ class FugProbusWire(LineWire):
                 self._switch(int(output))
             self._drive()
 
+    def renumber(self, serial: str) -> None:
+        """Become the unit `serial`."""
+        self._serial = serial
+        self.identity = f"FUG {self._model} MOD {serial}"
+
+    def trip(self) -> None:
+        """Trip: commanded on, but not on, until it is switched off."""
+        self.supply.trip = True
+        self._drive()
+
+    def go_local(self, *, local: bool) -> None:
+        """Turn the switch at the front panel; the output stays as it is."""
+        self.local = local
+
+    def interlock(self, *, is_open: bool, latches: bool) -> None:
+        """Open or close the interlock. It has no register: BON says on, DON off."""
+        self.supply.interlock_open = is_open
+        self.supply.trip |= is_open and latches and bool(self._output)
+        self._drive()
+
     def _advanced(self, dt_s: float) -> None:
         self.voltage.advance(dt_s, output_on=bool(self._output))
         self.current.advance(dt_s, output_on=bool(self._output))
@@ -132,11 +154,11 @@ class FugProbusWire(LineWire):
             self.supply.trip = True
         self._drive()
         sign = -1.0 if self.negative else 1.0
-        self._adc[0].advance(sign * self.supply.v_v, dt_s)
+        self._adc[0].advance(sign * self.readback(self.supply.v_v), dt_s)
         self._adc[1].advance(self.supply.i_a, dt_s)
 
     def _drive(self) -> None:
-        allowed_v = self.current.actual * self.supply.load_ohm
+        allowed_v = self.current.actual * self.supply.ohm
         self.supply.demand_v = min(self.voltage.actual, allowed_v) if self.output_on else 0.0
 
     def _switch(self, on: int) -> None:

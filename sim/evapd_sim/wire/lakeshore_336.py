@@ -52,6 +52,7 @@ class LakeShore336Wire(LineWire):
     """
 
     max_length = 255
+    tells_serial = True
 
     def __init__(
         self,
@@ -65,7 +66,8 @@ class LakeShore336Wire(LineWire):
         baud: int = 57_600,
     ) -> None:
         super().__init__(plant, baud=baud)
-        self.identity = f"LSCI,MODEL336,{serial}/#######,{firmware}"
+        self._firmware = firmware
+        self.renumber(serial)
         self._terminator = terminator.encode("latin-1")
         self._base_k = base_k
         self.sensor_status = dict.fromkeys(_INPUTS, 0)  # RDGST, without 0 no valid reading
@@ -81,6 +83,10 @@ class LakeShore336Wire(LineWire):
             "SETP": self._set_setpoint,
             "RANGE": self._set_range,
         }
+
+    def renumber(self, serial: str) -> None:
+        """Become the unit `serial`."""
+        self.identity = f"LSCI,MODEL336,{serial}/#######,{self._firmware}"
 
     def _advanced(self, dt_s: float) -> None:
         for output, target_k in self._target_k.items():

@@ -146,6 +146,8 @@ class WireServer(Faults):
             self._hear(now_s)
         heard = self._incoming.take(now_s)
         if heard:
+            if self.echo:
+                self._outgoing.push(heard, now_s)
             self._say(self.wire.receive(heard, now_s), now_s)
         if not self._line_is_busy():
             self._say(self.wire.poll(now_s), now_s)

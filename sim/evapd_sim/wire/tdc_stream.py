@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evapd_sim.plant import Plant
 from evapd_sim.wire.base import Wire
+from evapd_sim.wire.tdc_faults import TdcFaults
 from evapd_sim.wire.tdc_frames import (
     MAX_OFFSET,
     MAX_PAYLOAD,
@@ -61,6 +62,7 @@ class TdcStreamWire(Wire):
     """
 
     tick_s: ClassVar[float] = 0.002
+    tells_serial: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -86,6 +88,8 @@ class TdcStreamWire(Wire):
             "channels": channels,
             "counter_bits": 64,
         }
+        self.faults = TdcFaults()
+        self.counter_end = 1 << 64  # where the pulse counter wraps to 0
         self.armed = False
         self.fifo_words = fifo_words
         self._requests = Requests()
@@ -94,6 +98,15 @@ class TdcStreamWire(Wire):
         self._sent_s = 0.0  # when the last DATA frame left
         self._device_ns = 0  # the TDC's own clock
         self._restart()
+
+    def renumber(self, serial: str) -> None:
+        """Become the unit `serial`."""
+        self.hello["serial"] = serial
+
+    def count_from(self, pulse: int) -> None:
+        """Let the pulse counter stand at `pulse`; what was measured before keeps its numbers."""
+        with self.plant.lock:
+            self.next_pulse = pulse
 
     def _restart(self) -> None:
         self._queue.clear()
@@ -150,6 +163,11 @@ class TdcStreamWire(Wire):
         with self.plant.lock:
             if not self.armed:
                 return False
+            kept = self.faults.kept(len(words))
+            if kept is not None:
+                lost += int(np.count_nonzero(~kept)) if self.faults.told else 0
+                words, offsets = words[kept], offsets[kept]
+            saturated |= self.faults.full
             flags = (Flag.SATURATED if saturated else Flag.NONE) | (Flag.LOSS if lost else Flag.NONE)
             self._exhausted = Flag.EXHAUSTED if exhausted else self._exhausted
             self.lost_words += lost
@@ -158,7 +176,7 @@ class TdcStreamWire(Wire):
                 flags |= (Flag.LOSS | Flag.SATURATED) if len(words) else Flag.NONE
                 words = words[:0]
             first = self.next_pulse
-            self.next_pulse += pulses
+            self.next_pulse = (first + pulses) % self.counter_end
             for start, end, low, high in _split(offsets[: len(words)], pulses):
                 part = words[low:high].copy() if start else words[low:high]
                 part[:, 1] -= np.uint32(start << 8)
@@ -178,6 +196,7 @@ class TdcStreamWire(Wire):
             tail is not None
             and not tail.payload
             and not pending.payload
+            and tail.first_pulse + tail.pulses == pending.first_pulse
             and tail.pulses + pending.pulses < 2**32
         ):
             # Nothing but counters: one frame says the same, so that a client that does not read costs no memory.
@@ -201,6 +220,8 @@ class TdcStreamWire(Wire):
         """Give when the next heartbeat is due."""
         if not self.armed:
             return now_s + 0.5
+        if not self._may_send():
+            return now_s + self.tick_s
         return now_s if self._queue else max(now_s, self._sent_s + _HEARTBEAT_S)
 
     def _forget(self) -> None:
@@ -215,7 +236,7 @@ class TdcStreamWire(Wire):
         return b"".join(self._frames_out(limit=_POLL_BYTES))
 
     def _frames_out(self, limit: int | None) -> list[bytes]:
-        if not self.armed:
+        if not self.armed or not self._may_send():
             return []
         frames: list[bytes] = []
         size = 0
@@ -232,6 +253,10 @@ class TdcStreamWire(Wire):
         if frames:
             self._sent_s = self.now_s
         return frames
+
+    def _may_send(self) -> bool:
+        """Whether nothing inside the TDC keeps its frames back."""
+        return not self.faults.hung and (self.faults.heartbeats or self._queued_words > 0)
 
     def _data(self, pending: _Pending) -> bytes:
         # Only the newest frame may say that there is no more.
