@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo replay test lint format bench faults lock clean
+.PHONY: demo replay test lint format bench bench-control faults lock clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.ready: requirements-dev.lock pyproject.toml
@@ -34,6 +34,10 @@ format: $(VENV)/.ready
 
 bench: $(VENV)/.ready  ## measured numbers beside the goals, the machine named
 	$(BIN)/python -m pytest tests/bench '--override-ini=norecursedirs=.*' -m bench -s -q --no-header
+
+# EVAPD_SEEDS=3 for a quick look; PAGE=docs/control.md PICTURES=docs/control writes tables and pictures where they stand.
+bench-control: $(VENV)/.ready  ## the control laws in virtual time against goals, oracle and plain laws, about 10 minutes
+	PYTHONPATH=tests $(BIN)/python -m support.control_bench $(if $(PAGE),--page $(PAGE)) $(if $(PICTURES),--pictures $(PICTURES))
 
 faults: $(VENV)/.ready  ## wall-clock fault suite: reaction times, nothing lost
 	EVAPD_WALL_CLOCK=1 $(BIN)/python -m pytest tests/faults -v -s --no-header
