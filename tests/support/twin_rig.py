@@ -60,6 +60,7 @@ class DataFrame:
     inhibited: int
     flags: int
     words: int
+    seq: int
 
 
 class TdcClient:
@@ -81,11 +82,11 @@ class TdcClient:
         """DATA frames as they come, for at most ten seconds of silence."""
         while True:
             header = self._file.read(_HEADER.size)
-            _, _, kind, flags, _, length, first, pulses, inhibited, _, _, _ = _HEADER.unpack(header)
+            _, _, kind, flags, seq, length, first, pulses, inhibited, _, _, _ = _HEADER.unpack(header)
             payload = self._file.read(length)
             assert struct.unpack("<I", self._file.read(4))[0] == zlib.crc32(header + payload)
             if kind == DATA:
-                yield DataFrame(first, pulses, inhibited, flags, length // 8)
+                yield DataFrame(first, pulses, inhibited, flags, length // 8, seq)
 
     def close(self) -> None:
         """Hang up, which disarms."""

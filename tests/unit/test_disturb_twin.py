@@ -1,7 +1,9 @@
 """Events at the cables of a running twin, and the socket that takes them."""
 
+import itertools
 import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +18,7 @@ from evapd_sim.cli import app
 from evapd_sim.disturb.catalogue import EVENTS, table
 from evapd_sim.disturb.control import ask
 from evapd_sim.twin import Twin
-from support.twin_rig import load, write_rig
+from support.twin_rig import TdcClient, load, write_rig
 from support.wait import wait_for
 
 IDENTITY = b"FUG HCP 14 - 20 000 MOD 17022-01-01\r\n"
@@ -124,6 +126,38 @@ def test_another_unit_at_the_same_cable_tells_its_own_serial_number(twin: Twin) 
     twin.do({"do": "other-unit", "device": "supply", "serial": "99999-01-01", "for_s": 0.02})
     wait_for(lambda: twin.disturbances.active == [], "the cable to be back", 10.0)
     assert answer(twin) == b"FUG HCP 14 - 20 000 MOD 99999-01-01\r\n"
+
+
+def test_a_cable_that_cannot_be_put_back_is_told_and_the_physics_goes_on(twin: Twin) -> None:
+    path = twin.loaded.layout.twin / "hv"
+    twin.do({"do": "unplug", "device": "supply"})
+    path.write_text("in the way")
+    twin.do({"do": "clear", "what": "unplug"})
+    assert "FAILED" in twin.disturbances.history[-1].text
+    path.unlink()
+    twin.do({"do": "replug", "device": "supply"})
+    assert answer(twin) == IDENTITY
+    assert not twin.ended.is_set()
+
+
+def test_frames_of_the_tdc_come_late_and_twice_by_its_cable(twin: Twin) -> None:
+    client = TdcClient(twin.loaded.layout.twin / "tdc.sock")
+    try:
+        frames = client.frames()
+        next(frames)
+        twin.do({"do": "duplicate", "device": "tdc"})
+        seen = [next(frames) for _ in range(50)]
+        assert any(one.seq == other.seq for one, other in itertools.pairwise(seen))
+        twin.do({"do": "late", "device": "tdc", "delay_s": 0.3})
+        silences_s, last_s = [], time.monotonic()
+        while max(silences_s, default=0.0) < 0.2 and len(silences_s) < 2000:
+            next(frames)
+            now_s = time.monotonic()
+            silences_s.append(now_s - last_s)
+            last_s = now_s
+        assert max(silences_s) >= 0.2
+    finally:
+        client.close()
 
 
 def test_a_script_that_names_no_device_of_the_rig_is_refused_with_its_place(tmp_path: Path) -> None:

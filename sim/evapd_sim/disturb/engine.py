@@ -12,6 +12,8 @@ from evapd_sim.disturb.event import Effect, Event, Scene
 from evapd_sim.disturb.influence import Influence
 
 _log = logging.getLogger("evapd_sim")
+# What an event may meet: a rig that has not what it needs, an address that is taken, a cable whose server has ended.
+_FAILURES = (EvapdError, OSError, RuntimeError)
 
 
 class Happening(NamedTuple):
@@ -112,7 +114,7 @@ class Disturbances:
         for event in sorted(now, key=lambda event: event.at_s or 0.0):
             try:
                 self._begin(event)
-            except (EvapdError, OSError) as error:
+            except _FAILURES as error:
                 # The instrument goes on without it; whoever reads the log must know that it did not come.
                 self._tell(f"{event.told()} FAILED: {error}")
 
@@ -139,8 +141,12 @@ class Disturbances:
         self._active = [pair for pair in self._active if not chosen(pair[0])]
         for event, effect in ending:
             self._tell(f"{event.do} ended")
-            if effect.off is not None:
-                effect.off()
+            try:
+                if effect.off is not None:
+                    effect.off()
+            except _FAILURES as error:
+                # The same: a cable that cannot be put back must not stop the physics.
+                self._tell(f"end of {event.told()} FAILED: {error}")
         if ending and not self._active and self._scene.physics is not None:
             self._scene.physics.influence = Influence()
 
