@@ -6,7 +6,7 @@ there and adds what only nature knows. Nothing here is seen by the daemon's own 
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from evapd.config.model import Section
 from evapd.units import Degree, Hertz, Kelvin, Nanometre, Picosecond, Second
@@ -109,6 +109,8 @@ class CryostatTwin(Section):
 class AtomProbeTwin(Section):
     """A simulated atom probe (`twin: kind: atom-probe`)."""
 
+    model_config = ConfigDict(defer_build=True)  # of the two kinds a program needs one
+
     seed: Annotated[int, Field(ge=0)] = 0
     step_s: Annotated[Second, Field(ge=0.001, le=0.005)] = 0.005  # TDC heartbeats must not be further apart
     specimen: SpecimenTwin = SpecimenTwin()
@@ -132,6 +134,8 @@ class ReplaySignals(SignalEffects):
 
 class ReplayTwin(Section):
     """Recorded hits played through the signal model (`twin: kind: replay`)."""
+
+    model_config = ConfigDict(defer_build=True)  # of the two kinds a program needs one
 
     seed: Annotated[int, Field(ge=0)] = 0
     step_s: Annotated[Second, Field(ge=0.001, le=0.005)] = 0.005

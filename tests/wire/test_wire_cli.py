@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from evapd_sim.cli import app
-from evapd_sim.wire import WIRES
+from evapd_sim.wire.registry import WIRES
 from wire.frames import ARM, DATA, cut, request
 
 RUNNER = CliRunner()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evapd_sim.plant import Plant
-from evapd_sim.wire import WIRES
+from evapd_sim.wire.registry import WIRES
 from wire.wire_talk import as_bytes, transcript, wire_of
 
 NAMES = sorted(WIRES)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evapd_sim.wire import WIRES
+from evapd_sim.wire.registry import WIRES
 from wire.wire_talk import TRANSCRIPTS, as_bytes, deliver, give, transcript, wire_of
 
 NAMES = sorted(path.stem for path in TRANSCRIPTS.glob("*.yaml"))

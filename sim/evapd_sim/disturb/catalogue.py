@@ -1,5 +1,6 @@
 """All events by name: how they are read, listed, and shown in the documentation."""
 
+from functools import cache
 from typing import Annotated, Any, NamedTuple, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -104,7 +105,6 @@ AnyEvent = Annotated[
     | Clear,
     Field(discriminator="do"),
 ]
-_ADAPTER: TypeAdapter[Event] = TypeAdapter(AnyEvent)
 # JSON schema's keywords, and pydantic's own where a value may have a unit.
 _BOUNDS = {
     ">=": {"minimum", "ge"},
@@ -130,13 +130,18 @@ class Parameter(NamedTuple):
     meaning: str
 
 
+@cache
+def _adapter() -> TypeAdapter[Event]:
+    return TypeAdapter(AnyEvent)
+
+
 def read_event(values: Any) -> Event:
     """Check an event that came from outside.
 
     Raises:
         ValidationError: pydantic's, when it is none.
     """
-    return _ADAPTER.validate_python(values)
+    return _adapter().validate_python(values)
 
 
 def why_not(error: ValidationError) -> str:

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from evapd.config.model import Section
 from evapd.errors import ConfigError
@@ -13,8 +13,10 @@ from evapd.units import Second, Volt
 from evapd_sim.disturb.influence import Influence
 from evapd_sim.disturb.reach import Physics
 from evapd_sim.plant import Plant
-from evapd_sim.wire.base import Wire
-from evapd_sim.wire.serve import WireServer
+
+if TYPE_CHECKING:  # whoever only reads a rig file needs no server
+    from evapd_sim.wire.base import Wire
+    from evapd_sim.wire.serve import WireServer
 
 Lasting = Annotated[Second, Field(gt=0, le=86_400, description="how long it lasts")]
 # None: until `clear`, or the same event again.
@@ -28,8 +30,8 @@ class Scene:
     """What events reach: the plant, the physics (none in a replay), instruments and their cables by device name."""
 
     plant: Plant
-    wires: dict[str, Wire]
-    servers: dict[str, WireServer]
+    wires: "dict[str, Wire]"
+    servers: "dict[str, WireServer]"
     physics: Physics | None
     rng: np.random.Generator
 
@@ -45,7 +47,7 @@ class Scene:
             )
         return self.physics
 
-    def wire(self, device: str) -> Wire:
+    def wire(self, device: str) -> "Wire":
         """Give the instrument of a device.
 
         Raises:
@@ -55,7 +57,7 @@ class Scene:
             raise ConfigError(f"there is no device '{device}', only {', '.join(self.wires)}")
         return self.wires[device]
 
-    def server(self, device: str) -> WireServer:
+    def server(self, device: str) -> "WireServer":
         """Give the cable of a device.
 
         Raises:
@@ -101,6 +103,8 @@ class Effect:
 class Event(Section):
     """When it comes and what it does; every kind of event is a subclass with a `do` of its own."""
 
+    # Every program that reads a rig file imports all events; what checks them is built when it is needed.
+    model_config = ConfigDict(defer_build=True)
     stacks: ClassVar[bool] = False  # whether a second one adds to the first, instead of taking its place
 
     do: str

@@ -1,5 +1,1 @@
-"""One byte-level instrument per driver, written from the protocol on paper."""
-
-from evapd_sim.wire.registry import WIRES
-
-__all__ = ["WIRES"]
+"""One byte-level instrument per driver, written from the protocol on paper; `registry` has them by name."""
