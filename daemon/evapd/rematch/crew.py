@@ -15,7 +15,7 @@ from typing import Self
 from evapd.matching import Anode, MatchSettings
 from evapd.record.words import Piece
 from evapd.rematch.pieces import Matched, match_pieces
-from evapd.rematch.worker import Worker
+from evapd.rematch.worker import Worker, interrupt_held
 
 _AHEAD = 2  # tasks per worker under way: one at work, one waiting
 
@@ -52,9 +52,8 @@ class Crew:
             done = self._match(pieces)
             self._under_way.append(lambda: done)
             return
-        while self._processes and len(self._workers) < self._size:
-            self._workers.append(Worker(self._anode, self._settings))
-            self._free.put(self._workers[-1])
+        if self._processes and not self._workers:
+            self._start()
         task = self._pool.submit(self._ask if self._processes else self._match, pieces)
         self._under_way.append(task.result)
 
@@ -66,6 +65,12 @@ class Crew:
             RecordError: when the words cannot be read.
         """
         return self._under_way.popleft()()
+
+    def _start(self) -> None:
+        with interrupt_held():
+            for _ in range(self._size):
+                self._workers.append(Worker(self._anode, self._settings))
+                self._free.put(self._workers[-1])
 
     def _match(self, pieces: Sequence[Piece]) -> Matched:
         return match_pieces(pieces, self._anode, self._settings)

@@ -20,14 +20,13 @@ from evapd.rematch.pieces import Matched, match_pieces
 
 
 class Worker:
-    """A worker process, started; one thread may ask it at a time."""
+    """A worker process; one thread may ask it at a time. To be started while `interrupt_held`."""
 
     def __init__(self, anode: Anode, settings: MatchSettings) -> None:
         context = multiprocessing.get_context("spawn")  # a process with threads must not be forked
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, anode, settings), daemon=True)
-        with _interrupt_held():
-            self._process.start()
+        self._process.start()
         theirs.close()  # so that the pipe ends with the worker
 
     def match(self, pieces: Sequence[Piece]) -> Matched:
@@ -62,14 +61,25 @@ class Worker:
 
 
 @contextmanager
-def _interrupt_held() -> Iterator[None]:
-    """Ctrl-C waits: a process that starts meanwhile never sees it, not even before it can say that it ignores it."""
-    resource_tracker.ensure_running()  # its own start would let Ctrl-C through again
+def interrupt_held() -> Iterator[None]:
+    """Ctrl-C waits: it does not stop a process half way into its start, and those that start never see it.
+
+    They inherit that the signal is blocked. For this process that is not enough: another thread, of a numerical
+    library perhaps, takes the signal instead, and its handler would run here all the same.
+    """
+    resource_tracker.ensure_running()  # its own start would unblock the signal again
+    came = threading.Event()
+    here = threading.current_thread() is threading.main_thread()  # handlers run nowhere else
+    handler = signal.signal(signal.SIGINT, lambda *_: came.set()) if here else None
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if handler is not None:
+            signal.signal(signal.SIGINT, handler)
+        if came.is_set():
+            signal.raise_signal(signal.SIGINT)
 
 
 def _serve(pipe: Connection, anode: Anode, settings: MatchSettings) -> None:
