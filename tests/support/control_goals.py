@@ -27,6 +27,7 @@ GOALS = (
     Goal("abrupt, leakage, software: ions above 5 x", "abrupt", "abrupt, records 30 ms late", "excess_ions", 1e5),
     Goal("abrupt, leakage, 1 ms inhibit: ions above 5 x", "abrupt", "hardware inhibit within 1 ms", "excess_ions", 1e4),
     Goal("8 s without pulses: largest rate after return", "lost", "8 s without pulses", "peak", 1.15),
+    Goal("8 s without pulses, slow noise: the same", "lost", "8 s without pulses, slow noise", "peak", 1.15),
     Goal("start from 60 %: seconds", "start", "S = 60", "reach_s", 22),
     Goal("start from 60 %: largest rate", "start", "S = 60", "start_peak", 1.15),
     Goal("start from 60 %, slow noise: largest rate", "start", "S = 60, slow noise", "start_peak", 1.15),

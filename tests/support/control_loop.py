@@ -40,6 +40,7 @@ class Circumstances:
     guarded: bool = False
     record_s: float = 0.03  # from the pulse to the guard's reaction at the pulser
     cut: float = CUT
+    dump: bool = False  # a cut is driven with a set point of zero until the voltage is there
     rate_ceiling: float = 10.0
     rate_ceiling_counts: int = 60
 
@@ -114,8 +115,11 @@ class Loop:
         hits = pulses = background = 0
         lossy, v_sum, ions, slices = False, 0.0, 0.0, round(tick_s / slice_s)
         for _ in range(slices):
-            advance(self.specimen, self._state, self._rng, self._command_v, steps, not self._off())
             s = self._state[0]
+            command_v = self._command_v
+            if self.circumstances.dump and self._off() and float(s["v_v"]) > command_v:
+                command_v = 0.0
+            advance(self.specimen, self._state, self._rng, command_v, steps, not self._off())
             hits, pulses, background = (
                 hits + int(s["hits"]),
                 pulses + int(s["pulses"]),

@@ -95,7 +95,8 @@ class Oracle:
         p, tick_s = self._p, self._settings.tick_s
         if observation is not None:
             self._predict(tick_s)
-            self._update(observation)
+            if observation.pulser_ok:
+                self._update(observation)
         # From the middle of the newest window to the end of the tick that this command governs.
         ahead_s = self._settings.delay_s + 1.5 * tick_s
         log = self._n * math.exp(-ahead_s / p.noise_tau_s) + self._level + self._slope * ahead_s

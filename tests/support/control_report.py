@@ -58,7 +58,7 @@ SHOWN: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
         ),
     ),
     "robust": (
-        "One condition at a time: start from 80 %, slow noise, -10 % at chi = 0.15 from 65 s on",
+        "One condition at a time: start from 80 %, slow noise, -10 % at chi = 0.15 from 55 s on",
         (
             ("reach_s", "seconds to the target"),
             ("start_peak", "largest rate / target before the step"),
