@@ -16,7 +16,7 @@ from dataclasses import replace
 from evapd.control.counts import Counts, usable
 from evapd.control.dispersion import Dispersion
 from evapd.control.limits import Limits
-from evapd.control.modes import ModeBank
+from evapd.control.modes import Ahead, ModeBank
 from evapd.control.poisson import Window
 from evapd.control.sensitivity import SensitivityBank
 from evapd.control.types import ControlSettings, RateObservation, Setpoint
@@ -74,6 +74,7 @@ class Imm:
         self._modes.reseed(
             math.log(min(silent_hz / self._settings.pulse_rate_hz, 0.01 * self._settings.target_rate)), 4.0
         )
+        self._ahead: tuple[float, Ahead] | None = None
         self._then_s = now_s
         self._seen_s = -math.inf
         self._at_log_v = self._log_v
@@ -148,6 +149,7 @@ class Imm:
 
     def _forget(self, log_rate: float) -> None:
         self._modes.reseed(log_rate, 0.25)
+        self._ahead = None
         self._sensitivity.lose_track()
         self._dispersion.lose_track()
         self._levels.clear()
@@ -180,6 +182,7 @@ class Imm:
         sd = modes.ahead(0.0).sd
         window = Window(counts.hits, counts.pulses, counts.background, self._dispersion.value)
         modes.update(window)
+        self._ahead = None
         self._identify(window, expected, sd, moved, gap_s)
         self._watch_for_collapse(counts.t_s, modes.log_rate(), now_s)
 
@@ -230,9 +233,10 @@ class Imm:
     def _expected(self, now_s: float) -> tuple[float, float]:
         """Log rate relative to target, and its sd, once all that was commanded has arrived."""
         age_s = now_s - self._seen_s if math.isfinite(self._seen_s) else 0.0
-        ahead = self._modes.ahead(
-            min(max(age_s, 0.0), 2.0) + self._settings.tick_s, 1.5 * self._settings.tick_s
-        )
+        if self._ahead is None or self._ahead[0] != now_s:
+            after_s = min(max(age_s, 0.0), 2.0) + self._settings.tick_s
+            self._ahead = now_s, self._modes.ahead(after_s, 1.5 * self._settings.tick_s)
+        ahead = self._ahead[1]
         under_way = self._voltage.reached(self._horizon_s) - self._at_log_v
         sd = math.hypot(ahead.sd, self._sensitivity.sd * under_way)
         return ahead.log_rate + self._sensitivity.mean * under_way - self._log_target, sd
