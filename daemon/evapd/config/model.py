@@ -89,7 +89,7 @@ class Pulse(Section):
 class Control(Section):
     """The control law and its settings (see evapd.control.ControlSettings)."""
 
-    law: Literal["imm", "pi-log", "hold", "ramp", "monitor"]
+    law: Literal["pi-log", "hold", "ramp", "monitor"]
     target_rate: Annotated[float, Field(gt=0, le=0.5)] = 0.01  # detected hits per live pulse
     v_start_v: Annotated[Volt, Field(ge=0)] = 0.0  # the law begins here, the supply ramps to it first
     v_min_v: Annotated[Volt, Field(ge=0)] = 0.0
