@@ -12,16 +12,15 @@ from evapd.errors import StateError
 from evapd.guard import checks
 from evapd.guard.alarms import Alarms
 from evapd.guard.energy import DOWNWARD, ENERGISED, PULSING, EnergyEvent, EnergyState
+from evapd.guard.lookout import Lookout
 from evapd.guard.movement import Movement
 from evapd.guard.observer import Observer
 from evapd.guard.planner import Planner
-from evapd.guard.rules import Effect, Finding, View, make_rules
 from evapd.guard.sample import loop_sample
 from evapd.guard.steering import LawMaker, Steering
-from evapd.guard.types import Decision, GuardSettings, Inputs, LinkView, LoopSample, RunSettings
+from evapd.guard.types import Decision, GuardSettings, Inputs, LoopSample, RunSettings
 
 S, E = EnergyState, EnergyEvent
-_NOTHING = Inputs(devices={}, link=LinkView())
 
 
 class GuardCore:
@@ -35,11 +34,8 @@ class GuardCore:
         self.movement = Movement(settings, self.steering, self.observer, self.alarms)
         self.run_id = ""
         self.run_over = False  # acquire no longer wants it; the id stays until it is down
+        self.lookout = Lookout(settings, self.movement)
         self._planner = Planner(settings, self.movement)
-        self._rules = make_rules()
-        self._inputs = _NOTHING
-        self._now_s = 0.0
-        self._disconnects = 0
         self._clamped = False
         self._foreign = 0
 
@@ -56,7 +52,7 @@ class GuardCore:
     @property
     def verified(self) -> bool:
         """Whether nothing carries energy, by readings younger than the last command down."""
-        return self.movement.descent.verified(self._inputs)
+        return self.movement.descent.verified(self.lookout.inputs)
 
     def tick(self, inputs: Inputs, now_s: float) -> Decision:
         """Do one step of the loop."""
@@ -75,18 +71,18 @@ class GuardCore:
             StateError: when something speaks against it; the message lists all of it.
         """
         event = E.OBSERVE if self.run.observes else E.RUN_BEGIN
-        reasons = checks.against_run(self._view(), digest)
+        reasons = checks.against_run(self.lookout.view(), digest)
         if not self.movement.machine.allows(event):
             reasons.insert(0, f"the energy state is '{self.state.label}'")
         if reasons:
             raise StateError("a run cannot begin: " + "; ".join(reasons))
         self.run_id, self.run_over, self._clamped = run_id, False, False
-        self._disconnects = self._inputs.link.disconnects
+        self.lookout.run_begins()
         if self.run.observes:
             self.observer.rebase()
             self.movement.move(E.OBSERVE, now_s, f"run {run_id} is watched, nothing is commanded")
         else:
-            self.movement.begin(self._inputs, now_s, f"run {run_id} begins")
+            self.movement.begin(self.lookout.inputs, now_s, f"run {run_id} begins")
 
     def run_end(self, reason: str, now_s: float) -> None:
         """End the run: pulses off, voltage down. Legal in every state."""
@@ -95,14 +91,14 @@ class GuardCore:
             if self.movement.machine.allows(E.OBSERVE_END):
                 self.movement.move(E.OBSERVE_END, now_s, reason)
         elif self.state in ENERGISED:
-            self.movement.down(self._inputs, now_s, reason, quick=False)
+            self.movement.down(self.lookout.inputs, now_s, reason, quick=False)
 
     def ramp_down(self, reason: str, now_s: float) -> None:
         """Bring everything down and verify it, from whatever state; law monitor commands nothing."""
         if self.run.observes:
             self.run_end(reason, now_s)
         elif self.state not in DOWNWARD:
-            self.movement.down(self._inputs, now_s, reason, quick=False)
+            self.movement.down(self.lookout.inputs, now_s, reason, quick=False)
 
     def abort(self, reason: str, now_s: float) -> None:
         """Make everything safe by the quickest way. Legal in every state, for everyone; law monitor commands nothing."""
@@ -111,7 +107,7 @@ class GuardCore:
         if self.run.observes:
             self.run_end(reason, now_s)
         else:
-            self.movement.down(self._inputs, now_s, reason, quick=True)
+            self.movement.down(self.lookout.inputs, now_s, reason, quick=True)
 
     def inhibit(self, on: bool, now_s: float) -> None:  # noqa: FBT001 - the wire's word
         """Stop the pulses, or let the run go on. Stopping is legal in every state."""
@@ -137,7 +133,7 @@ class GuardCore:
             StateError: while a latched fault is not verified down.
         """
         if self.state is S.FAULT_LATCHED and not self.verified:
-            pending = ", ".join(self.movement.descent.pending(self._inputs))
+            pending = ", ".join(self.movement.descent.pending(self.lookout.inputs))
             raise StateError(f"not verified down: {pending}; the fault stays latched until readings show it")
         while self.state in (S.FAULT_LATCHED, S.SAFE):
             self.movement.move(E.ACKNOWLEDGE, now_s, "acknowledged")
@@ -168,66 +164,32 @@ class GuardCore:
     # One step.
 
     def _step(self, inputs: Inputs, now_s: float, *, whole: bool) -> Decision:
-        self._inputs, self._now_s = inputs, now_s
+        self.lookout.take(inputs, now_s)
         self.observer.take(inputs)
         if self.state is S.OFF and not self.run.observes:
             self.movement.find(inputs, now_s)
-        self.movement.apply(self._look(), inputs, now_s)
+        self.movement.apply(self.lookout.look(), inputs, now_s)
         if whole:
             self.observer.observe(inputs, self.run.pulse_rate_hz)
-        plan = self._watch(now_s) if self.run.observes else self._planner.plan(self._view(), whole=whole)
+        observes = self.run.observes
+        plan = self._watch(now_s) if observes else self._planner.plan(self.lookout.view(), whole=whole)
         if self.state in ENERGISED and not self.run.observes:
             self.movement.model.advance(self.steering.v_set_v, now_s)
         self._tell()
         self._release_run()
-        return replace(plan, sample=self._sample() if whole else None, events=tuple(self.alarms.events()))
+        return replace(
+            plan, sample=self._sample(now_s) if whole else None, events=tuple(self.alarms.events())
+        )
 
     def _watch(self, now_s: float) -> Decision:
         """Law monitor: command nothing; a run that nobody records any more is no longer watched."""
-        if self.state is S.EVAPORATING and self._link_lost():
+        if self.state is S.EVAPORATING and self.lookout.link_lost:
             self.run_end("acquire is gone", now_s)
         return Decision(state=self.state)
 
-    def _look(self) -> list[tuple[Effect, Finding]]:
-        view, found = self._view(), []
-        for rule in self._rules:
-            finding = None
-            if self.state in rule.watches and (rule.observed or not self.run.observes):
-                finding = rule.check(view)
-            else:
-                rule.forget()
-            self.alarms.note(rule, finding, acted=not self.run.observes)
-            if finding is not None:
-                found.append((rule.effect, finding))
-        return [] if self.run.observes else found
-
-    def _view(self) -> View:
-        movement = self.movement
-        return View(
-            now_s=self._now_s,
-            state=self.state,
-            settings=self.settings,
-            run=self.run,
-            inputs=self._inputs,
-            rates=self.observer.rates,
-            model=movement.model,
-            v_p_set_v=self.steering.v_p_set_v,
-            link_lost=self._link_lost(),
-            preparing=movement.preparing,
-            adopted=movement.adopted,
-            entered_s=movement.entered_s,
-            pulsing_since_s=movement.pulsing_since_s,
-            trips_s=tuple(movement.trips_s),
-            down_by_s=movement.descent.by_s,
-        )
-
-    def _link_lost(self) -> bool:
-        link = self._inputs.link
-        return not link.connected or link.disconnects != self._disconnects
-
     def _release_run(self) -> None:
         carries = self.state in ENERGISED or (self.state in DOWNWARD and not self.verified)
-        if self.run_id and not carries and (self.run_over or self._link_lost()):
+        if self.run_id and not carries and (self.run_over or self.lookout.link_lost):
             self.run_id = ""
 
     def _not_observing(self) -> None:
@@ -259,11 +221,11 @@ class GuardCore:
             self.alarms.say("link", "alarm", what)
         self._foreign = self.observer.foreign
 
-    def _sample(self) -> LoopSample:
+    def _sample(self, now_s: float) -> LoopSample:
         return loop_sample(
-            now_s=self._now_s,
+            now_s=now_s,
             state=self.state,
-            inputs=self._inputs,
+            inputs=self.lookout.inputs,
             steering=self.steering,
             observer=self.observer,
             commanding=not self.run.observes and (self.state in ENERGISED or self.state in DOWNWARD),
