@@ -18,7 +18,14 @@ from evapd.device.portlock import PortLock
 from evapd.errors import ConfigError, EvapdError
 from evapd.guard import last_good
 from evapd.guard.energy import EnergyState
-from evapd.guard.realtime import LOOP_PRIORITY, WORKER_PRIORITY, ask_for_realtime, collect, quiet_collector
+from evapd.guard.realtime import (
+    LOOP_PRIORITY,
+    WORKER_PRIORITY,
+    ask_for_realtime,
+    collect,
+    lift_threads,
+    quiet_collector,
+)
 from evapd.guard.service import GuardService
 from evapd.logging import setup
 from evapd.notify import Notifier
@@ -61,10 +68,9 @@ def _serve(loaded: LoadedRig, problem: str) -> int:
         t_mono_us=lambda: time.monotonic_ns() // 1000,
         t_utc_us=lambda: time.time_ns() // 1000,
     )
-    if loaded.rig.guard.realtime:
-        ask_for_realtime(
-            WORKER_PRIORITY
-        )  # inherited by the threads that start now; the loop reports a refusal
+    # Inherited by the threads that start now; the loop reports a refusal.
+    if loaded.rig.guard.realtime and not ask_for_realtime(WORKER_PRIORITY):
+        lift_threads(WORKER_PRIORITY)
     with Loop(loaded, GuardService(loaded, framer, config_problem=problem), Notifier()) as loop:
         if not problem:
             _keep(loaded)

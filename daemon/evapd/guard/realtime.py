@@ -4,6 +4,8 @@ import gc
 import os
 import sys
 from collections import deque
+from contextlib import suppress
+from pathlib import Path
 
 LOOP_PRIORITY = 20
 # Workers and journal too: a thread of normal priority that is put aside while it holds the interpreter's lock would
@@ -21,6 +23,17 @@ def ask_for_realtime(priority: int) -> str:
     except OSError as error:
         return f"{error.strerror}: set LimitRTPRIO={LOOP_PRIORITY} in the unit, or rtprio in limits.conf"
     return ""
+
+
+def lift_threads(priority: int) -> None:
+    """Put the threads that run already (log, libraries) under SCHED_FIFO too, as far as that is granted.
+
+    One of them at normal priority that holds the interpreter's lock while a busy process takes its core keeps the
+    loop waiting for that process' slice: measured 3 to 25 ms, some times in a minute.
+    """
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # it has just ended, or the priority is refused as it will be to the loop
+            os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(priority))
 
 
 def quiet_collector() -> None:
