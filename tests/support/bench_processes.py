@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 _SUBSCRIBER = Path(__file__).with_name("bench_subscriber.py")
+_BARE_LOOP = Path(__file__).with_name("bench_bare_loop.py")
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -49,6 +50,35 @@ def busy(count: int) -> Iterator[None]:
         for process in processes:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def chain_at_full_speed() -> Iterator[None]:
+    """The acquire chain with words recorded and three subscribers, as its own benchmark runs it, for as long as that takes."""
+    bench = Path(__file__).parents[1] / "bench" / "test_bench_chain.py"
+    with subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-q", "-m", "bench", "-k", "full_speed and words", "--override-ini=norecursedirs=.*", str(bench)],
+        stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        yield
+        told, _ = process.communicate(timeout=300.0)
+        if process.returncode:
+            raise AssertionError(f"the load ended with {process.returncode}:\n{told}")
+
+
+@contextmanager
+def bare_loop(period_s: float, *, priority: int) -> Iterator[list[float]]:
+    """A loop that does nothing beside what is measured; the list holds its lateness in us afterwards."""
+    late_us: list[float] = []
+    with subprocess.Popen(
+        [sys.executable, str(_BARE_LOOP), str(period_s), str(priority)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield late_us
+        told, _ = process.communicate(timeout=30.0)
+        late_us += json.loads(told)
 
 
 def cpu_s(pid: int | str = "self") -> float:
