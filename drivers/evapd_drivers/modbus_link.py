@@ -1,19 +1,15 @@
-"""What drivers of Modbus/TCP modules share: pymodbus over evapd's own link, and checked replies.
+"""What drivers of Modbus/TCP modules share: questions and answers over evapd's own link, each answer checked to the last byte.
 
-pymodbus encodes, decodes and matches transaction and unit; the connection, its lock and its one deadline per exchange are evapd's.
+Six functions, encoded and decoded here: 1, 2 and 3 read, 5 and 6 write, 43/14 identifies. The tests hold them against pymodbus'
+server and codec; in the guard's process pymodbus itself has no place, because it loads asyncio (docs/decisions/0006).
 Source: MODBUS Application Protocol Specification V1.1b3, MODBUS Messaging on TCP/IP Implementation Guide V1.0b.
 """
 
 import struct
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pymodbus.client import ModbusTcpClient
-from pymodbus.exceptions import ModbusException
-from pymodbus.pdu import ExceptionResponse, ModbusPDU
-from pymodbus.pdu.mei_message import ReadDeviceInformationResponse
 
 from evapd.device.readings import Identity
 from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused, DeviceTimeout
@@ -58,46 +54,73 @@ def runs(places: Iterable[Place]) -> list[tuple[str, int, int]]:
     return found
 
 
-class ModbusClient(ModbusTcpClient):
-    """A client whose questions are asked once and answered within one deadline; it never reconnects by itself."""
+_HEADER = struct.Struct(">HHHB")  # transaction, protocol 0, bytes that follow the length, unit
+_TWO_WORDS = struct.Struct(">HH")
+_LONGEST_PDU = 253
+_IDENTIFY = bytes([43, 14, 1, 0])  # basic identification as a stream, from object 0 on
+READS = {"coil": 1, "discrete": 2, "register": 3}
+WRITES = {"coil": 5, "register": 6}
+
+
+class ModbusClient:
+    """Asks one question at a time, each answered within one deadline; it never asks twice and never reconnects by itself."""
 
     def __init__(
         self, link: Link, name: str, unit: int, timeout_s: float, clock: Callable[[], float]
     ) -> None:
-        # The library's own deadline is later and never governs: a module that dribbles could double it.
-        super().__init__("", timeout=10 * timeout_s, retries=0)
         self._link, self._name, self._timeout_s, self._clock = link, name, timeout_s, clock
         self._unit = unit
-        self._deadline_s = 0.0
-        self._came = b""  # since the question was sent
+        self._transaction = 0
+        self._came = b""  # since the question was sent, for messages
 
-    def connect(self) -> bool:
-        """Say that the link is open; one that is not raises `DeviceLost` when it is used."""
-        return True
+    def values(self, kind: str, first: int, count: int = 1) -> list[int]:
+        """Read neighbours from address `first` on: kinds `coil` and `discrete` as 0 and 1, `register` as words."""
+        data = self._ask(READS[kind], _TWO_WORDS.pack(first, count))
+        size = 2 * count if kind == "register" else -(-count // 8)
+        if data[:1] != bytes([size]) or len(data) != 1 + size:
+            raise self._nonsense(f"{count} values are due")
+        if kind == "register":
+            return list(struct.unpack(f">{count}H", data[1:]))
+        packed = int.from_bytes(data[1:], "little")  # what stands behind the last one is not always zero
+        return [packed >> place & 1 for place in range(count)]
 
-    def send(self, request: bytes, addr: tuple[str, int] | None = None) -> int:  # type: ignore[override,unused-ignore] # noqa: ARG002 - the library's signature
-        """Drop what came unasked, then write."""
-        self._deadline_s, self._came = self._clock() + self._timeout_s, b""
-        self._link.send(request)
-        return len(request)
+    def put(self, kind: str, address: int, value: int, *, blindly: bool = False) -> None:
+        """Write a coil or a holding register; it is acknowledged, unless `blindly` sends it without waiting."""
+        function = WRITES[kind]
+        data = _TWO_WORDS.pack(address, 0xFF00 * bool(value) if kind == "coil" else value)
+        if blindly:
+            self._send(function, data)
+        elif self._ask(function, data) != data:
+            raise self._nonsense("the question is due again")
 
-    def recv(self, size: int | None) -> bytes:  # noqa: ARG002 - the library's signature
-        """Give what has come, at least one byte."""
-        left_s = self._deadline_s - self._clock()
-        if left_s <= 0:
-            raise DeviceTimeout(
-                f"{self._name}: no whole answer in {self._timeout_s:g} s, only {self._came[:40].hex(' ')}"
+    def identity(self) -> Identity:
+        """Ask for vendor, product code and revision: objects 0 to 2 of function 43/14, in one reply."""
+        objects = self._objects(self._ask(_IDENTIFY[0], _IDENTIFY[1:]))
+        texts = [objects[number] for number in range(3) if number in objects]
+        if len(texts) < 3:
+            raise DeviceIdentityError(
+                f"{self._name}: not vendor, product code and revision answer, but {objects}"
             )
-        data = self._link.transport.read_some(512, left_s)
-        self._came += data
-        return data
+        vendor, model, firmware = (text.decode("ascii", "replace").strip(" \0") for text in texts)
+        return Identity(vendor=vendor, model=model, firmware=firmware, raw=f"{vendor}, {model}, {firmware}")
 
-    def checked(self, function: int, call: Callable[[], ModbusPDU]) -> ModbusPDU:
-        """Ask, and give the reply to this function.
+    def _objects(self, data: bytes) -> dict[int, bytes]:
+        """Objects by number; data are kind 14, code, conformity, more follows, next object, count, and the objects."""
+        if len(data) < 6 or data[0] != _IDENTIFY[1]:
+            raise self._nonsense("an identification is due")
+        objects: dict[int, bytes] = {}
+        rest = data[6:]
+        while len(rest) >= 2:
+            number, size = rest[0], rest[1]
+            objects[number], rest = rest[2 : 2 + size], rest[2 + size :]
+            if len(objects[number]) != size:
+                raise self._nonsense("an object is longer than the reply")
+        if rest or len(objects) != data[5]:
+            raise self._nonsense(f"{data[5]} objects are due")
+        return objects
 
-        Args:
-            function: code of the function that is asked.
-            call: asks, by one of the client's own methods.
+    def _ask(self, function: int, data: bytes) -> bytes:
+        """Ask, and give what follows the function in the reply to it.
 
         Raises:
             DeviceRefused: for an exception response.
@@ -105,58 +128,45 @@ class ModbusClient(ModbusTcpClient):
             DeviceTimeout: no whole reply to this question, from this unit, within the deadline.
             DeviceLost: when the link is gone.
         """
-        try:
-            reply = call()
-        # Which of these leaves the library for a reply that breaks off depends on its version.
-        except (ModbusException, struct.error, ValueError, IndexError) as error:
-            raise DeviceProtocolError(f"{self._name}: {error}; it sent {self._came[:40].hex(' ')}") from error
-        # The library passes over lengths and values that contradict each other: written again, a reply must be what came. Only its
-        # device identification (function 43) counts objects anew when written.
-        if function != 43 and not self._came.endswith(self.framer.buildFrame(reply)):
-            raise DeviceProtocolError(f"{self._name}: {self._came[:40].hex(' ')} is no valid reply")
-        if isinstance(reply, ExceptionResponse) and reply.function_code == function | 0x80:
-            what = EXCEPTIONS.get(reply.exception_code, "see the manual")
-            raise DeviceRefused(
-                f"{self._name}: exception {reply.exception_code} ({what}) to function {function}"
-            )
-        if reply.function_code != function:
-            raise DeviceProtocolError(
-                f"{self._name}: a reply to function {reply.function_code} where {function} was asked"
-            )
-        return reply
+        self._send(function, data)
+        reply = self._reply()
+        if reply[0] == function | 0x80 and len(reply) == 2:
+            what = EXCEPTIONS.get(reply[1], "see the manual")
+            raise DeviceRefused(f"{self._name}: exception {reply[1]} ({what}) to function {function}")
+        if reply[0] != function:
+            raise self._nonsense(f"function {function} was asked")
+        return reply[1:]
 
-    def values(self, kind: str, first: int, count: int = 1) -> list[int]:
-        """Read neighbours from address `first` on: kinds `coil` and `discrete` as 0 and 1, `register` as words."""
-        function, method = {
-            "coil": (1, self.read_coils),
-            "discrete": (2, self.read_discrete_inputs),
-            "register": (3, self.read_holding_registers),
-        }[kind]
-        reply = self.checked(function, lambda: method(first, count=count, device_id=self._unit))
-        found, due = (reply.registers, count) if kind == "register" else (reply.bits, -(-count // 8) * 8)
-        if len(found) != due:
-            raise DeviceProtocolError(f"{self._name}: {len(found)} values where {due} are due")
-        return [int(value) for value in found[:count]]
+    def _send(self, function: int, data: bytes) -> None:
+        """Drop what came unasked, then write."""
+        self._transaction = (self._transaction + 1) & 0xFFFF
+        header = _HEADER.pack(self._transaction, 0, 2 + len(data), self._unit)
+        self._came = b""
+        self._link.send(header + bytes([function]) + data)
 
-    def put(self, kind: str, address: int, value: int, *, blindly: bool = False) -> None:
-        """Write a coil or a holding register; it is acknowledged, unless `blindly` sends it without waiting."""
-        if kind == "coil":
-            function, call = 5, partial(self.write_coil, address, bool(value))
-        else:
-            function, call = 6, partial(self.write_register, address, value)
-        if blindly:
-            call(device_id=self._unit, no_response_expected=True)
-        else:
-            self.checked(function, lambda: call(device_id=self._unit))
+    def _reply(self) -> bytes:
+        """Give function and data of the reply to this transaction from this unit; others answer older questions."""
+        deadline_s = self._clock() + self._timeout_s
+        buffer = b""
+        while True:
+            while len(buffer) >= _HEADER.size:
+                transaction, protocol, length, unit = _HEADER.unpack_from(buffer)
+                if protocol or not 2 <= length <= _LONGEST_PDU + 1:
+                    buffer = buffer[1:]  # no header begins here
+                elif len(buffer) < 6 + length:
+                    break
+                else:
+                    pdu, buffer = buffer[_HEADER.size : 6 + length], buffer[6 + length :]
+                    if (transaction, unit) == (self._transaction, self._unit):
+                        return pdu
+            left_s = deadline_s - self._clock()
+            if left_s <= 0:
+                raise DeviceTimeout(
+                    f"{self._name}: no whole answer in {self._timeout_s:g} s, only {self._came[:40].hex(' ')}"
+                )
+            data = self._link.transport.read_some(512, left_s)
+            self._came += data
+            buffer += data
 
-    def identity(self) -> Identity:
-        """Ask for vendor, product code and revision: objects 0 to 2 of function 43/14, in one reply."""
-        reply = self.checked(43, lambda: self.read_device_information(read_code=1, device_id=self._unit))
-        objects = reply.information if isinstance(reply, ReadDeviceInformationResponse) else {}
-        texts = [objects[number] for number in range(3) if isinstance(objects.get(number), bytes)]
-        if len(texts) < 3 or len(objects) != getattr(reply, "number_of_objects", 0):
-            raise DeviceIdentityError(
-                f"{self._name}: not vendor, product code and revision answer, but {objects}"
-            )
-        vendor, model, firmware = (text.decode("ascii", "replace").strip(" \0") for text in texts)
-        return Identity(vendor=vendor, model=model, firmware=firmware, raw=f"{vendor}, {model}, {firmware}")
+    def _nonsense(self, why: str) -> DeviceProtocolError:
+        return DeviceProtocolError(f"{self._name}: {self._came[:40].hex(' ')} is no valid reply: {why}")
