@@ -103,17 +103,19 @@ class Link:
         self.send(data)
         return self.line()
 
-    def line(self, *, alone: bool = True) -> bytes:
+    def line(self, *, alone: bool = True, timeout_s: float | None = None) -> bytes:
         """Read one line ended by CR, LF or both, in either order, and give it without its end.
 
         Args:
             alone: that more text behind the line is an error, because it would answer the next question.
+            timeout_s: in place of the configured deadline.
 
         Raises:
             DeviceTimeout: no line end within the deadline, however many bytes dribble in.
             DeviceProtocolError: too long, not ASCII, or two lines where one is due.
         """
-        deadline_s = self._clock() + self._config.timeout_s
+        timeout_s = self._config.timeout_s if timeout_s is None else timeout_s
+        deadline_s = self._clock() + timeout_s
         while True:
             self._buffer = self._buffer.lstrip(b"\r\n\0")
             if end := _LINE_END.search(self._buffer):
@@ -126,7 +128,7 @@ class Link:
             left_s = deadline_s - self._clock()
             if left_s <= 0:
                 raise DeviceTimeout(
-                    f"{self._config.connect}: half a line {self._buffer!r} in {self._config.timeout_s:g} s"
+                    f"{self._config.connect}: half a line {self._buffer!r} in {timeout_s:g} s"
                 )
             self._buffer += self.transport.read_some(256, left_s)
         if not line.isascii():

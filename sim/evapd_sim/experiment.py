@@ -36,6 +36,8 @@ class _State:
     counted_hz: float  # triggers that the TDC counts, live or inhibited
     live: bool
     temperature_k: float
+    heating_k: float  # rise of the apex at a laser pulse
+    lit: float  # share of the triggers that bring light; 1 without a laser
 
 
 class Experiment:
@@ -45,7 +47,7 @@ class Experiment:
         plant: what the instruments and the physics share; the experiment advances its supplies.
         specimen: the tip; `radius_nm` and `field_factor` may be set between steps.
         species: the ions it can give.
-        laser_energy_pj: energy of a laser pulse; may be set between steps.
+        laser_energy_pj: energy of a laser pulse where no simulated laser drives the plant; may be set between steps.
         influence: what disturbs the next step; may be set between steps.
         detected_ions: so far, dark hits not among them.
         evaporated_ions: from the imaged cap so far.
@@ -68,7 +70,7 @@ class Experiment:
             settings.specimen,
             self.species,
             efficiency=settings.detector.efficiency,
-            pulse_temperature_k=settings.specimen.temperature_k + self._heating_k(),
+            pulse_temperature_k=settings.specimen.temperature_k + self._heating_k(self.laser_energy_pj),
         )
         self._evaporation = Evaporation(
             self.species, settings.multi_hit, view_angle_deg=settings.specimen.view_angle_deg
@@ -106,11 +108,11 @@ class Experiment:
             state.v_dc_v + state.v_p_v,
             rate_hz=state.counted_hz if state.live else 0.0,
             temperature_k=state.temperature_k,
-            pulse_temperature_k=state.temperature_k + self._heating_k(),
+            pulse_temperature_k=state.temperature_k + state.heating_k,
         )
         influence = self.influence
         factor = math.exp(influence.log_rate)
-        per_pulse = factor * float(rate.per_pulse.sum()) if state.live else 0.0
+        per_pulse = factor * state.lit * float(rate.per_pulse.sum()) if state.live else 0.0
         dc_per_s = factor * influence.standing_factor * float(rate.per_s.sum()) + influence.flash_ions_per_s
         radius_nm = self.specimen.radius_nm
         ceiling = self.settings.specimen.ceiling_ions_per_s * dt_s
@@ -182,6 +184,9 @@ class Experiment:
             plant.specimen.advance(dt_s)
             plant.pulse.advance(dt_s)
             v_p_v = 0.5 * (v_pulse_v + plant.pulse.v_v) * self.settings.supplies.pulser_gain
+            beam = plant.laser
+            beam.drift = self.influence.laser_energy_factor
+            there = self._laser and beam.present
             return _State(
                 v_dc_v=0.5 * (v_dc_v + plant.specimen.v_v),
                 v_p_v=0.0 if self._laser else v_p_v * self.influence.v_p_factor,
@@ -190,6 +195,8 @@ class Experiment:
                 else 0.0,
                 live=plant.trigger.live,
                 temperature_k=self.cryostat.advance(dt_s),
+                heating_k=self._heating_k(beam.energy_pj if there else self.laser_energy_pj),
+                lit=beam.lit(plant.trigger.rate_hz) if there else 1.0,
             )
 
     def _detect(self, ions: Ions, state: _State, truth: Truth) -> Truth:
@@ -236,12 +243,12 @@ class Experiment:
             pulsed=np.concatenate((truth.pulsed, np.zeros(n, dtype=np.bool_))),
         )
 
-    def _heating_k(self) -> float:
+    def _heating_k(self, energy_pj: float) -> float:
         if not self._laser:
             return 0.0
-        return (
-            self.laser_energy_pj * self.settings.flight.laser_heating_k_per_pj * self.influence.heating_factor
-        )
+        influence = self.influence
+        factor = influence.laser_energy_factor * influence.heating_factor
+        return energy_pj * self.settings.flight.laser_heating_k_per_pj * factor
 
     def _device_ns(self) -> int:
         return round(self.time_s * NS_PER_S)

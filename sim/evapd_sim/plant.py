@@ -66,6 +66,24 @@ class Trigger:
 
 
 @dataclass(slots=True)
+class LaserBeam:
+    """What leaves the laser towards the specimen; each trigger fires one pulse, up to the laser's own rate."""
+
+    present: bool = False  # whether a simulated laser drives this; else the physics has an energy of its own
+    emission: bool = False
+    shutter_open: bool = False
+    energy_pj: float = 0.0  # of a pulse at the specimen, drift and beam walk apart
+    rate_hz: float = 0.0  # the laser's own; of faster triggers it skips some
+    drift: float = 1.0  # of the source, as its own monitor sees it
+
+    def lit(self, trigger_hz: float) -> float:
+        """Share of the triggers that send light to the specimen."""
+        if not (self.emission and self.shutter_open) or trigger_hz <= 0.0:
+            return 0.0
+        return min(1.0, self.rate_hz / trigger_hz)
+
+
+@dataclass(slots=True)
 class Plant:
     """Everything physical of one simulated rig."""
 
@@ -74,6 +92,7 @@ class Plant:
         default_factory=lambda: SupplyOutput(tau_up_s=0.02, tau_down_s=0.05, load_ohm=1e5)
     )
     trigger: Trigger = field(default_factory=Trigger)
+    laser: LaserBeam = field(default_factory=LaserBeam)
     pressure_pa: dict[int, float] = field(default_factory=lambda: {1: 3e-9, 2: 2e-6})
     gauge_status: dict[int, int] = field(
         default_factory=lambda: {1: 0, 2: 0}

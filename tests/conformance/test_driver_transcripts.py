@@ -1,5 +1,6 @@
 """Each codec decodes the committed byte transcripts of its instrument, and says what they mean."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import yaml
 from evapd.errors import DeviceProtocolError, DeviceRefused
 from evapd_drivers.gauge import pfeiffer_tpg26x as tpg
 from evapd_drivers.hv import fug_probus as fug
+from evapd_drivers.laser import nkt_origami as nkt
 from evapd_drivers.pulser import dg645, ea_scpi
 from evapd_drivers.tdc import tdc_stream
 from evapd_drivers.temperature import lakeshore_336 as lakeshore
@@ -33,6 +35,20 @@ def pressure(line, meaning):
     status, value_pa = tpg.decode_pressure(line, PA_PER_UNIT[meaning["unit"]])
     assert status == meaning["status"]
     return value_pa / PA_PER_UNIT[meaning["unit"]]
+
+
+def told(line, decode):
+    """The first line of a reply of several that is about the question."""
+    return next(value for part in line.split(b"\n") if (value := decode(part)) is not None)
+
+
+def nkt_number(name):
+    return lambda line, _: told(line, lambda part: nkt.decode_number(name, part, 4000))
+
+
+def nkt_status(line, meaning):
+    status = told(line, nkt.decode_status)
+    return {"emission": status.emission, "ready": status.ready, "fault": bool(status.bits & nkt.ERROR)}
 
 
 # What a reply means, by instrument and query; queries that no driver asks are not listed.
@@ -71,6 +87,13 @@ DECODERS = {
         "unit": lambda line, _: {scale: unit for unit, scale in PA_PER_UNIT.items()}[tpg.decode_unit(line)],
         "pressure": pressure,
         "error": lambda line, _: line.decode(),
+    },
+    "nkt-origami": {
+        "status": nkt_status,
+        "shutter_open": lambda line, _: told(line, nkt.decode_open),
+        "rates_hz": lambda line, _: nkt.decode_rates(line.split(b"\n")),
+        "e_freq": nkt_number("e_freq"), "e_div": nkt_number("e_div"), "e_power": nkt_number("e_power"),
+        "e_mlp": lambda line, _: told(line, lambda part: nkt.decode_optical(part, 200_000.0)),
     },
 }  # fmt: skip
 
@@ -117,13 +140,17 @@ COMMANDS = {
         "set_inhibit_input": lambda value: dg645.encode("INHB", value),
     },
     "ea-scpi": {"set_voltage_v": ea_scpi.encode_volts},
+    "nkt-origami": {
+        f"set_{name}": lambda value, name=name: nkt.encode(name, value)
+        for name in ("e_freq", "e_div", "e_power")
+    },
     "lakeshore-336": {"set_setpoint_k": lambda value: lakeshore.encode("SETP", "1", f"{value:.3f}")},
 }
 
 
 def parts(command):
     """Keyword and numbers: the form of a number is free."""
-    keyword, _, rest = command.strip().partition(b" ")
+    keyword, rest = re.split(rb"[ =]", command.strip(), maxsplit=1)
     return keyword, [float(number) for number in rest.split(b",")]
 
 

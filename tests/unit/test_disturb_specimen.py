@@ -195,10 +195,10 @@ def test_derating_takes_amplitude_away_slowly() -> None:
 )
 def test_laser_events_change_the_heating_of_the_apex(name: str, values: dict, heating: float) -> None:
     rig = DisturbedRig(mode="laser", energy_pj=20.0)
-    usual_k = rig.physics._heating_k()
+    usual_k = rig.physics._heating_k(20.0)
     rig.do(name, **values)
     rig.run(0.2)
-    assert rig.physics._heating_k() / usual_k == pytest.approx(heating)
+    assert rig.physics._heating_k(20.0) / usual_k == pytest.approx(heating)
 
 
 def test_a_vacuum_burst_raises_pressure_and_dark_rate_and_decays() -> None:

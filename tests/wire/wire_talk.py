@@ -45,7 +45,9 @@ def give(wire: Any, plant: Plant, given: dict[str, Any]) -> None:
                 getattr(wire, key)[address : address + len(values)] = values
         elif key == "interlock":
             plant.interlock.update(value)
-        elif key in {"exception", "local", "locked_elsewhere"}:
+        elif key == "drift":
+            plant.laser.drift = value
+        elif key in {"exception", "local", "locked_elsewhere", "dialect", "error"}:
             setattr(wire, key, value)
         else:
             raise AssertionError(f"the transcript gives '{key}', which no instrument knows")

@@ -67,12 +67,14 @@ class PulseAmplitudeReading(Reading):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaserReading(Reading):
-    """State of a pulsed laser."""
+    """State of a pulsed laser; energies of one pulse at the specimen."""
 
-    energy_pj: float | None
+    energy_pj: float | None  # by the laser's own monitor and the beam line's transmission
     rate_hz: float | None
     emission: bool | None
     shutter_open: bool | None
+    energy_set_pj: float | None = None  # the set point as the instrument reports it
+    fault: bool | None = None  # it reports an error of its own or an open interlock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,8 @@ class Influence:
         flash_ions_per_s: mean number of ions that leave without regard to pulses, whatever the field.
         v_p_factor: on the pulse at the specimen.
         triggers: whether triggers reach pulser and TDC at all.
-        heating_factor: on the rise of temperature by a laser pulse.
+        laser_energy_factor: on the energy that leaves the laser; its own monitor sees it.
+        heating_factor: on the rise of temperature by a laser pulse, from behind the laser on; no monitor sees it.
         dark_factor: on the dark rate of the detector.
         clusters: what leaves together in this step.
     """
@@ -36,6 +37,7 @@ class Influence:
     flash_ions_per_s: float = 0.0
     v_p_factor: float = 1.0
     triggers: bool = True
+    laser_energy_factor: float = 1.0
     heating_factor: float = 1.0
     dark_factor: float = 1.0
     clusters: list[Cluster] = field(default_factory=list)

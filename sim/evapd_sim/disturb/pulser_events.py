@@ -61,7 +61,7 @@ class PulserDerating(PulserEvent):
 
 
 class LaserDrift(PulserEvent):
-    """The energy of the laser pulses drifts; in voltage mode it does nothing."""
+    """The energy of the laser pulses drifts, and the laser's own monitor shows it; in voltage mode it does nothing."""
 
     do: Literal["laser-drift"]
     factor: Annotated[float, Field(ge=0, le=10, description="on the energy at the end")] = 1.2
@@ -72,13 +72,13 @@ class LaserDrift(PulserEvent):
         """Go to the factor linearly."""
 
         def shape(influence: Influence, t_s: float) -> None:
-            influence.heating_factor *= 1.0 + (self.factor - 1.0) * _share(t_s, self.over_s)
+            influence.laser_energy_factor *= 1.0 + (self.factor - 1.0) * _share(t_s, self.over_s)
 
         return Effect(for_s=self.for_s, shape=shape)
 
 
 class BeamWalk(PulserEvent):
-    """The laser spot walks away from the apex: less heating, as a Gaussian of the offset; in voltage mode nothing."""
+    """The laser spot walks away from the apex: less heating, as a Gaussian of the offset, unseen by the laser's monitor; in voltage mode nothing."""
 
     do: Literal["beam-walk"]
     offset_um: Annotated[float, Field(ge=0, le=1000, description="from the apex at the end")] = 1.0

@@ -9,6 +9,7 @@ from evapd_sim.wire.ea_scpi import EaScpiWire
 from evapd_sim.wire.fug_probus import FugProbusWire
 from evapd_sim.wire.lakeshore_336 import LakeShore336Wire
 from evapd_sim.wire.modbus_dio import ModbusDioWire
+from evapd_sim.wire.nkt_origami import NktOrigamiWire
 from evapd_sim.wire.pfeiffer_tpg26x import PfeifferTpg26xWire
 from evapd_sim.wire.tdc_stream import TdcStreamWire
 
@@ -19,6 +20,7 @@ WIRES: dict[str, type[Wire]] = {
     "pfeiffer-tpg26x": PfeifferTpg26xWire,
     "lakeshore-336": LakeShore336Wire,
     "modbus-dio": ModbusDioWire,
+    "nkt-origami": NktOrigamiWire,
     "tdc-stream": TdcStreamWire,
 }
 
