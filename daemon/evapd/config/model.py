@@ -4,18 +4,33 @@ Keys carry their units; numbers may also be written as quantities (`5 kV`). Defa
 suit a first try on the simulated instrument; what concerns energy has no default.
 """
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from evapd.units import Hertz, Kelvin, Megabyte, Millimetre, Nanometre, Nanosecond, Picosecond, Second, Volt
+from evapd.units import (
+    Ampere,
+    Hertz,
+    Kelvin,
+    Megabyte,
+    Millimetre,
+    Nanometre,
+    Nanosecond,
+    Picojoule,
+    Picosecond,
+    Second,
+    Volt,
+)
 
 Role = Literal[
     "specimen", "pulser", "pulse", "laser", "vacuum", "temperature", "tdc", "stage", "io",
     "mcp", "anode", "electrode", "reflectron",
 ]  # fmt: skip
+DETECTOR_ROLES = ("mcp", "anode", "electrode", "reflectron")
+"""Supplies that the section `detector` ramps; they stand on their own, whatever the specimen does."""
 
 
 def _ascending(window: tuple[float, float]) -> tuple[float, float]:
@@ -83,13 +98,20 @@ class Pulse(Section):
     mode: Literal["voltage", "laser"] = "voltage"
     rate_hz: Annotated[Hertz, Field(gt=0, le=10e6)]
     fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.0  # V_p / V_dc, voltage mode
-    energy_pj: Annotated[float, Field(ge=0)] | None = None
+    # Laser mode: energy of one pulse at the specimen, and between which energies it may be changed in a run.
+    energy_pj: Annotated[Picojoule, Field(ge=0)] | None = None
+    energy_min_pj: Annotated[Picojoule, Field(ge=0)] | None = None
+    energy_max_pj: Annotated[Picojoule, Field(gt=0)] | None = None
+    actuator: Literal["voltage", "energy", "split"] = (
+        "voltage"  # what the law moves; voltage mode: V_dc alone
+    )
+    split: Annotated[float, Field(gt=0, lt=1)] = 0.5  # `split`: the energy's part of each change of log rate
 
 
 class Control(Section):
     """The control law and its settings (see evapd.control.ControlSettings)."""
 
-    law: Literal["pi-log", "hold", "ramp", "monitor"]
+    law: Literal["imm", "pi-log", "hold", "ramp", "monitor"]
     target_rate: Annotated[float, Field(gt=0, le=0.5)] = 0.01  # detected hits per live pulse
     v_start_v: Annotated[Volt, Field(ge=0)] = 0.0  # the law begins here, the supply ramps to it first
     v_min_v: Annotated[Volt, Field(ge=0)] = 0.0
@@ -101,6 +123,12 @@ class Control(Section):
     max_slew_down: Annotated[float, Field(gt=0, le=5)] = 0.30
     dark_rate_hz: Annotated[Hertz, Field(ge=0)] = 5.0
     ramp_v_per_s: Annotated[float, Field(gt=0)] | None = None  # law `ramp` only
+    shadow: Literal["imm", "pi-log", "hold", "ramp"] | None = None  # a law that only watches, and is recorded
+    pause_drop: Annotated[float, Field(ge=0.10, le=0.15)] = 0.12  # part of V_dc by which a pause lowers it
+    resume_target: Annotated[float, Field(gt=0, le=1)] = 0.2  # part of the target after a person's resume
+    resume_s: Annotated[Second, Field(gt=0)] = 20.0  # until it is the whole target again
+    align_v_max_v: Annotated[Volt, Field(ge=0)] | None = None  # half of what stood, where it is not given
+    max_energy_slew_up: Annotated[float, Field(gt=0, le=0.1)] = 0.012  # 1/s of the pulse energy, laser mode
 
 
 class Guard(Section):
@@ -120,10 +148,78 @@ class Guard(Section):
     device_timeout_s: Annotated[Second, Field(gt=0)] = 2.0  # no fresh reading for this long: UNKNOWN
     rate_ceiling: Annotated[float, Field(gt=1)] = 10.0  # times the target, with a floor of counts
     rate_ceiling_counts: Annotated[int, Field(ge=5)] = 60
+    cut: Annotated[float, Field(ge=0.1, le=0.9)] = 0.25  # part of V_dc by which such a trip draws it down
     pressure_max_pa: Annotated[float, Field(gt=0)] | None = None
     temperature_deviation_k: Annotated[Kelvin, Field(gt=0)] | None = None
     attended: bool = True
     realtime: bool = True  # ask for SCHED_FIFO; the daemon says whether it was granted
+
+
+class Contact(Section):
+    """One contact of the interlock chain, read back by an input of the `io` device."""
+
+    # What it is for decides what its opening does: door, other, relay: make safe; valve: the same, detector supplies first;
+    # water: ramp down; ups: ramp down, then the detector supplies, and stay there.
+    kind: Literal["door", "valve", "water", "ups", "relay", "other"]
+    safe_when: bool = True  # the level that means that all is well
+
+
+class Crowbar(Section):
+    """The output that discharges the specimen at once; released by a person, once everything is verified down."""
+
+    output: str
+    causes: tuple[Literal["interlock", "arc", "voltage-limit", "abort"], ...] = ("interlock", "arc")
+
+
+class Contacts(Section):
+    """What of the wiring the guard reads and drives: names are those of inputs and outputs of the `io` device."""
+
+    inputs: dict[str, Contact] = Field(default_factory=dict)
+    inhibit: str | None = None  # output: on stops the pulses at the pulser's own input
+    heartbeat: str | None = None  # output: alternates while the guard is well, for a watchdog relay
+    relay_s: Annotated[Second, Field(ge=0.25, le=5)] = 0.5  # that relay drops out after this long
+    crowbar: Crowbar | None = None
+
+
+class DetectorSupply(Section):
+    """One supply of the detector, electrode or reflectron, by the name of its device."""
+
+    v_v: Annotated[
+        Volt, Field(ge=-30000, le=30000)
+    ]  # where it stands while the detector is on, signed as at the output
+    step_v: Annotated[Volt, Field(gt=0)] = 50.0
+    current_max_a: Annotated[Ampere, Field(gt=0)] | None = None
+
+
+class Detector(Section):
+    """How the detector's supplies are ramped, and what is watched."""
+
+    supplies: Annotated[dict[str, DetectorSupply], Field(min_length=1)]
+    dwell_s: Annotated[Second, Field(ge=0.2)] = 2.0  # at each step upwards
+    down_dwell_s: Annotated[Second, Field(ge=0.05)] = 0.2  # at each step downwards
+    settle_s: Annotated[Second, Field(gt=0)] = 5.0  # to follow a step, and to come down
+    tolerance: Annotated[float, Field(gt=0, le=0.2)] = 0.02
+    off_v: Annotated[Volt, Field(gt=0)] = 50.0  # below this a supply counts as off
+    pressure_max_pa: Annotated[float, Field(gt=0)] | None = None  # None: that of `guard`
+    dark_rate_max_hz: Annotated[Hertz, Field(gt=0)] | None = None  # hits without pulses
+    # Two supplies whose voltages stay close to each other: signal and reference wire of the delay lines.
+    wires: tuple[str, str] | None = None
+    wire_difference_max_v: Annotated[Volt, Field(gt=0)] = 100.0
+
+    @model_validator(mode="after")
+    def _wires_stay_together(self) -> Self:
+        if self.wires is None:
+            return self
+        missing = [name for name in self.wires if name not in self.supplies]
+        if missing or self.wires[0] == self.wires[1]:
+            raise ValueError(f"wires: wanted are two of the supplies {', '.join(self.supplies)}")
+        first, second = (self.supplies[name] for name in self.wires)
+        apart_v = abs(first.v_v - second.v_v)
+        if apart_v > self.wire_difference_max_v:
+            raise ValueError(
+                f"wires: {apart_v:g} V apart when on, wire_difference_max_v allows {self.wire_difference_max_v:g} V"
+            )
+        return self
 
 
 class End(Section):
@@ -197,6 +293,26 @@ class TwinSpec(Section):
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
+def energy_conflicts(pulse: Pulse) -> Iterator[tuple[str, str]]:
+    """Find laser settings that contradict each other, as (dotted key, what is wrong)."""
+    low_pj, high_pj, energy_pj = pulse.energy_min_pj or 0.0, pulse.energy_max_pj or math.inf, pulse.energy_pj
+    if low_pj > high_pj:
+        yield (
+            "pulse.energy_min_pj",
+            f"{low_pj:g} pJ is above energy_max_pj, allowed is at most {high_pj:g} pJ",
+        )
+    elif energy_pj is not None and not low_pj <= energy_pj <= high_pj:
+        yield "pulse.energy_pj", f"{energy_pj:g} pJ is outside {low_pj:g} pJ to {high_pj:g} pJ"
+    if pulse.actuator != "voltage":
+        if pulse.mode != "laser":
+            yield (
+                "pulse.actuator",
+                f"'{pulse.actuator}' moves the energy of a laser, pulse.mode is {pulse.mode}",
+            )
+        elif None in (energy_pj, pulse.energy_min_pj, pulse.energy_max_pj):
+            yield "pulse.actuator", f"'{pulse.actuator}' needs energy_pj, energy_min_pj and energy_max_pj"
+
+
 def limit_conflicts(
     specimen: Specimen | None, control: Control | None, pulse: Pulse | None
 ) -> Iterator[tuple[str, str]]:
@@ -225,6 +341,8 @@ def limit_conflicts(
                 "pulse.fraction",
                 f"V_tot is {v_tot_v:g} V at v_start_v already, specimen.v_tot_max_v allows {most}",
             )
+    if pulse:
+        yield from energy_conflicts(pulse)
 
 
 class Rig(Section):
@@ -240,6 +358,8 @@ class Rig(Section):
     pulse: Pulse
     control: Control
     guard: Guard = Guard()
+    contacts: Contacts = Contacts()
+    detector: Detector | None = None
     end: End = End()
     record: Record = Record()
     matching: Matching = Matching()
