@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from evapd.config.descriptor import Descriptor, UnixDescriptor, address
 from evapd.config.layout import MAX_SOCKET_PATH, Layout
-from evapd.config.model import DeviceSpec, Sockets, limit_conflicts
+from evapd.config.model import DETECTOR_ROLES, Contacts, DeviceSpec, Sockets, limit_conflicts
 from evapd.config.problem import KeyPath
 
 PROTOCOLS_OF_ROLE = {
@@ -200,6 +200,47 @@ def _too_long(path: str) -> str:
     )
 
 
+def _detector(parts: Parts) -> Iterator[Complaint]:
+    detector = parts.sections.get("detector")
+    if detector is None or not parts.all_devices:
+        return
+    for name in detector.supplies:
+        spec = parts.devices.get(name)
+        if spec is None or spec.role not in DETECTOR_ROLES:
+            what = f"no device '{name}' of role {', '.join(DETECTOR_ROLES[:-1])} or {DETECTOR_ROLES[-1]}"
+            yield ("detector", "supplies", name), what
+
+
+def _contacts(parts: Parts) -> Iterator[Complaint]:
+    contacts = parts.sections.get("contacts")
+    if contacts is None or not parts.all_devices:
+        return
+    modules = [spec.settings for spec in parts.devices.values() if spec.role == "io"]
+    for kind, wanted in (("inputs", _inputs_of(contacts)), ("outputs", _outputs_of(contacts))):
+        named = [settings[kind] for settings in modules if isinstance(settings.get(kind), dict)]
+        if len(named) < len(modules):
+            continue  # a driver whose names are not in its settings: they are checked while it is read
+        have = {name for names in named for name in names}
+        for where, name in wanted:
+            if name not in have:
+                what = f"no device of role io has '{name}' among its {kind}, there are {', '.join(have) or 'none'}"
+                yield ("contacts", *where), what
+
+
+def _inputs_of(contacts: Contacts) -> Iterator[tuple[KeyPath, str]]:
+    for name in contacts.inputs:
+        yield ("inputs", name), name
+
+
+def _outputs_of(contacts: Contacts) -> Iterator[tuple[KeyPath, str]]:
+    if contacts.inhibit is not None:
+        yield ("inhibit",), contacts.inhibit
+    if contacts.heartbeat is not None:
+        yield ("heartbeat",), contacts.heartbeat
+    if contacts.crowbar is not None:
+        yield ("crowbar", "output"), contacts.crowbar.output
+
+
 _RULES: tuple[Callable[[Parts], Iterator[Complaint]], ...] = (
     _roles_fit,
     _roles_once,
@@ -209,4 +250,6 @@ _RULES: tuple[Callable[[Parts], Iterator[Complaint]], ...] = (
     _windows,
     _sockets,
     _socket_paths,
+    _detector,
+    _contacts,
 )

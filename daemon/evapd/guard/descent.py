@@ -14,7 +14,8 @@ from evapd.guard.types import DeviceView, GuardSettings, Inputs
 RETRY_S = 1.0
 _SPARE_S = 5.0
 ENERGY_ROLES = ("pulser", "laser", "specimen", "pulse")
-"""Order of making safe: pulses first, the specimen at the same time, then the amplitude."""
+"""Order of making safe: pulses first, the specimen at the same time, then the amplitude. The detector's supplies follow when the
+specimen is verified down, or go before it, as `Wiring` says."""
 
 
 class Descent:
@@ -51,9 +52,10 @@ class Descent:
     def tell(self, inputs: Inputs, now_s: float) -> tuple[str, ...]:
         """Name the devices to make safe now: all that carry energy when quick, else all but the specimen supply.
 
-        A device that does not verify is told again once a second.
+        A device that does not verify is told again once a second. Digital outputs carry no energy: when quick, they are told
+        first and once, and need no verification.
         """
-        told = []
+        told = self._outputs(inputs, now_s) if self.quick else []
         for role in ENERGY_ROLES:
             if role == "specimen" and not self.quick:
                 continue
@@ -64,6 +66,12 @@ class Descent:
                     self._told_s[view.name] = now_s
                     told.append(view.name)
         return tuple(told)
+
+    def _outputs(self, inputs: Inputs, now_s: float) -> list[str]:
+        names = [view.name for view in inputs.devices.values() if view.role == "io"]
+        new = [name for name in names if name not in self._told_s]
+        self._told_s |= dict.fromkeys(new, now_s)
+        return new
 
     def discharged(self, inputs: Inputs) -> bool:
         """Whether the specimen reads below what counts as discharged, in a reading younger than the descent."""

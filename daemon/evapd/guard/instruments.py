@@ -5,29 +5,24 @@ there to take it, and when its readings contradict it. What leads upwards is nev
 """
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from evapd.config import LoadedRig
+from evapd.config.model import DETECTOR_ROLES
 from evapd.config.plugins import INSTALLED, Plugins
 from evapd.device import DeviceState, DeviceWorker, Snapshot, build_device
 from evapd.device.readings import HighVoltageReading, PulseAmplitudeReading, PulserReading
 from evapd.guard.descent import ENERGY_ROLES
-from evapd.guard.types import Decision, DeviceView, ReadingT
+from evapd.guard.outputs import Outputs
+from evapd.guard.sending import AGAIN_S, Sender
+from evapd.guard.types import Decision, DeviceView, ReadingT, SupplyOrder
 
-FAST_ROLES = frozenset({"specimen", "pulser", "pulse"})
+FAST_ROLES = frozenset({"specimen", "pulser", "pulse", "io"})
 _SLOW_PERIOD_S = 0.5
-_AGAIN_S = 0.5  # before a command is repeated because the readings contradict it
 _CLOSE_S = 2.0
 _FINER = 1e-3  # a rise of V_p by less than this part waits for the next
-
-
-@dataclass(slots=True)
-class _Sent:
-    value: float
-    t_s: float
-    accepted: bool
 
 
 class Instruments:
@@ -60,7 +55,9 @@ class Instruments:
             for name, driver in self._drivers.items()
         }
         self._pulse_tolerance = guard.pulse_tolerance
-        self._sent: dict[tuple[str, str], _Sent] = {}
+        self._sender = Sender(self._workers)
+        io = self._with_role("io")
+        self._outputs = Outputs(loaded.rig.contacts, io, self._drivers, self._workers, clock)
         self._enabled: bool | None = None  # what the pulser was told last
         self._inhibited_s = -math.inf
 
@@ -97,24 +94,28 @@ class Instruments:
         ]
 
     def make_safe(self) -> None:
-        """Tell everything that carries energy to make itself safe, pulses first."""
-        for role in ENERGY_ROLES:
+        """Tell everything that carries energy to make itself safe, pulses first, the detector's supplies last."""
+        for role in ("io", *ENERGY_ROLES, *DETECTOR_ROLES):
             for name in self._with_role(role):
                 self._workers[name].safe()
 
     def apply(self, decision: Decision, now_s: float) -> None:
         """Send what a decision asks for; the pulser's inhibit first. Returns at once."""
+        self._outputs.heartbeat(decision.heartbeat)
         if decision.pulser_enable is not True:
             self._inhibit(decision, now_s)
+        self._outputs.crowbar(decision.crowbar, now_s)
         for name in decision.make_safe:
             self._workers[name].safe()
         for name in self._with_role("specimen"):
             self._set_specimen(name, decision, now_s)
+        self._set_supplies(decision.supplies, now_s)
         for name in self._with_role("pulse"):
             self._set_amplitude(name, decision.v_p_v, now_s)
         for name in self._with_role("pulser"):
             self._set_rate(name, decision.pulser_rate_hz, now_s)
             if decision.pulser_enable is True and self._enabled is not True:
+                self._outputs.inhibit(False, now_s)
                 self._enable(name)
 
     def _enable(self, name: str) -> None:
@@ -124,13 +125,14 @@ class Instruments:
             self._enabled = True
 
     def _inhibit(self, decision: Decision, now_s: float) -> None:
+        self._outputs.inhibit(None if decision.pulser_enable is None else True, now_s)
         if decision.pulser_enable is None:
             self._enabled = None
             return
         for name in self._with_role("pulser"):
             reading = self._reading(name, PulserReading)
             contradicts = reading is not None and reading.enabled is not False
-            if self._enabled is not False or (contradicts and now_s - self._inhibited_s > _AGAIN_S):
+            if self._enabled is not False or (contradicts and now_s - self._inhibited_s > AGAIN_S):
                 # `safe` overtakes what waits, cancels an enable that was not sent yet, and survives a lost link.
                 self._workers[name].safe()
                 self._inhibited_s = now_s
@@ -141,51 +143,59 @@ class Instruments:
         v_v, output = decision.v_dc_v, decision.output
         shown_v = None if reading is None or reading.v_set_v is None else abs(reading.v_set_v)
         differs = v_v is not None and shown_v is not None and abs(shown_v - v_v) > max(2.0, 0.005 * v_v)
-        self._send(name, "set_voltage", v_v, lambda: driver.set_voltage(v_v), now_s, contradicted=differs)
+        self._sender.send(
+            name, "set_voltage", v_v, lambda: driver.set_voltage(v_v), now_s, contradicted=differs
+        )
         shown_on = None if reading is None else reading.output_on
         wrong = output is not None and shown_on is not None and shown_on is not output
         value = None if output is None else float(output)
-        self._send(name, "output", value, lambda: driver.output(bool(output)), now_s, contradicted=wrong)
+        self._sender.send(
+            name, "output", value, lambda: driver.output(bool(output)), now_s, contradicted=wrong
+        )
 
     def _set_amplitude(self, name: str, v_p_v: float | None, now_s: float) -> None:
         driver, reading = self._drivers[name], self._reading(name, PulseAmplitudeReading)
-        before = self._sent.get((name, "set_amplitude"))
+        before_v = self._sender.accepted(name, "set_amplitude")
         differs = False
-        if v_p_v is not None and before is not None:
-            if before.accepted and before.value <= v_p_v < before.value * (1 + _FINER):
-                v_p_v = before.value
+        if v_p_v is not None and self._sender.told(name, "set_amplitude"):
+            if before_v is not None and before_v <= v_p_v < before_v * (1 + _FINER):
+                v_p_v = before_v
             shown_v = None if reading is None else reading.v_p_v
             differs = shown_v is not None and abs(shown_v - v_p_v) > self._pulse_tolerance * v_p_v
         value = v_p_v
-        self._send(
+        self._sender.send(
             name, "set_amplitude", value, lambda: driver.set_amplitude(value), now_s, contradicted=differs
         )
 
     def _set_rate(self, name: str, rate_hz: float | None, now_s: float) -> None:
         driver, reading = self._drivers[name], self._reading(name, PulserReading)
         differs = rate_hz is not None and reading is not None and abs(reading.rate_hz / rate_hz - 1) > 1e-3
-        self._send(name, "set_rate", rate_hz, lambda: driver.set_rate(rate_hz), now_s, contradicted=differs)
+        self._sender.send(
+            name, "set_rate", rate_hz, lambda: driver.set_rate(rate_hz), now_s, contradicted=differs
+        )
 
-    def _send(
-        self,
-        name: str,
-        key: str,
-        value: float | None,
-        call: Callable[[], None],
-        now_s: float,
-        *,
-        contradicted: bool,
-    ) -> None:
-        before = self._sent.get((name, key))
-        if value is None:
-            self._sent.pop((name, key), None)
-            return
-        again = before is not None and contradicted and now_s - before.t_s > _AGAIN_S
-        if before is None or before.value != value or not before.accepted or again:
-            accepted = self._workers[name].command(key, call)
-            self._sent[name, key] = _Sent(value, now_s, accepted)
+    def _set_supplies(self, orders: tuple[SupplyOrder, ...], now_s: float) -> None:
+        """Carry out what is asked of the detector's supplies; nothing that leads upwards is repeated by itself."""
+        ordered = {order.name: order for order in orders}
+        for name in (name for role in DETECTOR_ROLES for name in self._with_role(role)):
+            self._set_supply(name, ordered.get(name), now_s)
 
-    def _with_role(self, role: str) -> Iterable[str]:
+    def _set_supply(self, name: str, order: SupplyOrder | None, now_s: float) -> None:
+        driver, reading = self._drivers[name], self._reading(name, HighVoltageReading)
+        v_v = None if order is None else order.v_v
+        output = None if order is None else order.output
+        shown_v = None if reading is None else reading.v_set_v
+        high = (
+            v_v is not None and shown_v is not None and abs(shown_v) > abs(v_v) + max(2.0, 0.005 * abs(v_v))
+        )
+        self._sender.send(name, "set_voltage", v_v, lambda: driver.set_voltage(v_v), now_s, contradicted=high)
+        still_on = output is False and reading is not None and reading.output_on is True
+        value = None if output is None else float(output)
+        self._sender.send(
+            name, "output", value, lambda: driver.output(bool(output)), now_s, contradicted=still_on
+        )
+
+    def _with_role(self, role: str) -> list[str]:
         return [name for name, spec in self._specs.items() if spec.role == role]
 
     def _reading(self, name: str, kind: type[ReadingT]) -> ReadingT | None:

@@ -199,6 +199,15 @@ class LoopSample:
     valid: int
 
 
+@dataclass(frozen=True, slots=True)
+class SupplyOrder:
+    """What one of the detector's supplies shall do; output None leaves it as it is."""
+
+    name: str
+    v_v: float
+    output: bool | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What shall be; None commands nothing. Names in `make_safe` are devices to be made safe now."""
@@ -210,5 +219,8 @@ class Decision:
     pulser_rate_hz: float | None = None
     pulser_enable: bool | None = None
     make_safe: tuple[str, ...] = ()
+    supplies: tuple[SupplyOrder, ...] = ()  # of the detector
+    crowbar: bool | None = None
+    heartbeat: bool | None = None  # level of its output; None: it stays as it is
     events: tuple[Event, ...] = ()
     sample: LoopSample | None = None
