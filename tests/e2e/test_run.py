@@ -122,7 +122,7 @@ def test_run_record_has_everything_needed_to_repeat_it() -> None:
         evapd("run", str(write_rig(folder, SHORT | {"end": {"time_s": 3}})), timeout=110)
         (entry,) = list_runs(folder / "data" / "runs")
         info = RunStore(entry.folder).load()
-        assert info.configuration["control"]["law"] == "pi-log"
+        assert info.configuration["control"]["law"] == "imm"
         assert info.configuration["matching"]["risky"] is False
         assert info.segments[0].settings["risky_methods"] == []
         assert info.configuration_source.startswith("name:")

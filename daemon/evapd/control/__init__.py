@@ -5,12 +5,14 @@
 
 from collections.abc import Callable
 
+from evapd.control.imm import Imm
 from evapd.control.open_loop import Hold, Monitor, Ramp
 from evapd.control.pi_log import PiLog
 from evapd.control.types import ControlSettings, RateLaw, RateObservation, Setpoint
 from evapd.errors import ConfigError
 
 LAWS: dict[str, Callable[[ControlSettings], RateLaw]] = {
+    "imm": Imm,
     "pi-log": PiLog,
     "hold": Hold,
     "ramp": Ramp,

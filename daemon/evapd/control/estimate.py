@@ -39,7 +39,7 @@ class LogRateEstimate:
         self.x += drift_per_s * dt_s
         self.variance = min(_MAX_VARIANCE, self.variance + wander_per_s * dt_s)
 
-    def update(self, hits: float, pulses: int, log_v_term: float, background: float) -> float:
+    def update(self, hits: float, pulses: float, log_v_term: float, background: float) -> float:
         """Take in the counts of one window; `log_v_term` is S_m ln(V). Gives the correction that was made to x.
 
         One Gauss-Newton step of the Poisson likelihood with the present estimate as prior; the step is bounded so that

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from evapd.rpc import Args, Command, NoArgs
 
-Law = Literal["pi-log", "hold", "ramp", "monitor"]
+Law = Literal["imm", "pi-log", "hold", "ramp", "monitor"]
 
 
 class ReasonArgs(Args):
