@@ -103,6 +103,34 @@ def drivers(*, as_json: Json = False) -> None:
 
 
 @app.command()
+def rules(
+    *,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="print the tables of docs/safety.md")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Print the guard's rules: what triggers each, what it does, what ends it, which thresholds it has."""
+    from evapd.guard.rules.page import markdown, rows
+    from evapd.report.tables import table
+
+    found = rows()
+    if as_markdown and not as_json:
+        typer.echo(markdown())
+        return
+    shown = [
+        row
+        | {
+            "latch": "yes" if row["latch"] else "",
+            "thresholds": ", ".join(f"{k} {v}" for k, v in row["thresholds"].items()),
+        }
+        for row in found
+    ]
+    text = table(shown, ("name", "trigger", "action", "latch", "release", "thresholds"))
+    _print(found, as_json=as_json, text=text)
+
+
+@app.command()
 def run(config: Config, folder: Folder = None) -> None:
     """Start everything that a rig needs and watch over it until Ctrl-C, or until its run has ended."""
     from evapd.supervisor.progress import Progress

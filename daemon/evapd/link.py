@@ -3,17 +3,18 @@
 Counters are cumulative since the TDC was armed, so a record that is dropped loses nothing. The guard listens and
 acquire connects; the kernel keeps the boundaries of records, and end of file means that the other side is dead.
 
-Layout, 80 bytes, little endian:
+Layout, 104 bytes, little endian:
 
 | offset | type | field |
 | --- | --- | --- |
-| 0 | u16 | version, 1 |
+| 0 | u16 | version, 2 |
 | 2 | u16 | flags, see `LinkFlag` |
 | 4 | u32 | heartbeat_age_us, 2^32 - 1 = that or more |
 | 8 | u64 | seq |
 | 16 | i64 | t_mono_ns |
-| 24 | u64 x 6 | pulse_counter, live_pulses, hits_window, background_hits, hits_total, words |
-| 72 | 8 bytes | config: first bytes of the configuration's digest |
+| 24 | u64 x 8 | pulse_counter, live_pulses, hits_window, background_hits, hits_total, words, triggers, early_hits |
+| 88 | u32 x 2 | map_hits, hot_hits |
+| 96 | 8 bytes | config: first bytes of the configuration's digest |
 """
 
 import errno
@@ -26,10 +27,10 @@ from pathlib import Path
 
 from evapd.errors import LinkError
 
-VERSION = 1
-_STRUCT = struct.Struct("<HHIQqQQQQQQ8s")
+VERSION = 2
+_STRUCT = struct.Struct("<HHIQqQQQQQQQQII8s")
 SIZE = _STRUCT.size
-_MAX_AGE_US = 2**32 - 1
+_MAX_AGE_US = _MAX_U32 = 2**32 - 1
 _BATCH = 512  # records taken at once at most, so that a flood cannot hold the guard's loop
 
 
@@ -43,6 +44,7 @@ class LinkFlag(IntFlag):
     COUNTER_JUMP = 8  # the pulse counter moved in a way pulses cannot explain
     RUN_ACTIVE = 16  # acquire records a run
     SOURCE_EXHAUSTED = 32  # a replay has no more data
+    TIME_SUMS_LOST = 64  # what comes on the channels does not belong together: hits are being lost
 
 
 _STICKY = LinkFlag.SATURATED | LinkFlag.LOSS | LinkFlag.COUNTER_JUMP
@@ -62,6 +64,10 @@ class LinkRecord:
         background_hits: raw count in the background window.
         hits_total: hits whatever their time of flight.
         words: TDC words.
+        triggers: raw words of the busiest channel, whether a hit came of them or not.
+        early_hits: hits before the time-of-flight window.
+        map_hits: hits on the detector's map in the last second, not cumulative.
+        hot_hits: those of them in the map's hottest cell (4 mm).
         heartbeat_age_us: age of the last TDC heartbeat at `t_mono_ns`.
         config: first 8 bytes of the configuration's digest, see `short_digest`.
     """
@@ -75,8 +81,26 @@ class LinkRecord:
     background_hits: int = 0
     hits_total: int = 0
     words: int = 0
+    triggers: int = 0
+    early_hits: int = 0
+    map_hits: int = 0
+    hot_hits: int = 0
     heartbeat_age_us: int = _MAX_AGE_US
     config: bytes = bytes(8)
+
+
+_COUNTS = (
+    "pulse_counter",
+    "live_pulses",
+    "hits_window",
+    "background_hits",
+    "hits_total",
+    "words",
+    "triggers",
+    "early_hits",
+    "map_hits",
+    "hot_hits",
+)
 
 
 def short_digest(digest: str) -> bytes:
@@ -98,6 +122,10 @@ def encode(record: LinkRecord) -> bytes:
         record.background_hits,
         record.hits_total,
         record.words,
+        record.triggers,
+        record.early_hits,
+        min(record.map_hits, _MAX_U32),
+        min(record.hot_hits, _MAX_U32),
         record.config,
     )
 
@@ -112,10 +140,8 @@ def decode(data: bytes) -> LinkRecord:
         raise LinkError(
             f"link record of {len(data)} bytes, expected {SIZE}: guard and acquire differ in version"
         )
-    version, flags, age_us, seq, t_mono_ns, pulses, live, window, background, total, words, config = (
-        _STRUCT.unpack(data)
-    )
-    if version != VERSION or flags >= 2 * LinkFlag.SOURCE_EXHAUSTED:
+    version, flags, age_us, seq, t_mono_ns, *counts, config = _STRUCT.unpack(data)
+    if version != VERSION or flags >= 2 * LinkFlag.TIME_SUMS_LOST:
         raise LinkError(
             f"link record of version {version}, flags {flags:#x}; this program reads version {VERSION}"
         )
@@ -123,14 +149,9 @@ def decode(data: bytes) -> LinkRecord:
         seq=seq,
         t_mono_ns=t_mono_ns,
         flags=LinkFlag(flags),
-        pulse_counter=pulses,
-        live_pulses=live,
-        hits_window=window,
-        background_hits=background,
-        hits_total=total,
-        words=words,
         heartbeat_age_us=age_us,
         config=config,
+        **dict(zip(_COUNTS, counts, strict=True)),
     )
 
 

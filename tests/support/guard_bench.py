@@ -158,6 +158,7 @@ class Bench:
             live_pulses=int(self.pulses),
             hits_window=int(self.hits),
             background_hits=int(self.background),
+            hits_total=int(self.hits) + int(self.background),
             heartbeat_age_us=min(2**32 - 1, round((self.now_s - self.heartbeat_s) * 1e6)),
             config=short_digest(DIGEST),
         )

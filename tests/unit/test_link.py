@@ -20,12 +20,17 @@ RECORD = LinkRecord(
     background_hits=3,
     hits_total=25,
     words=100,
+    triggers=30,
+    early_hits=2,
+    map_hits=24,
+    hot_hits=5,
     heartbeat_age_us=4000,
     config=bytes.fromhex("0123456789abcdef"),
 )
 LITERAL = bytes.fromhex(
-    "0100" "0300" "a00f0000" "0700000000000000" "00ca9a3b00000000" "d007000000000000" "cf07000000000000"
-    "1400000000000000" "0300000000000000" "1900000000000000" "6400000000000000" "0123456789abcdef"
+    "0200" "0300" "a00f0000" "0700000000000000" "00ca9a3b00000000" "d007000000000000" "cf07000000000000"
+    "1400000000000000" "0300000000000000" "1900000000000000" "6400000000000000"
+    "1e00000000000000" "0200000000000000" "18000000" "05000000" "0123456789abcdef"
 )  # fmt: skip
 
 
@@ -47,11 +52,12 @@ def test_a_record_has_the_bytes_that_are_written_down():
 
 
 U64 = st.integers(0, 2**64 - 1)
+U32 = st.integers(0, 2**32 - 1)
 
 
 @given(st.builds(
-    LinkRecord, seq=U64, t_mono_ns=st.integers(0, 2**63 - 1), flags=st.integers(0, 63).map(LinkFlag), pulse_counter=U64,
-    live_pulses=U64, hits_window=U64, background_hits=U64, hits_total=U64, words=U64,
+    LinkRecord, seq=U64, t_mono_ns=st.integers(0, 2**63 - 1), flags=st.integers(0, 127).map(LinkFlag), pulse_counter=U64,
+    live_pulses=U64, hits_window=U64, background_hits=U64, hits_total=U64, words=U64, triggers=U64, early_hits=U64, map_hits=U32, hot_hits=U32,
     heartbeat_age_us=st.integers(0, 2**32 - 1), config=st.binary(min_size=8, max_size=8),
 ))  # fmt: skip
 def test_what_is_encoded_is_decoded(record):
@@ -157,7 +163,7 @@ def test_a_second_acquire_is_turned_away(link, tmp_path):
     second.close()
 
 
-@pytest.mark.parametrize("garbage", [b"x", LITERAL + b"x", b"\x02" + LITERAL[1:], LITERAL[:-1]])
+@pytest.mark.parametrize("garbage", [b"x", LITERAL + b"x", b"\x01" + LITERAL[1:], LITERAL[:-1]])
 def test_a_wrong_size_or_version_is_dropped_and_counted(link, tmp_path, garbage):
     server, _ = link
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as stranger:

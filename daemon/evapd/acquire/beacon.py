@@ -69,6 +69,10 @@ class Beacon:
             background_hits=counts.hits_background,
             hits_total=counts.hits,
             words=counts.words,
+            triggers=counts.triggers,
+            early_hits=counts.hits_early,
+            map_hits=counts.map_hits,
+            hot_hits=counts.hot_hits,
             heartbeat_age_us=_age_us(self._heartbeat_s(), now_ns),
             config=self._config,
         )

@@ -1,9 +1,12 @@
 """What the pipeline has counted since arming; one immutable snapshot, replaced as a whole after each block."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from evapd.acquire.hotspot import HotSpot
 from evapd.blocks import HitBlock, Loss, TdcBlock
 from evapd.config.model import Instrument
 from evapd.units import PS_PER_NS
@@ -22,6 +25,10 @@ class Counts:
     hits: int = 0
     hits_window: int = 0  # in the time-of-flight window
     hits_background: int = 0  # in the background window
+    hits_early: int = 0  # before the time-of-flight window
+    triggers: int = 0  # words of the busiest channel
+    map_hits: int = 0  # on the map in the last second; not cumulative
+    hot_hits: int = 0  # those of them in its hottest cell
     loss: Loss = Loss.NONE  # everything ever flagged since arming
     lost_blocks: int = 0  # blocks whose counts are a lower bound because words were lost
     saturated_blocks: int = 0  # blocks whose counts are a lower bound because a FIFO was full
@@ -31,21 +38,24 @@ class Counts:
 class Counter:
     """Adds blocks to counts; written by the pipeline's thread, read by any."""
 
-    def __init__(self, instrument: Instrument) -> None:
+    def __init__(self, instrument: Instrument, clock: Callable[[], float] = time.monotonic) -> None:
         self._window_ps = _to_ps(instrument.tof_window_ns)
         self._background_ps = (
             _to_ps(instrument.background_window_ns) if instrument.background_window_ns else None
         )
+        self._map = HotSpot(clock)
         self.now = Counts()
 
     def reset(self) -> None:
         """Begin a run."""
+        self._map.clear()
         self.now = Counts()
 
     def add(self, words: TdcBlock | None, hits: HitBlock) -> None:
         """Take in a block of words, if any, and the hits that came out of the matching."""
         now = self.now
         loss = hits.loss | (words.loss if words is not None else Loss.NONE)
+        map_hits, hot_hits = self._map.add(hits)
         self.now = replace(
             now,
             pulses=now.pulses + hits.pulses,
@@ -55,6 +65,11 @@ class Counter:
             hits_window=now.hits_window + _within(hits, self._window_ps),
             hits_background=now.hits_background
             + (_within(hits, self._background_ps) if self._background_ps else 0),
+            hits_early=now.hits_early
+            + (int(np.count_nonzero(hits.tof_ps < self._window_ps[0])) if hits.n else 0),
+            triggers=now.triggers + (_busiest(words) if words is not None else 0),
+            map_hits=map_hits,
+            hot_hits=hot_hits,
             loss=now.loss | loss,
             lost_blocks=now.lost_blocks + bool(loss & _LOST),
             saturated_blocks=now.saturated_blocks + bool(loss & Loss.SATURATED),
@@ -70,3 +85,7 @@ def _within(hits: HitBlock, window_ps: tuple[int, int]) -> int:
     if not hits.n:
         return 0
     return int(np.count_nonzero((hits.tof_ps >= window_ps[0]) & (hits.tof_ps < window_ps[1])))
+
+
+def _busiest(words: TdcBlock) -> int:
+    return int(np.bincount(words.channel).max()) if words.n else 0

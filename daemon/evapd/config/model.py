@@ -122,6 +122,10 @@ class Control(Section):
     max_slew_up_hunting: Annotated[float, Field(gt=0, le=0.1)] = 0.012
     max_slew_down: Annotated[float, Field(gt=0, le=5)] = 0.30
     dark_rate_hz: Annotated[Hertz, Field(ge=0)] = 5.0
+    # What the specimen is expected to hold, for the explosiveness number: the largest sudden step of its evaporation
+    # field, and over how many detected ions it comes.
+    expected_step: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    expected_transition_ions: Annotated[float, Field(gt=0)] = 20_000
     ramp_v_per_s: Annotated[float, Field(gt=0)] | None = None  # law `ramp` only
     shadow: Literal["imm", "pi-log", "hold", "ramp"] | None = None  # a law that only watches, and is recorded
     pause_drop: Annotated[float, Field(ge=0.10, le=0.15)] = 0.12  # part of V_dc by which a pause lowers it
@@ -148,6 +152,17 @@ class Guard(Section):
     device_timeout_s: Annotated[Second, Field(gt=0)] = 2.0  # no fresh reading for this long: UNKNOWN
     rate_ceiling: Annotated[float, Field(gt=1)] = 10.0  # times the target, with a floor of counts
     rate_ceiling_counts: Annotated[int, Field(ge=5)] = 60
+    trigger_ceiling: Annotated[float, Field(gt=0)] = 0.5  # raw words of one channel per pulse
+    hit_rate_max_hz: Annotated[Hertz, Field(gt=0)] = 2e6  # of the whole detector, whatever the target
+    hot_spot_max: Annotated[float, Field(gt=0, le=1)] = 0.3  # share of the hits in one cell of 4 mm
+    local_dose_max_hz: Annotated[Hertz, Field(gt=0)] | None = None  # hits per second in one cell of 4 mm
+    uncorrelated_max: Annotated[float, Field(gt=0, le=1)] = 0.6  # share of the hits in the window
+    current_max_a: Annotated[float, Field(gt=0)] | None = None  # of the specimen supply: more is an arc
+    pulse_count_tolerance: Annotated[float, Field(gt=0, le=0.5)] = 0.01  # pulses counted against fired
+    after_fracture: Literal["stop", "hold"] = "stop"  # stop: ramp down; hold: wait for a person who is there
+    after_flashes: Literal["note", "hold"] = "note"  # more than three flashes in a minute
+    pressure_warn_pa: Annotated[float, Field(gt=0)] | None = None
+    temperature_warn_k: Annotated[Kelvin, Field(gt=0)] = 2.0
     cut: Annotated[float, Field(ge=0.1, le=0.9)] = 0.25  # part of V_dc by which such a trip draws it down
     pressure_max_pa: Annotated[float, Field(gt=0)] | None = None
     temperature_deviation_k: Annotated[Kelvin, Field(gt=0)] | None = None

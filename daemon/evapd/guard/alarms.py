@@ -6,6 +6,11 @@ from evapd.guard.rules.base import Effect, Finding, Rule
 from evapd.guard.types import Event, Severity
 
 
+def asked_for(rule: Rule, finding: Finding) -> Effect:
+    """Give what a finding asks for: the rule's own effect, unless the configuration wants another."""
+    return rule.effect if finding.effect is None else finding.effect
+
+
 @dataclass(slots=True)
 class _Alarm:
     what: str
@@ -23,16 +28,22 @@ class Alarms:
     def note(self, rule: Rule, finding: Finding | None, *, acted: bool) -> None:
         """Take in what a rule found in this tick; `acted` is False under law monitor, where nothing is commanded."""
         present = self._alarms.get(rule.name)
-        if finding is not None and (present is None or not present.active):
-            effect = rule.effect.name.lower() if acted else "none: law monitor"
-            severity: Severity = "alarm" if rule.effect >= Effect.HOLD else "warning"
+        if finding is not None and rule.momentary:
+            self._tell(rule, finding, acted=acted)
+        elif finding is not None and (present is None or not present.active):
             self._alarms[rule.name] = _Alarm(finding.what, active=True, latch=rule.latch)
-            self._say("rule", severity, finding.what, rule=rule.name, effect=effect)
+            self._tell(rule, finding, acted=acted)
         elif finding is None and present is not None and present.active:
             self._say("rule", "info", f"over: {present.what}", rule=rule.name, effect="none")
             present.active = False
             if not present.latch:
                 del self._alarms[rule.name]
+
+    def _tell(self, rule: Rule, finding: Finding, *, acted: bool) -> None:
+        effect = asked_for(rule, finding)
+        severity: Severity = "alarm" if effect >= Effect.HOLD else "warning"
+        what = effect.name.lower() if acted else "none: law monitor"
+        self._say(rule.kind, severity, finding.what, rule=rule.name, effect=what, **finding.details)
 
     def acknowledge(self) -> int:
         """Forget what is over; gives how many alarms were forgotten."""

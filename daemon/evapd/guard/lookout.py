@@ -1,10 +1,21 @@
-"""The lookout: gathers what the rules look at, looks with each of them, keeps the alarms."""
+"""The lookout: gathers what the rules look at, looks with each of them, keeps alarms and margins."""
 
+import math
+from typing import NamedTuple
+
+from evapd.guard.alarms import asked_for
 from evapd.guard.movement import Movement
-from evapd.guard.rules import Effect, Finding, View, make_rules
+from evapd.guard.rules import Effect, Finding, Rule, View, make_rules
 from evapd.guard.types import GuardSettings, Inputs, LinkView
 
 _NOTHING = Inputs(devices={}, link=LinkView())
+
+
+class Closest(NamedTuple):
+    """The smallest margin of all rules that act; NaN and -1 when none can be told."""
+
+    margin: float
+    rule: int  # place in the table of rules
 
 
 class Lookout:
@@ -16,6 +27,11 @@ class Lookout:
         self._rules = make_rules()
         self._disconnects = 0
         self._now_s = 0.0
+        self._before_s: float | None = None
+        self._gap_s = 0.0
+        self._looked: View | None = None
+        self._marks: list[str] = []
+        self._attended_s: float | None = None
         self.inputs = _NOTHING
 
     @property
@@ -26,38 +42,82 @@ class Lookout:
 
     def take(self, inputs: Inputs, now_s: float) -> None:
         """Take in what is known now."""
-        self.inputs, self._now_s = inputs, now_s
+        self._gap_s = 0.0 if self._before_s is None else now_s - self._before_s
+        self.inputs, self._now_s, self._before_s = inputs, now_s, now_s
 
     def run_begins(self) -> None:
-        """A run begins with the acquire that is there now."""
+        """A run begins with the acquire that is there now, and nobody has attended it yet."""
         self._disconnects = self.inputs.link.disconnects
+        self._attended_s = None
+
+    def attend(self, now_s: float) -> None:
+        """Somebody is there."""
+        self._attended_s = now_s
 
     def look(self) -> list[tuple[Effect, Finding]]:
         """Look with every rule and note the alarms; gives what is asked for, which under law monitor is nothing."""
         view, found = self.view(), []
+        self._looked = view
         for rule in self._rules:
             finding = None
-            if view.state in rule.watches and (rule.observed or not view.run.observes):
+            if self._watched(rule, view):
                 finding = rule.check(view)
             else:
                 rule.forget()
             self._movement.alarms.note(rule, finding, acted=not view.run.observes)
-            if finding is not None:
-                found.append((rule.effect, finding))
+            if finding is None:
+                continue
+            if finding.mark:
+                self._marks.append(finding.what)
+            effect = asked_for(rule, finding)
+            if effect > Effect.NOTE:
+                found.append((effect, finding))
         return [] if view.run.observes else found
+
+    def marks(self) -> list[str]:
+        """Give what has begun another segment since the last call."""
+        marks, self._marks = self._marks, []
+        return marks
+
+    def margins(self) -> dict[str, float | None]:
+        """Give every rule's margin as of the last look, from 1 (far) to 0 (triggers); None cannot be told, or not watched."""
+        view = self._looked
+        return {
+            rule.name: rule.margin(view) if view is not None and self._watched(rule, view) else None
+            for rule in self._rules
+        }
+
+    def closest(self) -> Closest:
+        """Give the rule that is closest to acting; one that only notes does not act."""
+        closest = Closest(math.nan, -1)
+        if (view := self._looked) is None:
+            return closest
+        for index, rule in enumerate(self._rules):
+            if rule.effect is Effect.NOTE or not self._watched(rule, view):
+                continue
+            margin = rule.margin(view)
+            if margin is not None and not margin >= closest.margin:
+                closest = Closest(margin, index)
+        return closest
 
     def view(self) -> View:
         """Give what the rules look at."""
-        movement = self._movement
+        movement, steering = self._movement, self._movement.steering
         return View(
             now_s=self._now_s,
             state=movement.state,
             settings=self._settings,
-            run=movement.steering.run,
+            run=steering.run,
             inputs=self.inputs,
             rates=movement.observer.rates,
             model=movement.model,
-            v_p_set_v=movement.steering.v_p_set_v,
+            v_set_v=steering.v_set_v,
+            v_p_set_v=steering.v_p_set_v,
+            v_p_clamped=steering.clamped,
+            proposal=steering.proposal,
+            gap_s=self._gap_s,
+            attended_s=self._attended_s,
+            frozen=movement.frozen,
             link_lost=self.link_lost,
             preparing=movement.preparing,
             adopted=movement.adopted,
@@ -66,3 +126,7 @@ class Lookout:
             trips_s=tuple(movement.trips_s),
             down_by_s=movement.descent.by_s,
         )
+
+    @staticmethod
+    def _watched(rule: Rule, view: View) -> bool:
+        return view.state in rule.watches and (rule.observed or not view.run.observes)

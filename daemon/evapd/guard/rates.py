@@ -1,8 +1,10 @@
 """From cumulative counters to rates: windows between records, sums of the last second, one observation per tick."""
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from evapd.link import LinkFlag, LinkRecord
 from evapd.units import NS_PER_S
@@ -22,43 +24,60 @@ class Window:
     background: float
     lossy: bool = False  # saturated or lost: counts are a lower bound
     jump: bool = False
+    triggers: int = 0  # raw words of the busiest channel
+    early: int = 0  # hits before the time-of-flight window
+    total: int = 0  # hits whatever their time of flight
+
+
+class _Flags(NamedTuple):
+    """How often a flag was seen until a record."""
+
+    lossy: int
+    jump: int
 
 
 class RateMeter:
-    """Takes records, oldest first, and gives sums of windows. A new arming or a restarted acquire begins anew."""
+    """Takes records, oldest first, and gives sums of windows. A new arming or a restarted acquire begins anew.
+
+    Counters are cumulative, so a sum over any span is a difference of two records: its cost does not grow with the span.
+    """
 
     def __init__(self, background_ratio: float) -> None:
         """Take the ratio of the widths of the time-of-flight window and the background window."""
         self._ratio = background_ratio
         self._windows: deque[Window] = deque()
+        self._records: deque[tuple[LinkRecord, _Flags]] = deque()  # one more than windows: each begins one
         self._tick: list[Window] = []
         self.newest: LinkRecord | None = None
+        self.irregular_s: float | None = None  # time of the newest record that came twice or late
 
     def take(self, records: Iterable[LinkRecord]) -> None:
-        """Take in the records that arrived."""
+        """Take in the records that arrived; one that comes twice or late is left out."""
         for record in records:
-            before, self.newest = self.newest, record
-            if before is None or not _continues(before, record):
-                self._windows.clear()
-                self._tick.clear()
+            before = self.newest
+            if before is not None and record.seq <= before.seq and record.t_mono_ns <= before.t_mono_ns:
+                self.irregular_s = before.t_mono_ns / NS_PER_S
+                self.rebase()
                 continue
-            window = Window(
-                t_s=record.t_mono_ns / NS_PER_S,
-                dt_s=(record.t_mono_ns - before.t_mono_ns) / NS_PER_S,
-                pulses=record.live_pulses - before.live_pulses,
-                hits=record.hits_window - before.hits_window,
-                background=(record.background_hits - before.background_hits) * self._ratio,
-                lossy=bool(record.flags & _LOSSY),
-                jump=LinkFlag.COUNTER_JUMP in record.flags,
-            )
+            self.newest = record
+            if before is None or not _continues(before, record):
+                self.rebase()
+                continue
+            if not self._records:
+                self._records.append((before, _Flags(0, 0)))
+            seen = self._records[-1][1]
+            window = self._window(before, record)
+            self._records.append((record, _Flags(seen.lossy + window.lossy, seen.jump + window.jump)))
             self._windows.append(window)
             self._tick.append(window)
             while self._windows[-1].t_s - self._windows[0].t_s > _SPAN_S:
                 self._windows.popleft()
+                self._records.popleft()
 
     def rebase(self) -> None:
         """Forget what was counted; pulses were stopped or let through again meanwhile."""
         self._windows.clear()
+        self._records.clear()
         self._tick.clear()
 
     def since_tick(self) -> Window | None:
@@ -68,14 +87,43 @@ class RateMeter:
 
     def recent(self, span_s: float) -> Window | None:
         """Sum of the newest windows that reach back `span_s` at most; None without any."""
+        return self.earlier(span_s, 0.0)
+
+    def earlier(self, from_s: float, to_s: float) -> Window | None:
+        """Sum of the windows that ended less than `from_s` and at least `to_s` before the newest; None without any."""
         if not self._windows:
             return None
-        begin_s = self._windows[-1].t_s - span_s
-        return _sum([window for window in self._windows if window.t_s > begin_s])
+        end_s = self._windows[-1].t_s
+        first = bisect_right(self._windows, end_s - from_s, key=_time)
+        last = bisect_right(self._windows, end_s - to_s, key=_time)
+        if first >= last:
+            return None
+        (begin, before), (end, after) = self._records[first], self._records[last]
+        summed = self._window(begin, end)
+        return replace(summed, lossy=after.lossy > before.lossy, jump=after.jump > before.jump)
+
+    @property
+    def windows(self) -> int:
+        """How many windows are known."""
+        return len(self._windows)
 
     def newest_first(self) -> Iterable[Window]:
         """Single windows, newest first."""
         return reversed(self._windows)
+
+    def _window(self, before: LinkRecord, record: LinkRecord) -> Window:
+        return Window(
+            t_s=record.t_mono_ns / NS_PER_S,
+            dt_s=(record.t_mono_ns - before.t_mono_ns) / NS_PER_S,
+            pulses=record.live_pulses - before.live_pulses,
+            hits=record.hits_window - before.hits_window,
+            background=(record.background_hits - before.background_hits) * self._ratio,
+            lossy=bool(record.flags & _LOSSY),
+            jump=LinkFlag.COUNTER_JUMP in record.flags,
+            triggers=record.triggers - before.triggers,
+            early=record.early_hits - before.early_hits,
+            total=record.hits_total - before.hits_total,
+        )
 
     def record_age_s(self, now_s: float) -> float:
         """Age of the newest record; infinite when there is none."""
@@ -97,6 +145,8 @@ def _continues(before: LinkRecord, record: LinkRecord) -> bool:
         and record.live_pulses >= before.live_pulses
         and record.hits_window >= before.hits_window
         and record.background_hits >= before.background_hits
+        and record.triggers >= before.triggers
+        and record.early_hits >= before.early_hits
     )
 
 
@@ -109,4 +159,11 @@ def _sum(windows: list[Window]) -> Window:
         background=sum(window.background for window in windows),
         lossy=any(window.lossy for window in windows),
         jump=any(window.jump for window in windows),
+        triggers=sum(window.triggers for window in windows),
+        early=sum(window.early for window in windows),
+        total=sum(window.total for window in windows),
     )
+
+
+def _time(window: Window) -> float:
+    return window.t_s

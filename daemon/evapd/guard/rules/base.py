@@ -1,12 +1,15 @@
 """What a rule is, what it may look at, and what it may ask for."""
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
 from evapd.config.model import Guard
+from evapd.control.types import Setpoint
 from evapd.device.readings import HighVoltageReading, PulseAmplitudeReading, PulserReading
 from evapd.guard.energy import EnergyState
 from evapd.guard.rates import RateMeter
@@ -17,19 +20,23 @@ from evapd.guard.types import GuardSettings, Inputs, RunSettings
 class Effect(IntEnum):
     """What a rule asks for, ascending: of several, the highest is done."""
 
+    NOTE = 0  # an event for people; neither freezes nor acts
     FREEZE = 1  # the voltage does not rise and the law is not asked
     INHIBIT = 2  # pulses stopped, voltage kept, on again when the rule is content
-    CUT = 3  # pulses stopped for half a second and the voltage lowered by a tenth
-    HOLD = 4  # pulses stopped, voltage lowered by a tenth, until a person resumes
+    CUT = 3  # pulses stopped for half a second and the voltage lowered
+    HOLD = 4  # pulses stopped, voltage lowered, until a person resumes
     RAMP_DOWN = 5  # pulses stopped, specimen down at the configured slope
     SAFE = 6  # pulses stopped, everything down by the quickest way, latched until acknowledged
 
 
 class Finding(NamedTuple):
-    """A rule's complaint; `ratio` is how far the rate was above target, where that is the complaint."""
+    """A rule's complaint."""
 
     what: str
-    ratio: float = 1.0
+    ratio: float = 1.0  # how far the rate was above target, where that is the complaint
+    effect: Effect | None = None  # where the configuration asks for another one than the rule's own
+    details: Mapping[str, object] = MappingProxyType({})  # more fields of the event
+    mark: bool = False  # what follows is another segment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +50,13 @@ class View:
     inputs: Inputs
     rates: RateMeter
     model: SupplyModel
+    v_set_v: float = 0.0
     v_p_set_v: float | None = None
+    v_p_clamped: bool = False  # the amplitude is at its floor or ceiling by our own command
+    proposal: Setpoint | None = None  # the law's newest
+    frozen: bool = False  # a rule kept the voltage from rising at the look before
+    gap_s: float = 0.0  # time since the rules were looked at before
+    attended_s: float | None = None  # when somebody was last seen to attend; None: nobody was in this run
     link_lost: bool = False  # acquire has gone since the run began, even if another is there
     preparing: bool = False  # a run begins: outputs are being switched on, nothing rises yet
     adopted: bool = False  # voltage found at a restart is being held
@@ -74,9 +87,10 @@ class View:
 
 
 class Rule(ABC):
-    """One rule. `trigger` and `release` are the words of the table in docs/safety.md.
+    """One rule. `trigger`, `release` and `advice` are the words of the table in docs/safety.md.
 
-    A rule with `observed` is also looked at under law `monitor`, where it can only warn.
+    A rule with `observed` is also looked at under law `monitor`, where it can only warn. One that is `momentary` finds
+    something that has happened, once: it is told and not kept as an alarm. `kind` is the kind of its events.
     """
 
     name: ClassVar[str]
@@ -84,15 +98,52 @@ class Rule(ABC):
     effect: ClassVar[Effect]
     release: ClassVar[str]
     watches: ClassVar[frozenset[EnergyState]]
+    advice: ClassVar[str] = ""  # what a person shall do
+    action: ClassVar[str] = ""  # in words, where the effect's name does not say all
+    keys: ClassVar[tuple[str, ...]] = ()  # thresholds: keys of `guard`, or `section.key`
+    kind: ClassVar[str] = "rule"
     latch: ClassVar[bool] = False
     observed: ClassVar[bool] = False
+    momentary: ClassVar[bool] = False
 
     @abstractmethod
     def check(self, view: View) -> Finding | None:
-        """Look; called once per tick in every state that the rule watches."""
+        """Look; called once per tick, and at each reaction, in every state that the rule watches."""
+
+    @abstractmethod
+    def margin(self, view: View) -> float | None:
+        """How far from triggering: 1 far, 0 triggers now; None cannot be told. Called after `check`, with the same view."""
 
     def forget(self) -> None:  # noqa: B027 - most rules remember nothing
         """Begin anew; called when the state is one that the rule does not watch."""
+
+
+class Measured(Rule):
+    """A rule that is one number, its load: what is seen over what is allowed. It triggers at 1 or more."""
+
+    def check(self, view: View) -> Finding | None:
+        """Look."""
+        load = self.load(view)
+        return self.found(view) if load is not None and load >= 1.0 else None
+
+    def margin(self, view: View) -> float | None:
+        """One less the load, from 0 to 1."""
+        return free(self.load(view))
+
+    @abstractmethod
+    def load(self, view: View) -> float | None:
+        """What is seen over what is allowed, never negative; None when it cannot be told. Same view, same answer."""
+
+    @abstractmethod
+    def found(self, view: View) -> Finding:
+        """Say what is wrong; called when the load is 1 or more."""
+
+
+def free(load: float | None) -> float | None:
+    """Give the margin that a load leaves."""
+    if load is None or math.isnan(load):
+        return None
+    return min(1.0, max(0.0, 1.0 - load))
 
 
 class Grace:
@@ -109,6 +160,13 @@ class Grace:
         if self._since_s is None:
             self._since_s = now_s
         return now_s - self._since_s
+
+    def load(self, load: float, now_s: float, grace_s: float) -> float:
+        """Give the load of a condition that must last: half of `load` below 1, then from a half to 1 within `grace_s`."""
+        if math.isnan(load):
+            load = 0.0
+        held_s = self.held_s(load >= 1.0, now_s)
+        return 0.5 + 0.5 * min(held_s / grace_s, 1.0) if load >= 1.0 else 0.5 * max(load, 0.0)
 
     def reset(self) -> None:
         """Begin anew."""

@@ -1,7 +1,7 @@
 """Rules on the specimen supply: its limits, its readback, its state, and whether it really comes down."""
 
 from evapd.guard.energy import ENERGISED, EnergyState
-from evapd.guard.rules.base import Effect, Finding, Grace, Rule, View
+from evapd.guard.rules.base import Effect, Finding, Grace, Measured, View
 
 EXCESS = 0.02  # a reading this far above what was asked for is a fault
 _EXCESS_GRACE_S = 0.2
@@ -9,34 +9,39 @@ _UNASKED_GRACE_S = 0.5
 UNASKED = 1.5  # times discharged_v: voltage that nobody here asked for
 
 
-class VoltageLimit(Rule):
+class VoltageLimit(Measured):
     """Reads above a limit of the specimen, whatever was commanded."""
 
     name = "voltage-limit"
     trigger = "V_dc read above v_dc_max_v, or V_dc + V_p read above v_tot_max_v, by more than 2 %"
     effect = Effect.SAFE
     release = "acknowledge"
+    advice = (
+        "more voltage than allowed was really there: look at supply, gain and polarity before anything else"
+    )
+    keys = ("specimen.v_dc_max_v", "specimen.v_tot_max_v")
     latch = True
     observed = True
     watches = frozenset(EnergyState) - {EnergyState.OFF, EnergyState.FAULT_LATCHED}
 
-    def check(self, view: View) -> Finding | None:
-        """Compare what is read with the specimen's limits."""
+    def load(self, view: View) -> float | None:
+        """The larger of both voltages read, over its limit."""
         if view.supply is None:
             return None
         specimen = view.settings.rig.specimen
-        v_dc_v = abs(view.supply.v_meas_v)
-        v_p_v = view.amplitude.v_p_v if view.amplitude and view.settings.pulses_voltage else 0.0
-        if v_dc_v > specimen.v_dc_max_v * (1 + EXCESS):
+        v_dc_v, v_p_v = _volts(view)
+        return max(v_dc_v / specimen.v_dc_max_v, (v_dc_v + v_p_v) / specimen.v_tot_max_v) / (1 + EXCESS)
+
+    def found(self, view: View) -> Finding:
+        """Say which limit."""
+        specimen = view.settings.rig.specimen
+        v_dc_v, v_p_v = _volts(view)
+        if v_dc_v >= specimen.v_dc_max_v * (1 + EXCESS):
             return Finding(f"V_dc reads {v_dc_v:.0f} V, the limit is {specimen.v_dc_max_v:.0f} V")
-        if v_dc_v + v_p_v > specimen.v_tot_max_v * (1 + EXCESS):
-            return Finding(
-                f"V_dc + V_p reads {v_dc_v + v_p_v:.0f} V, the limit is {specimen.v_tot_max_v:.0f} V"
-            )
-        return None
+        return Finding(f"V_dc + V_p reads {v_dc_v + v_p_v:.0f} V, the limit is {specimen.v_tot_max_v:.0f} V")
 
 
-class ReadExcess(Rule):
+class ReadExcess(Measured):
     """Reads, or was set at the instrument, above what was asked for."""
 
     name = "read-excess"
@@ -45,21 +50,28 @@ class ReadExcess(Rule):
     )
     effect = Effect.SAFE
     release = "acknowledge"
+    advice = (
+        "somebody turned the front panel, or another program commands this supply: find it, then acknowledge"
+    )
+    keys = ("hv_tau_down_s", "discharged_v")
     latch = True
     watches = ENERGISED
 
     def __init__(self) -> None:
         self._grace = Grace()
 
-    def check(self, view: View) -> Finding | None:
-        """Compare the reading with the highest voltage that the model allows at its time."""
+    def load(self, view: View) -> float | None:
+        """What is seen above the highest voltage of the model at the reading's time, over what may be seen above it."""
         if view.supply is None:
+            self._grace.reset()
             return None
-        _, high_v = view.model.band(view.supply.t_mono_s)
-        allowed_v = high_v * (1 + EXCESS) + _floor_v(view)
-        seen_v = max(abs(view.supply.v_meas_v), abs(view.supply.v_set_v or 0.0))
-        if self._grace.held_s(seen_v > allowed_v, view.now_s) < _EXCESS_GRACE_S:
-            return None
+        seen_v, high_v, allowed_v = self._volts(view)
+        load = max(0.0, seen_v - high_v) / (allowed_v - high_v)
+        return self._grace.load(load, view.now_s, _EXCESS_GRACE_S)
+
+    def found(self, view: View) -> Finding:
+        """Say how much."""
+        seen_v, _, allowed_v = self._volts(view)
         return Finding(
             f"the specimen supply shows {seen_v:.0f} V where at most {allowed_v:.0f} V was asked for"
         )
@@ -68,30 +80,45 @@ class ReadExcess(Rule):
         """Begin anew."""
         self._grace.reset()
 
+    @staticmethod
+    def _volts(view: View) -> tuple[float, float, float]:
+        reading = view.supply
+        assert reading is not None  # noqa: S101 - asked for only with a reading
+        _, high_v = view.model.band(reading.t_mono_s)
+        seen_v = max(abs(reading.v_meas_v), abs(reading.v_set_v or 0.0))
+        return seen_v, high_v, high_v * (1 + EXCESS) + _floor_v(view)
 
-class ReadbackShort(Rule):
+
+class ReadbackShort(Measured):
     """Reads below what the supply should have reached: arc, current limit, output off, broken cable."""
 
     name = "readback"
     trigger = "V_dc read below the modelled V(t) by more than readback_tolerance for readback_grace_s"
     effect = Effect.SAFE
     release = "acknowledge"
+    advice = "look for an arc, the current limit, an output that is off, a loose cable; then acknowledge"
+    keys = ("readback_tolerance", "readback_grace_s", "hv_tau_up_s")
     latch = True
     watches = ENERGISED
 
     def __init__(self) -> None:
         self._grace = Grace()
 
-    def check(self, view: View) -> Finding | None:
-        """Compare the reading with the lowest voltage that the model allows at its time."""
+    def load(self, view: View) -> float | None:
+        """What is missing to the lowest voltage that the model allows, over what may be missing."""
         if view.supply is None or view.preparing:
             self._grace.reset()
             return None
         low_v, _ = view.model.band(view.supply.t_mono_s)
+        missing_v = max(0.0, low_v - abs(view.supply.v_meas_v))
+        load = missing_v / (low_v * view.guard.readback_tolerance + _floor_v(view))
+        return self._grace.load(load, view.now_s, view.guard.readback_grace_s)
+
+    def found(self, view: View) -> Finding:
+        """Say how much."""
+        assert view.supply is not None  # noqa: S101 - a load was given
+        low_v, _ = view.model.band(view.supply.t_mono_s)
         seen_v = abs(view.supply.v_meas_v)
-        short = seen_v < low_v * (1 - view.guard.readback_tolerance) - _floor_v(view)
-        if self._grace.held_s(short, view.now_s) < view.guard.readback_grace_s:
-            return None
         return Finding(
             f"the specimen supply reads {seen_v:.0f} V where {low_v:.0f} V was expected: arc, limit or cable"
         )
@@ -101,63 +128,84 @@ class ReadbackShort(Rule):
         self._grace.reset()
 
 
-class SupplyTripped(Rule):
+class SupplyTripped(Measured):
     """The supply itself says that something is wrong, or that it no longer listens."""
 
     name = "supply-state"
     trigger = "the specimen supply reports a trip, an open interlock, an inhibit, or local control"
     effect = Effect.SAFE
     release = "acknowledge, after the trip was cleared at the instrument"
+    advice = "find the cause at the instrument, clear it there by hand, then acknowledge"
     latch = True
     observed = True
     watches = ENERGISED
 
-    def check(self, view: View) -> Finding | None:
-        """Look at the flags; what the instrument cannot tell is not held against it."""
-        complaint = supply_complaint(view)
-        return Finding(complaint) if complaint else None
+    def load(self, view: View) -> float | None:
+        """1 with a complaint; what the instrument cannot tell is not held against it."""
+        return None if view.supply is None else float(supply_complaint(view) is not None)
+
+    def found(self, view: View) -> Finding:
+        """Say which."""
+        return Finding(supply_complaint(view) or "")
 
 
-class NotDown(Rule):
+class NotDown(Measured):
     """A descent that is not verified in time."""
 
     name = "not-down"
     trigger = "the specimen is not verified down in the time that the ramp and the supply's fall need"
     effect = Effect.SAFE
     release = "acknowledge, once verified"
+    advice = "the supply did not come down or does not answer: ground the specimen with the grounding rod, then look"
+    keys = ("ramp_down_v_per_s", "hv_tau_down_s", "discharged_v")
     latch = True
     watches = frozenset({EnergyState.RAMPING_DOWN})
 
-    def check(self, view: View) -> Finding | None:
-        """Look at the time."""
-        if view.down_by_s is None or view.now_s <= view.down_by_s:
+    def load(self, view: View) -> float | None:
+        """Time since the descent began over the time that it may take."""
+        if view.down_by_s is None:
             return None
+        allowed_s = view.down_by_s - view.entered_s
+        if view.now_s > view.down_by_s or allowed_s <= 0.0:
+            return 1.0 if view.now_s > view.down_by_s else 0.0
+        return min((view.now_s - view.entered_s) / allowed_s, 0.999)
+
+    def found(self, view: View) -> Finding:
+        """Say what is read."""
         seen = f"{view.supply.v_meas_v:.0f} V" if view.supply else "UNKNOWN"
         return Finding(
             f"the specimen is not verified down, it reads {seen}; look at the supply and ground the specimen"
         )
 
 
-class UnaskedVoltage(Rule):
+class UnaskedVoltage(Measured):
     """Voltage on the specimen although nobody here asked for it."""
 
     name = "unasked-voltage"
     trigger = "V_dc read above 1.5 discharged_v for 0.5 s in standby or safe"
     effect = Effect.RAMP_DOWN
     release = "verified down"
+    advice = "somebody else raised it: find who; to watch only, use law monitor"
+    keys = ("discharged_v",)
     latch = True
     watches = frozenset({EnergyState.STANDBY, EnergyState.SAFE})
 
     def __init__(self) -> None:
         self._grace = Grace()
 
-    def check(self, view: View) -> Finding | None:
-        """Look for voltage."""
-        there = view.supply is not None and abs(view.supply.v_meas_v) > UNASKED * view.guard.discharged_v
-        if self._grace.held_s(there, view.now_s) < _UNASKED_GRACE_S or view.supply is None:
+    def load(self, view: View) -> float | None:
+        """What is read over what may be there."""
+        if view.supply is None:
+            self._grace.reset()
             return None
+        load = abs(view.supply.v_meas_v) / (UNASKED * view.guard.discharged_v)
+        return self._grace.load(load, view.now_s, _UNASKED_GRACE_S)
+
+    def found(self, view: View) -> Finding:
+        """Say how much."""
+        seen_v = view.supply.v_meas_v if view.supply else 0.0
         return Finding(
-            f"{view.supply.v_meas_v:.0f} V on the specimen that nobody asked for; to watch only, use law monitor"
+            f"{seen_v:.0f} V on the specimen that nobody asked for; to watch only, use law monitor"
         )
 
     def forget(self) -> None:
@@ -179,6 +227,11 @@ def supply_complaint(view: View) -> str | None:
     if reading.remote is False:
         return "the specimen supply is in local control: switch it to remote at its front panel"
     return None
+
+
+def _volts(view: View) -> tuple[float, float]:
+    v_dc_v = abs(view.supply.v_meas_v) if view.supply else 0.0
+    return v_dc_v, (view.amplitude.v_p_v if view.amplitude and view.settings.pulses_voltage else 0.0)
 
 
 def _floor_v(view: View) -> float:

@@ -3,9 +3,10 @@
 from evapd.guard.rules.base import Rule
 from evapd.guard.rules.data import DATA_RULES
 from evapd.guard.rules.plant import PLANT_RULES
+from evapd.guard.rules.silence import SILENCE_RULES
 from evapd.guard.rules.supply import SUPPLY_RULES
 
-RULES: tuple[type[Rule], ...] = (*SUPPLY_RULES, *DATA_RULES, *PLANT_RULES)
+RULES: tuple[type[Rule], ...] = (*SUPPLY_RULES, *SILENCE_RULES, *DATA_RULES, *PLANT_RULES)
 
 
 def make_rules() -> list[Rule]:
