@@ -58,10 +58,10 @@ class Outputs:
     def _drive(
         self,
         name: str | None,
-        on: bool | None,
+        on: bool | None,  # noqa: FBT001 - the output's level
         now_s: float,
         *,
-        insist: bool,  # noqa: FBT001 - the output's level
+        insist: bool,
     ) -> None:
         if name is None:
             return
