@@ -76,7 +76,8 @@ class _Finaliser:
         self._events = GrowingColumn(self._own, "events", text, rows=256)
         self._v_dc, self._v_p = Readback(), Readback()
         self._rate: dict[str, Readback] = {
-            name: Readback() for name in ("rate", "target_rate", "sensitivity")
+            name: Readback()
+            for name in ("rate", "target_rate", "sensitivity", "pulse_energy_pj", "pulse_energy_set_pj")
         }
         self._clock = PulseClock(_pulse_rate_hz(info))
         self._undecodable_hits = 0
@@ -185,6 +186,8 @@ class _Finaliser:
         found = [
             ("voltage_curve", "measured standing voltage", self._v_dc, "V"),
             ("pulse_voltage_curve", "measured pulse amplitude", self._v_p, "V"),
+            ("pulse_energy_curve", "measured energy of a laser pulse", self._rate["pulse_energy_pj"], "pJ"),
+            ("pulse_energy_set_curve", "energy asked for of a laser pulse", self._rate["pulse_energy_set_pj"], "pJ"),
             ("rate_curve", "detected hits per live pulse", self._rate["rate"], ""),
             ("target_rate_curve", "target of the control law, hits per live pulse", self._rate["target_rate"], ""),
             ("sensitivity_curve", "d ln(rate) / d ln(V), as identified", self._rate["sensitivity"], ""),
