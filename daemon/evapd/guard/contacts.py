@@ -1,6 +1,5 @@
 """The contacts of the interlock chain as the digital inputs show them, and the outputs that the guard drives itself."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from evapd.config.model import Contact
@@ -9,7 +8,6 @@ from evapd.guard.types import GuardSettings, Inputs
 
 _COUNTS = 2  # readings that must agree, so that a single wrong bit moves nothing
 RELAY_S = 5.0  # a watchdog relay that has not picked up by then after the heartbeat began is missing
-INTERLOCK_KINDS = frozenset({"door", "valve", "relay", "other"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +87,15 @@ class Contacts:
             and not (contact.kind == "relay" and self.awaiting_relay)
         ]
 
-    def counting(self, kinds: Iterable[str]) -> bool:
+    def has(self, *kinds: str) -> bool:
+        """Whether there is a contact of these kinds."""
+        return any(contact.kind in kinds for contact in self._contacts().values())
+
+    def counting(self, *kinds: str) -> bool:
         """Whether a contact of these kinds has shown one reading against it, and not yet enough."""
         return any(
-            contact.kind in kinds and self._seen[name].against > 0
+            contact.kind in kinds and name in self._seen and self._seen[name].against > 0
             for name, contact in self._contacts().items()
-            if name in self._seen
         )
 
     def document(self) -> dict[str, object]:

@@ -7,6 +7,7 @@ from evapd.guard.alarms import asked_for
 from evapd.guard.movement import Movement
 from evapd.guard.rules import Effect, Finding, Rule, View, make_rules
 from evapd.guard.types import GuardSettings, Inputs, LinkView
+from evapd.guard.wiring import Wiring
 
 _NOTHING = Inputs(devices={}, link=LinkView())
 
@@ -21,7 +22,8 @@ class Closest(NamedTuple):
 class Lookout:
     """Runs the rules over the newest inputs; what they ask for is done by `Movement`."""
 
-    def __init__(self, settings: GuardSettings, movement: Movement) -> None:
+    def __init__(self, settings: GuardSettings, movement: Movement, wiring: Wiring | None = None) -> None:
+        self._wiring = wiring
         self._settings = settings
         self._movement = movement
         self._rules = make_rules()
@@ -125,6 +127,7 @@ class Lookout:
             pulsing_since_s=movement.pulsing_since_s,
             trips_s=tuple(movement.trips_s),
             down_by_s=movement.descent.by_s,
+            wiring=self._wiring,
         )
 
     @staticmethod

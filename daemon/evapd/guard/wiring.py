@@ -47,6 +47,15 @@ class Wiring:
         """Why the heartbeat does not beat; "" when it does or there is none."""
         return "" if self._config.heartbeat is None or self.heartbeat.beating else self.heartbeat.why
 
+    @property
+    def heartbeat_margin(self) -> float | None:
+        """What is left of the time in which the next beat must be read back, 1 to 0; None where there is no heartbeat."""
+        if self._config.heartbeat is None:
+            return None
+        if not self.heartbeat.beating:
+            return 0.0
+        return min(1.0, max(0.0, 1.0 - self._unheard_s / self._gap_s))
+
     def against_run(self) -> list[str]:
         """What speaks against a run, in words."""
         # The heartbeat begins with the run: its relay cannot have picked up before.
@@ -166,8 +175,12 @@ class Wiring:
 
     def _well(self, state: EnergyState) -> bool:
         """Whether the guard vouches for this tick: nothing latched, and its beats arrive."""
-        waited_s = self._now_s - max(self._edge_s, self._began_s + _BEGIN_S - self._gap_s)
-        return state is not S.FAULT_LATCHED and waited_s <= self._gap_s
+        return state is not S.FAULT_LATCHED and self._unheard_s <= self._gap_s
+
+    @property
+    def _unheard_s(self) -> float:
+        """Time since a beat was read back; at the beginning a second is given."""
+        return self._now_s - max(self._edge_s, self._began_s + _BEGIN_S - self._gap_s)
 
     def _read_back(self, inputs: Inputs) -> None:
         if self._config.heartbeat is not None:

@@ -15,6 +15,7 @@ from evapd.guard.energy import EnergyState
 from evapd.guard.rates import RateMeter
 from evapd.guard.supply_model import SupplyModel
 from evapd.guard.types import GuardSettings, Inputs, RunSettings
+from evapd.guard.wiring import Wiring
 
 
 class Effect(IntEnum):
@@ -37,6 +38,8 @@ class Finding(NamedTuple):
     effect: Effect | None = None  # where the configuration asks for another one than the rule's own
     details: Mapping[str, object] = MappingProxyType({})  # more fields of the event
     mark: bool = False  # what follows is another segment
+    # For `Wiring`: interlock, valve, arc and voltage-limit may close the crowbar; detector and valve put the detector supplies first.
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,7 @@ class View:
     pulsing_since_s: float | None = None  # pulses were asked for since then
     trips_s: Sequence[float] = ()  # times at which the rate ceiling tripped
     down_by_s: float | None = None  # when a descent must be verified
+    wiring: Wiring | None = None  # contacts, heartbeat and detector supplies
 
     @property
     def guard(self) -> Guard:
