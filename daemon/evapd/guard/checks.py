@@ -1,6 +1,7 @@
 """What speaks against beginning a run, and against letting pulses through."""
 
 from evapd.guard.rules.base import View
+from evapd.guard.rules.detector import permit_complaint
 from evapd.guard.rules.plant import vacuum_complaint
 from evapd.guard.rules.supply import supply_complaint
 
@@ -25,7 +26,13 @@ def against_run(view: View, digest: str) -> list[str]:
         if view.inputs.with_role(role) is None:
             reasons.append(f"no device has the role {role}")
     reasons += [complaint for complaint in (supply_complaint(view), vacuum_complaint(view)) if complaint]
-    return reasons
+    return reasons if view.wiring is None else reasons + view.wiring.against_run()
+
+
+def against_detector(view: View) -> list[str]:
+    """List in words what of the surroundings speaks against voltage on the detector."""
+    complaint = permit_complaint(view)
+    return [complaint] if complaint else []
 
 
 def against_pulses(view: View) -> list[str]:
@@ -34,6 +41,8 @@ def against_pulses(view: View) -> list[str]:
     supply, pulser = view.supply, view.pulser
     if supply is None or supply.output_on is False or supply.t_mono_s <= view.entered_s:
         missing.append("the specimen supply's output is not on")
+    if view.wiring is not None and not view.wiring.relays_closed:
+        missing.append("the heartbeat's watchdog relay has not picked up")
     if pulser is None or abs(pulser.rate_hz / view.run.pulse_rate_hz - 1) > _RATE_TOLERANCE:
         missing.append("the pulser has not taken its rate")
     if view.settings.pulses_voltage and (view.amplitude is None or view.amplitude.output_on is False):

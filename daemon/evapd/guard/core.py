@@ -16,9 +16,11 @@ from evapd.guard.lookout import Lookout
 from evapd.guard.movement import Movement
 from evapd.guard.observer import Observer
 from evapd.guard.planner import Planner
+from evapd.guard.rules import Effect
 from evapd.guard.sample import loop_sample
 from evapd.guard.steering import LawMaker, Steering
 from evapd.guard.types import Decision, GuardSettings, Inputs, LoopSample, RunSettings
+from evapd.guard.wiring import Wiring
 
 S, E = EnergyState, EnergyEvent
 
@@ -34,7 +36,8 @@ class GuardCore:
         self.movement = Movement(settings, self.steering, self.observer, self.alarms)
         self.run_id = ""
         self.run_over = False  # acquire no longer wants it; the id stays until it is down
-        self.lookout = Lookout(settings, self.movement)
+        self.wiring = Wiring(settings)
+        self.lookout = Lookout(settings, self.movement, self.wiring)
         self._planner = Planner(settings, self.movement)
         self._clamped = False
         self._foreign = 0
@@ -82,6 +85,7 @@ class GuardCore:
             self.observer.rebase()
             self.movement.move(E.OBSERVE, now_s, f"run {run_id} is watched, nothing is commanded")
         else:
+            self.wiring.begin_heartbeat(now_s)
             self.movement.begin(self.lookout.inputs, now_s, f"run {run_id} begins")
 
     def run_end(self, reason: str, now_s: float) -> None:
@@ -107,7 +111,30 @@ class GuardCore:
         if self.run.observes:
             self.run_end(reason, now_s)
         else:
+            self.wiring.abort()
             self.movement.down(self.lookout.inputs, now_s, reason, quick=True)
+
+    def shut_down(self, reason: str, now_s: float) -> None:
+        """Bring everything down and verify it, the detector's supplies last: nobody will guard them any more."""
+        self.ramp_down(reason, now_s)
+        if not self.run.observes:
+            self.wiring.detector.turn_off_after_specimen(reason)
+
+    def detector_on(self, now_s: float) -> None:
+        """Begin to ramp the detector's supplies up.
+
+        Raises:
+            StateError: when something speaks against it; the message lists all of it.
+        """
+        self._not_observing()
+        self.wiring.turn_detector_on(checks.against_detector(self.lookout.view()), now_s)
+
+    def detector_off(self, reason: str, now_s: float) -> None:
+        """Ramp the detector's supplies down; in a run the specimen goes down first. Legal in every state."""
+        self._not_observing()
+        if self.state in ENERGISED:
+            self.movement.down(self.lookout.inputs, now_s, reason, quick=False)
+        self.wiring.detector.turn_off_after_specimen(reason)
 
     def inhibit(self, on: bool, now_s: float) -> None:  # noqa: FBT001 - the wire's word
         """Stop the pulses, or let the run go on. Stopping is legal in every state."""
@@ -135,6 +162,8 @@ class GuardCore:
         if self.state is S.FAULT_LATCHED and not self.verified:
             pending = ", ".join(self.movement.descent.pending(self.lookout.inputs))
             raise StateError(f"not verified down: {pending}; the fault stays latched until readings show it")
+        if not self.run.observes:
+            self.wiring.acknowledge(verified=self.verified, now_s=now_s)
         while self.state in (S.FAULT_LATCHED, S.SAFE):
             self.movement.move(E.ACKNOWLEDGE, now_s, "acknowledged")
         return self.alarms.acknowledge()
@@ -166,20 +195,34 @@ class GuardCore:
     def _step(self, inputs: Inputs, now_s: float, *, whole: bool) -> Decision:
         self.lookout.take(inputs, now_s)
         self.observer.take(inputs)
+        self.wiring.take(inputs, now_s, commanding=not self.run.observes)
         if self.state is S.OFF and not self.run.observes:
             self.movement.find(inputs, now_s)
-        self.movement.apply(self.lookout.look(), inputs, now_s)
+        found = self.lookout.look()
+        self.movement.apply(found, inputs, now_s)
         if whole:
             self.observer.observe(inputs, self.run.pulse_rate_hz)
         observes = self.run.observes
         plan = self._watch(now_s) if observes else self._planner.plan(self.lookout.view(), whole=whole)
+        if not observes:
+            causes = [finding.cause for effect, finding in found if effect >= Effect.RAMP_DOWN]
+            plan = self._wire(plan, causes, now_s, whole=whole)
         if self.state in ENERGISED and not self.run.observes:
             self.movement.model.advance(self.steering.v_set_v, now_s)
         self._tell()
         self._release_run()
         return replace(
-            plan, sample=self._sample(now_s) if whole else None, events=tuple(self.alarms.events())
+            plan, sample=self._sample(now_s) if whole else None, events=(*self.alarms.events(), *self.wiring.events())
         )
+
+    def _wire(self, plan: Decision, causes: list[str], now_s: float, *, whole: bool) -> Decision:
+        """Add what hangs on the guard beside the specimen."""
+        descent = self.movement.descent
+        # A specimen that cannot be verified keeps the detector's supplies up no longer than its own way down should take.
+        verified = self.state in DOWNWARD and (self.verified or now_s > descent.by_s)
+        quick = self.state in DOWNWARD and descent.quick
+        self.wiring.follow(causes, self.state, quick=quick, verified=verified)
+        return self.wiring.complete(plan, whole=whole)
 
     def _watch(self, now_s: float) -> Decision:
         """Law monitor: command nothing; a run that nobody records any more is no longer watched."""

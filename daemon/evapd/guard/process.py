@@ -171,10 +171,11 @@ class Loop:
             if self._heeded == 1:
                 self._asked_s = now_s
                 self._notifier.stopping()
-                core.ramp_down("the guard was asked to end", now_s)
+                core.shut_down("the guard was asked to end", now_s)
                 # The configured slope, and the quickest way after it, each with its time for the bleeder.
                 by_s = core.movement.descent.by_s
-                self._end_by_s = now_s + 10.0 + 2.0 * max(0.0, by_s - now_s)
+                down_s = core.wiring.detector.down_takes_s
+                self._end_by_s = now_s + 10.0 + 2.0 * max(0.0, by_s - now_s) + down_s
             else:
                 core.abort("the guard was asked to end again", now_s)
 
@@ -182,11 +183,8 @@ class Loop:
         if not self._heeded:
             return None
         core, now_s = self._service.core, time.monotonic()
-        if (
-            core.run.observes
-            or core.state in _IDLE
-            or (core.state is EnergyState.FAULT_LATCHED and core.verified)
-        ):
+        down = core.state in _IDLE or (core.state is EnergyState.FAULT_LATCHED and core.verified)
+        if core.run.observes or (down and core.wiring.detector.down):
             return 0
         if not self._service.seen_specimen and now_s - self._asked_s > UNSEEN_S:
             _log.warning(

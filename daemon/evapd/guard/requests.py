@@ -67,6 +67,10 @@ class Guards(Protocol):
         """Stop pulses and wait at a lower voltage, or go on."""
         ...
 
+    def detector(self, *, on: bool) -> dict[str, Any]:
+        """Ramp the detector's supplies up, or down."""
+        ...
+
     def acknowledge(self) -> dict[str, Any]:
         """Take note of alarms."""
         ...
@@ -101,6 +105,20 @@ def make_commands(guard: Guards) -> list[Command]:
             lambda args: guard.hold(on=args["on"]),
             energy=True,
             doc="Stop the pulses, lower the voltage by a tenth and wait; off: let the run go on.",
+        ),
+        Command(
+            "detector_on",
+            NoArgs,
+            lambda _: guard.detector(on=True),
+            energy=True,
+            doc="Ramp the detector's supplies up in steps, under the vacuum permit.",
+        ),
+        Command(
+            "detector_off",
+            NoArgs,
+            lambda _: guard.detector(on=False),
+            energy=True,
+            doc="Ramp the detector's supplies down in steps; in a run the specimen goes down first.",
         ),
         Command(
             "acknowledge",

@@ -145,6 +145,7 @@ class GuardService:
             "lateness_us": self.lateness.document(),
             "realtime": self.realtime,
             "digest": self._loaded.digest,
+            "wiring": core.wiring.document(),
             "run_id": core.run_id,
         }
 
@@ -177,6 +178,14 @@ class GuardService:
         """Stop pulses and wait at a lower voltage, or go on."""
         self.core.hold(on, self._clock())
         return self._answer()
+
+    def detector(self, *, on: bool) -> dict[str, Any]:
+        """Ramp the detector's supplies up, or down."""
+        if on:
+            self.core.detector_on(self._clock())
+        else:
+            self.core.detector_off("turned off by a person", self._clock())
+        return self._answer() | {"detector": str(self.core.wiring.detector.state)}
 
     def acknowledge(self) -> dict[str, Any]:
         """Take note of alarms."""

@@ -1,5 +1,6 @@
 """What goes into a tick of the guard's core and what comes out. Plain values: no clock, no device, no socket."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -47,6 +48,7 @@ class RunSettings:
     target_rate: float
     pulse_fraction: float
     pulse_rate_hz: float
+    energy_pj: float | None = None  # of a laser pulse
 
     @classmethod
     def of(cls, rig: Rig) -> "RunSettings":
@@ -56,6 +58,7 @@ class RunSettings:
             target_rate=rig.control.target_rate,
             pulse_fraction=rig.pulse.fraction,
             pulse_rate_hz=rig.pulse.rate_hz,
+            energy_pj=rig.pulse.energy_pj,
         )
 
     @property
@@ -159,6 +162,8 @@ LOOP_COLUMNS = (
     Column("v_p_set_v", "<f8", "V"),
     Column("v_p_v", "<f8", "V"),
     Column("v_p_t_us", "<i8", "us"),
+    Column("pulse_energy_set_pj", "<f8", "pJ"),  # of a laser pulse; NaN without a laser
+    Column("pulse_energy_pj", "<f8", "pJ"),  # by the laser's own monitor
     Column("i_a", "<f8", "A"),
     Column("rate", "<f8", "1/pulse"),
     Column("log_rate", "<f8", ""),
@@ -186,6 +191,8 @@ class LoopSample:
     v_p_set_v: float
     v_p_v: float
     v_p_t_us: int
+    pulse_energy_set_pj: float = math.nan
+    pulse_energy_pj: float = math.nan
     i_a: float
     rate: float
     log_rate: float
@@ -218,6 +225,9 @@ class Decision:
     v_p_v: float | None = None
     pulser_rate_hz: float | None = None
     pulser_enable: bool | None = None
+    pulse_energy_pj: float | None = None  # laser mode
+    shutter: bool | None = None  # of the laser: open or closed
+    emission: bool | None = None  # of the laser; off is `make_safe`
     make_safe: tuple[str, ...] = ()
     supplies: tuple[SupplyOrder, ...] = ()  # of the detector
     crowbar: bool | None = None

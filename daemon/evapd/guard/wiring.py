@@ -56,6 +56,13 @@ class Wiring:
             return 0.0
         return min(1.0, max(0.0, 1.0 - self._unheard_s / self._gap_s))
 
+    @property
+    def loop_is_ours(self) -> bool:
+        """Whether an open loop at supply or pulser is that of a relay which only waits for the heartbeat."""
+        return self._config.heartbeat is not None and (
+            not self.heartbeat.beating or self.contacts.awaiting_relay
+        )
+
     def against_run(self) -> list[str]:
         """What speaks against a run, in words."""
         # The heartbeat begins with the run: its relay cannot have picked up before.
@@ -105,11 +112,12 @@ class Wiring:
 
     # One step.
 
-    def take(self, inputs: Inputs, now_s: float) -> None:
-        """Take in what is known now."""
+    def take(self, inputs: Inputs, now_s: float, *, commanding: bool = True) -> None:
+        """Take in what is known now; the detector's supplies only where something may be commanded."""
         self._now_s = now_s
         self.contacts.take(inputs, now_s)
-        self.detector.take(inputs, now_s)
+        if commanding:
+            self.detector.take(inputs, now_s)
         self.detector_view = self.detector.view()
         self._read_back(inputs)
 
@@ -148,6 +156,8 @@ class Wiring:
                 self._say("alarm", f"the heartbeat ends: {self.heartbeat.why}; its relay drops out")
         return replace(
             plan,
+            # The supply's own loop is open until the relay has picked up: switched on before, it would trip.
+            output=None if plan.output and not self.relays_closed else plan.output,
             supplies=orders,
             # What goes first stands first: the detector's faults before the specimen's.
             make_safe=(*told, *plan.make_safe),

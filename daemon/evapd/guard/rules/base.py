@@ -10,8 +10,9 @@ from typing import ClassVar, NamedTuple
 
 from evapd.config.model import Guard
 from evapd.control.types import Setpoint
-from evapd.device.readings import HighVoltageReading, PulseAmplitudeReading, PulserReading
+from evapd.device.readings import HighVoltageReading, LaserReading, PulseAmplitudeReading, PulserReading
 from evapd.guard.energy import EnergyState
+from evapd.guard.laser import Light
 from evapd.guard.rates import RateMeter
 from evapd.guard.supply_model import SupplyModel
 from evapd.guard.types import GuardSettings, Inputs, RunSettings
@@ -67,6 +68,7 @@ class View:
     pulsing_since_s: float | None = None  # pulses were asked for since then
     trips_s: Sequence[float] = ()  # times at which the rate ceiling tripped
     down_by_s: float | None = None  # when a descent must be verified
+    light: Light | None = None  # what the laser is asked for
     wiring: Wiring | None = None  # contacts, heartbeat and detector supplies
 
     @property
@@ -88,6 +90,11 @@ class View:
     def amplitude(self) -> PulseAmplitudeReading | None:
         """Newest reading of the pulse amplitude."""
         return self.inputs.reading("pulse", PulseAmplitudeReading)
+
+    @property
+    def laser(self) -> LaserReading | None:
+        """Newest reading of the laser."""
+        return self.inputs.reading("laser", LaserReading)
 
 
 class Rule(ABC):

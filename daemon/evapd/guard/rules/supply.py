@@ -220,7 +220,7 @@ def supply_complaint(view: View) -> str | None:
         return None
     if reading.tripped:
         return "the specimen supply has tripped"
-    if reading.interlock_open:
+    if reading.interlock_open and not (view.wiring is not None and view.wiring.loop_is_ours):
         return "the interlock of the specimen supply is open"
     if reading.inhibited:
         return "the specimen supply is inhibited at its input"
