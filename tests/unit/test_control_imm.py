@@ -175,10 +175,15 @@ def test_no_limit_cycle(sensitivity: float) -> None:
     assert np.log(plant.since(20.0)[:, 1]).std() < 0.08
 
 
-def test_target_changes_without_a_jump() -> None:
-    plant, law = settled()
+@pytest.mark.parametrize("name", ["imm", "pi-log"])
+def test_target_changes_without_a_jump(name: str) -> None:
+    plant = Plant(settings())
+    plant.v_v = plant.command_v = 4900.0
+    law = create(name, plant.settings)
+    law.reset(4900.0, 0.0)
+    plant.run(law, 15.0)
     before_v = plant.command_v
-    law.retarget(0.02)  # type: ignore[attr-defined]  # of this law only
+    law.retarget(0.02)
     plant.run(law, 0.05)
     assert abs(plant.command_v / before_v - 1) <= 0.012 * 0.05 * (1 + 1e-9)
     plant.run(law, 20.0)

@@ -35,6 +35,10 @@ class _OpenLoop:
         """Go on from here."""
         self._then_s, self._frozen = now_s, False
 
+    def retarget(self, target_rate: float) -> None:
+        """Take note of nothing: these laws hold no rate."""
+        del target_rate
+
     def _next(self, v_v: float, dt_s: float, observation: RateObservation | None) -> float:
         del dt_s, observation
         return v_v

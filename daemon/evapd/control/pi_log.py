@@ -9,6 +9,7 @@ Up is slow and bounded; down is fast.
 """
 
 import math
+from dataclasses import replace
 
 from evapd.control.counts import Counts, usable
 from evapd.control.estimate import LogRateEstimate
@@ -33,23 +34,13 @@ class PiLog:
     """Law `pi-log`; see the module for the idea. Deterministic, in seconds of virtual time."""
 
     def __init__(self, settings: ControlSettings) -> None:
-        self._settings = settings
-        self._log_target = math.log(settings.target_rate)
-        self._target_hz = settings.target_rate * settings.pulse_rate_hz
         self._delay_s = settings.delay_s + 1.5 * settings.tick_s + settings.hv_tau_up_s
-        # Steady bandwidth g for which counting noise on ln V is VOLTAGE_NOISE: g = 2 R (S eps)^2 / phi.
         self._estimate = LogRateEstimate(x=0.0)
-        phi = self._estimate.over_dispersion
-        noise = (SENSITIVITY * VOLTAGE_NOISE) ** 2
-        self._bandwidth = min(2.0 * self._target_hz * noise / phi, _LOOP_GAIN_UP / self._delay_s)
-        self._wander = self._bandwidth**2 * phi / self._target_hz
-        self._settled_variance = (
-            4.0 * self._bandwidth * phi / self._target_hz
-        )  # four times that of the steady estimate
         self._trend = 0.0  # 1/s of x
         self._limits = Limits(settings)
         self._voltage = VoltageTrack(settings)
         self._ledger = Ledger(settings)
+        self._aim(settings)
         self._log_v = self._limits.lowest
         self._then_s = 0.0
         self._blind_until_s: float | None = None
@@ -63,6 +54,10 @@ class PiLog:
         self._trend = 0.0
         self._blind_until_s = None
         self._seed_silent()
+
+    def retarget(self, target_rate: float) -> None:
+        """Hold another rate from now on, in hits per live pulse; what is known stays, the voltage moves from where it is."""
+        self._aim(replace(self._settings, target_rate=target_rate))
 
     def step(self, observation: RateObservation | None, now_s: float) -> Setpoint:
         """Take in the newest counts and propose the next voltage."""
@@ -92,6 +87,20 @@ class PiLog:
         self._blind_until_s = now_s + self._settings.delay_s + self._settings.tick_s
         self._then_s = now_s
         self._voltage.settle()
+
+    def _aim(self, settings: ControlSettings) -> None:
+        self._settings = settings
+        self._log_target = math.log(settings.target_rate)
+        self._ledger.aim(settings)
+        target_hz = settings.target_rate * settings.pulse_rate_hz
+        # Steady bandwidth g for which counting noise on ln V is VOLTAGE_NOISE: g = 2 R (S eps)^2 / phi.
+        phi = self._estimate.over_dispersion
+        noise = (SENSITIVITY * VOLTAGE_NOISE) ** 2
+        self._bandwidth = min(2.0 * target_hz * noise / phi, _LOOP_GAIN_UP / self._delay_s)
+        self._wander = self._bandwidth**2 * phi / target_hz
+        self._settled_variance = (
+            4.0 * self._bandwidth * phi / target_hz
+        )  # four times that of the steady estimate
 
     def _is_blind(self, now_s: float) -> bool:
         if self._blind_until_s is not None:

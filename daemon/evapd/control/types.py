@@ -73,3 +73,7 @@ class RateLaw(Protocol):
     def resumed(self, now_s: float) -> None:
         """Say that pulses are let through again."""
         ...
+
+    def retarget(self, target_rate: float) -> None:
+        """Hold another rate from now on, in hits per live pulse; bumpless: what is known stays, the voltage moves from where it is."""
+        ...
