@@ -277,7 +277,7 @@ def test_making_safe_is_ramp_off_set_point_zero_output_off(make, supply):
     driver = make()
     supply.registers |= {"BON": "1", "DON": "1"}
     driver.make_safe()
-    assert supply.peer.heard == [b">S0B 0", b">S0 0", b">BON 0"]
+    assert supply.peer.heard == [b">S0B 0", b">S0 0", b">BON 0", b">S0 ?"]
     assert supply.registers["DON"] == "0"
 
 

@@ -190,10 +190,11 @@ class FugProbus:
         """Ramp off (S0B 0), set point 0, output off: each is sent even when one before it failed.
 
         In this order, because set point 0 would follow a ramp that is still in force, and because set point 0 brings
-        the output down also where the switch is refused. After silence the rest is sent without waiting.
+        the output down also where the switch is refused. After silence the rest is sent without waiting. A unit in
+        LOCAL may acknowledge and do nothing, so at last the set point is read back, and DON where it is not 0.
 
         Raises:
-            DeviceError: the first failure, when all was sent.
+            DeviceError: the first failure, when all was sent, or what the check found.
         """
         steps = [encode_set("S0B", 0), encode_set("S0", 0), self._switch(on=False)]
         failures: list[DeviceError] = []
@@ -209,6 +210,10 @@ class FugProbus:
                 failures.append(failure)
         if failures:
             raise failures[0]
+        left_v = abs(self._value("S0", MAX_V))
+        if left_v > self._tolerance_v and self._flag("DON"):
+            self._refuse_local()
+            raise DeviceRefused(f"the output stays on, the set point reads {left_v:g} V after 0 was set")
 
     @property
     def _tolerance_v(self) -> float:
