@@ -1,0 +1,161 @@
+"""The cable between a driver and its instrument: real transports, and every fault that a cable can have."""
+
+import contextlib
+import time
+from collections.abc import Callable
+from enum import Enum, auto
+
+import numpy as np
+
+from evapd.device.opening import open_transport
+from evapd.device.transport import BufferedTransport, Terms, Transport
+from evapd.errors import DeviceLost, DeviceTimeout
+
+_DRIP = 0.7  # of the deadline passes before each byte: the second one is too late
+_GRACE_S = 0.02  # real time in which a healthy simulation has answered; the rest of a deadline need not be waited for
+
+
+class Fault(Enum):
+    """What is wrong with the cable."""
+
+    NONE = auto()
+    SILENT = auto()  # the instrument hears and acts, nothing comes back
+    GARBAGE = auto()  # replies are random bytes of the same length
+    HALF = auto()  # only the first half of a reply comes
+    LATE = auto()  # replies come after the deadline, behind the next question
+    DRIP = auto()  # one byte at a time, each in time, all of them too slow
+    DOUBLED = auto()  # every reply comes twice
+    ECHO = auto()  # what is sent comes back before the answer
+    FLIPPED = auto()  # the first byte that comes back has a wrong bit
+    CUT = auto()  # unplugged
+
+
+class SkippingClock:
+    """Monotonic seconds in which a wait that is known to be in vain can be skipped."""
+
+    def __init__(self) -> None:
+        self._skipped_s = 0.0
+
+    def __call__(self) -> float:
+        """Give the time in s."""
+        return time.monotonic() + self._skipped_s
+
+    def skip(self, s: float) -> None:
+        """Let time pass."""
+        self._skipped_s += max(0.0, s)
+
+
+class Cable:
+    """Given to a driver as its `transport_factory`; keeps what was sent, and lays a fault over what comes back.
+
+    Attributes:
+        fault: what is wrong now.
+        sent: every piece that drivers have written, in order.
+        opened: how many transports were opened.
+        answer: where given, takes the instrument's place: called with what is written, gives the reply. Nothing is connected then.
+    """
+
+    def __init__(self, clock: SkippingClock, seed: int = 0) -> None:
+        self.clock = clock
+        self.fault = Fault.NONE
+        self.sent: list[bytes] = []
+        self.opened = 0
+        self.answer: Callable[[bytes], bytes] | None = None
+        self.held = b""  # replies that are still to come
+        self.rng = np.random.default_rng(seed)
+        self._heard: dict[bytes, bytes] = {}
+        self._asked = b""
+
+    def listen(self) -> dict[bytes, bytes]:
+        """Give the table of what is answered to each thing sent, which grows from now on."""
+        self._heard = {}
+        return self._heard
+
+    def hears(self, sent: bytes = b"", came: bytes = b"") -> None:
+        """Note what passes."""
+        self._asked = sent or self._asked
+        self._heard[self._asked] = (b"" if sent else self._heard.get(self._asked, b"")) + came
+
+    def open(self, descriptor: str, timeout_s: float) -> Transport:
+        """Open the link that a descriptor names."""
+        self.opened += 1
+        if self.fault is Fault.CUT:
+            raise DeviceLost(f"{descriptor}: unplugged")
+        inner = None if self.answer else open_transport(descriptor, timeout_s, self.clock)
+        return _Faulty(descriptor, self, inner, Terms(timeout_s, self.clock))
+
+
+class _Faulty(BufferedTransport):
+    """A transport that the cable's fault lies over."""
+
+    def __init__(self, name: str, cable: Cable, inner: Transport | None, terms: Terms) -> None:
+        super().__init__(name, terms)
+        self._cable = cable
+        self._inner = inner
+        self._ready = b""  # to be given before anything else
+
+    def _send(self, data: bytes, timeout_s: float) -> None:  # noqa: ARG002 - the inner transport has its own
+        cable = self._cable
+        self._whole()
+        cable.sent.append(data)
+        cable.hears(sent=data)
+        if self._inner is None:
+            self._ready += cable.answer(data) if cable.answer else b""
+            return
+        self._inner.write(data)
+        if cable.fault is Fault.ECHO:
+            self._ready += data
+        elif cable.fault is not Fault.LATE:
+            # What was late comes now, behind the question that follows it and before its answer.
+            self._ready, cable.held = self._ready + cable.held, b""
+
+    def _receive(self, limit: int, timeout_s: float) -> bytes:
+        self._whole()
+        if not self._ready:
+            self._ready = self._spoilt(self._come(limit, timeout_s))
+        if self._cable.fault is Fault.DRIP and self._ready:
+            limit = 1 if timeout_s >= _DRIP * self.timeout_s else 0
+            self._cable.clock.skip(min(timeout_s, _DRIP * self.timeout_s))
+        data, self._ready = self._ready[:limit], self._ready[limit:]
+        return data
+
+    def _come(self, limit: int, timeout_s: float) -> bytes:
+        """Give what the instrument sent; where the rest of the time would pass in vain, skip it."""
+        patient = self._cable.fault is Fault.NONE
+        if self._inner is None:
+            self._cable.clock.skip(timeout_s)
+            return b""
+        wait_s = timeout_s if patient else min(timeout_s, _GRACE_S)
+        data = b""
+        with contextlib.suppress(DeviceTimeout):
+            data = self._inner.read_some(limit, wait_s)
+            self._cable.hears(came=data)
+        if (not data and not patient) or self._cable.fault in {Fault.SILENT, Fault.LATE}:
+            self._cable.clock.skip(timeout_s - wait_s)
+        return data
+
+    def _spoilt(self, data: bytes) -> bytes:
+        cable = self._cable
+        match cable.fault:
+            case Fault.SILENT:
+                data = b""
+            case Fault.LATE:
+                cable.held, data = cable.held + data, b""
+            case Fault.GARBAGE:
+                data = cable.rng.bytes(len(data))
+            case Fault.HALF:
+                data = data[: len(data) // 2]
+            case Fault.DOUBLED:
+                data = data * 2
+            case Fault.FLIPPED:
+                data = bytes(byte ^ (place == 0) for place, byte in enumerate(data))
+        return data
+
+    def _whole(self) -> None:
+        if self._cable.fault is Fault.CUT:
+            self._shut()
+            raise DeviceLost(f"{self.name}: the link broke")
+
+    def _shut(self) -> None:
+        if self._inner is not None:
+            self._inner.close()
