@@ -33,10 +33,12 @@ from evapd.device.readings import (
 )
 from evapd.device.snapshot import DeviceState, Snapshot
 from evapd.device.supervise import DeviceWorker
+from evapd.device.trace import ByteTrace, Piece
 from evapd.device.transport import Transport
 
 __all__ = [
     "AxisReading",
+    "ByteTrace",
     "Device",
     "DeviceState",
     "DeviceWorker",
@@ -51,6 +53,7 @@ __all__ = [
     "Identity",
     "Laser",
     "LaserReading",
+    "Piece",
     "PulseAmplitude",
     "PulseAmplitudeReading",
     "Pulser",

@@ -10,6 +10,7 @@ from evapd.device.commands import Call, CommandQueue
 from evapd.device.protocols import Device
 from evapd.device.readings import Identity, Reading
 from evapd.device.snapshot import DeviceState, Snapshot
+from evapd.device.trace import ByteTrace
 from evapd.errors import DeviceError, DeviceIdentityError, DeviceRefused, LimitError
 
 Event = Callable[[str, str, str], None]
@@ -37,6 +38,7 @@ class DeviceWorker:
         stale_s: float,
         clock: Callable[[], float] = time.monotonic,
         on_event: Event | None = None,
+        trace: ByteTrace | None = None,
     ) -> None:
         """Prepare; nothing is opened before `start`.
 
@@ -49,6 +51,7 @@ class DeviceWorker:
             on_event: called as `on_event(name, kind, message)` with the kinds `online`, `error` (once until it
                 changes), `refused`, `dropped`, `cancelled`, `safe`, `hung`; on the worker's thread, `dropped` and
                 `cancelled` also on the caller's. It must not block.
+            trace: what the driver's transports were made with, see `build_device`.
         """
         self.name = name
         self._driver = driver
@@ -56,6 +59,7 @@ class DeviceWorker:
         self._stale_s = stale_s
         self._clock = clock
         self._on_event = on_event
+        self._trace = trace
         self._thread: threading.Thread | None = None
         # Guarded by `_changed`, except what only the thread touches.
         self._changed = threading.Condition()
@@ -125,6 +129,12 @@ class DeviceWorker:
         with self._changed:
             self._read_now = True
             self._wake()
+
+    def trace(self, *, on: bool, to_log: bool = False) -> ByteTrace | None:
+        """Keep the bytes both ways from now on, or no longer; gives them, or None where this device has no trace."""
+        if self._trace is not None:
+            self._trace.switch(on=on, to_log=to_log)
+        return self._trace
 
     def latest(self) -> Snapshot:
         """Give state and newest reading; a hung thread shows as UNKNOWN when its reading is stale."""
