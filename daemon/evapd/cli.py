@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from evapd import __version__
+from evapd import __version__, cli_data
 from evapd.config import check_rig, schema_text
 from evapd.config.model import Sockets
 from evapd.errors import ConfigError, EvapdError, RequestTimeout
@@ -370,6 +370,9 @@ def acquire(config: Config, folder: Folder = None) -> None:
     from evapd.acquire.process import main as acquire_main
 
     raise typer.Exit(acquire_main(config, folder))
+
+
+cli_data.register(app)
 
 
 def main() -> None:

@@ -160,9 +160,19 @@ def open_run(path: Path) -> RunFile:
     Raises:
         RecordError: when there is none, or it cannot be read.
     """
-    if path.is_dir():
-        file = path / f"{path.name}.nxs"
-        if not file.exists():
-            raise RecordError(f"run {path.name} is not finalised; `evapd export {path}` does it")
-        return RunFile(file)
-    return RunFile(path)
+    return RunFile(nexus_of(path))
+
+
+def nexus_of(path: Path) -> Path:
+    """Give the `.nxs` file of a run folder; a path that is no folder is given back.
+
+    Raises:
+        RecordError: when the run has none yet.
+    """
+    if not path.is_dir():
+        return path
+    path = path.resolve()
+    file = path / f"{path.name}.nxs"
+    if not file.exists():
+        raise RecordError(f"run {path.name} is not finalised; `evapd export {path}` does it")
+    return file

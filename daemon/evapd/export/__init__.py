@@ -1,0 +1,1 @@
+"""Recorded hits for other programs, and theirs for this one."""
