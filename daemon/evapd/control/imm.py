@@ -19,14 +19,14 @@ from evapd.control.ledger import Ledger
 from evapd.control.limits import Limits
 from evapd.control.modes import Ahead, ModeBank
 from evapd.control.poisson import Window
-from evapd.control.sensitivity import SensitivityBank
+from evapd.control.sensitivity import LOWEST, SensitivityBank
 from evapd.control.types import ControlSettings, RateObservation, Setpoint
 from evapd.control.voltage import VoltageTrack
 
 # Counting noise that the quiet model lets through to V_dc, relative rms.
 _VOLTAGE_NOISE = 5e-5
 # Time constant with which an expected error is taken back, in ticks.
-_CLOSING_TICKS = 1.2
+_CLOSING_TICKS = 0.8
 _HUNTING_BELOW = math.log(0.05)  # log units relative to target
 # Older than the configured delay by this much: nothing to steer by.
 _STALE_S = 1.0
@@ -45,8 +45,11 @@ _JITTER = 3e-4
 _UNDISTURBED = 0.3  # weight of drift, jump and burst up to which S is re-checked
 _ENOUGH = 6.0  # counts in a window: with fewer the scatter of a surprise is lopsided
 _LOST_WANDER = 2.0  # 1/s, while there are hardly any counts
-_GROWTH = 0.5  # log units by which the rate may grow on the ramp before it is seen
+_GROWTH = 0.7  # log units by which the rate may grow on the ramp before it is seen
 _STEEPEST = 250.0  # S for which a rise without counts must still be stoppable
+_SURGE_FROM, _SURGE_FULL = 0.1, 0.25  # log units above target between which a surge is feared
+_CLIMBING_TICKS = 3.0  # a climbing rate is expected to climb on for so long
+_FLATTER = 1.5  # standard deviations of S
 _FAR_ABOVE = 0.3  # log units above target
 _OVERDRIVE = 0.3  # log units of V that the set point may be below the voltage
 _MARGIN = 0.3  # log units below target to which a trip is answered
@@ -255,12 +258,20 @@ class Imm:
         age_s = now_s - self._seen_s if math.isfinite(self._seen_s) else 0.0
         if self._ahead is None or self._ahead[0] != now_s:
             after_s = min(max(age_s, 0.0), 2.0) + self._settings.tick_s
-            self._ahead = now_s, self._modes.ahead(after_s, 1.5 * self._settings.tick_s)
+            self._ahead = now_s, self._modes.ahead(after_s, _CLIMBING_TICKS * self._settings.tick_s)
         ahead = self._ahead[1]
         under_way = self._voltage.reached(self._horizon_s) - self._at_log_v
         sd = math.hypot(ahead.sd, self._sensitivity.sd * under_way)
         expected = ahead.log_rate + self._sensitivity.mean * under_way + self._ledger.bias
         return expected - self._log_target, sd
+
+    def _feared(self, above: float) -> tuple[float, float]:
+        """Log rate above target, and S to come down by: in a surge as if S were as flat as it may be, since what is on its way may do less."""
+        slope = self._sensitivity
+        surging = min(1.0, max(0.0, (above - _SURGE_FROM) / (_SURGE_FULL - _SURGE_FROM)))
+        flattest = max(slope.mean - _FLATTER * surging * slope.sd, LOWEST)
+        under_way = self._voltage.reached(self._horizon_s) - self._at_log_v
+        return above + (flattest - slope.mean) * min(under_way, 0.0), flattest
 
     def _move(self, dt_s: float, now_s: float) -> str:
         above, sd = self._expected(now_s)
@@ -269,10 +280,11 @@ class Imm:
         if above < -0.1:
             # Far below: what is not known may be above.
             wanted = max(0.0, -above - 0.5 * max(0.0, sd - 0.1)) / (slope.mean + slope.sd)
+        elif above > 0.0:
+            above, flattest = self._feared(above)
+            wanted = -above / flattest
         else:
-            wanted = -above / (
-                slope.mean if above > 0.0 or slope.sd < 0.3 * slope.mean else slope.mean + slope.sd
-            )
+            wanted = -above / (slope.mean if slope.sd < 0.3 * slope.mean else slope.mean + slope.sd)
         if self._starting and above > -0.1 and sd < _KNOWN_SD:
             self._starting = False
         mode, slew_up = "track", self._settings.max_slew_up
@@ -321,14 +333,14 @@ def _quiet_wander(target_hz: float, sensitivity: float) -> float:
 
 
 def _stoppable(target_hz: float, lag_s: float) -> float:
-    """Fastest blind rise (1/s) that four counts can still stop at a quarter of the target where S is the highest.
+    """Fastest blind rise (1/s) that four counts can still stop at half the target where S is the highest.
 
     The rate grows by g = S slew; four counts have come when it is 4 g, and it grows on by exp(g lag) before the stop arrives.
     """
     low, high = 0.0, 1e3
     for _ in range(60):
         growth = 0.5 * (low + high)
-        if 4.0 * growth * math.exp(min(growth * lag_s, 50.0)) < 0.25 * target_hz:
+        if 4.0 * growth * math.exp(min(growth * lag_s, 50.0)) < 0.5 * target_hz:
             low = growth
         else:
             high = growth

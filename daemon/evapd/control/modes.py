@@ -30,14 +30,14 @@ _SLOPE_S = np.array([300.0, 300.0, 300.0, 300.0, 3.0, 3.0, 3.0])
 _JUMP_VARIANCE = 1.5**2
 _BURST_VARIANCE = 2.0**2
 # Changes per second from any lasting model: to another lasting one, to drift, to jump, to burst.
-_TO_OTHER, _TO_DRIFT, _TO_JUMP, _TO_BURST = 0.003, 0.005, 0.005, 0.05
+_TO_OTHER, _TO_DRIFT, _TO_JUMP, _TO_BURST = 0.003, 0.02, 0.005, 0.05
 _FROM_DRIFT = 0.5
 _BURST_WINDOWS = 2
 _LASTING = 4
 _PLENTY_HZ = 2000.0
 _SHARPNESS = 2.0
 _WARINESS = 0.6
-_DANGER = 0.08
+_DANGER = 0.04
 _TRICKLE = 0.25
 _FLOOR = 1e-9
 
