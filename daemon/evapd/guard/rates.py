@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from evapd.link import LinkFlag, LinkRecord
@@ -48,6 +48,7 @@ class RateMeter:
         self._windows: deque[Window] = deque()
         self._records: deque[tuple[LinkRecord, _Flags]] = deque()  # one more than windows: each begins one
         self._tick: list[Window] = []
+        self._sums: dict[tuple[float, float], Window | None] = {}  # asked for since the newest record
         self.newest: LinkRecord | None = None
         self.irregular_s: float | None = None  # time of the newest record that came twice or late
 
@@ -60,13 +61,15 @@ class RateMeter:
                 self.rebase()
                 continue
             self.newest = record
+            self._sums.clear()
             if before is None or not _continues(before, record):
                 self.rebase()
                 continue
             if not self._records:
                 self._records.append((before, _Flags(0, 0)))
             seen = self._records[-1][1]
-            window = self._window(before, record)
+            lossy, jump = bool(record.flags & _LOSSY), LinkFlag.COUNTER_JUMP in record.flags
+            window = self._window(before, record, lossy=lossy, jump=jump)
             self._records.append((record, _Flags(seen.lossy + window.lossy, seen.jump + window.jump)))
             self._windows.append(window)
             self._tick.append(window)
@@ -79,6 +82,7 @@ class RateMeter:
         self._windows.clear()
         self._records.clear()
         self._tick.clear()
+        self._sums.clear()
 
     def since_tick(self) -> Window | None:
         """Sum of the windows since the last call, None when no record came."""
@@ -91,16 +95,22 @@ class RateMeter:
 
     def earlier(self, from_s: float, to_s: float) -> Window | None:
         """Sum of the windows that ended less than `from_s` and at least `to_s` before the newest; None without any."""
+        key = from_s, to_s
+        if key not in self._sums:
+            self._sums[key] = self._earlier(from_s, to_s)
+        return self._sums[key]
+
+    def _earlier(self, from_s: float, to_s: float) -> Window | None:
         if not self._windows:
             return None
         end_s = self._windows[-1].t_s
         first = bisect_right(self._windows, end_s - from_s, key=_time)
-        last = bisect_right(self._windows, end_s - to_s, key=_time)
+        last = len(self._windows) if to_s <= 0.0 else bisect_right(self._windows, end_s - to_s, key=_time)
         if first >= last:
             return None
         (begin, before), (end, after) = self._records[first], self._records[last]
-        summed = self._window(begin, end)
-        return replace(summed, lossy=after.lossy > before.lossy, jump=after.jump > before.jump)
+        lossy, jump = after.lossy > before.lossy, after.jump > before.jump
+        return self._window(begin, end, lossy=lossy, jump=jump)
 
     @property
     def windows(self) -> int:
@@ -111,15 +121,15 @@ class RateMeter:
         """Single windows, newest first."""
         return reversed(self._windows)
 
-    def _window(self, before: LinkRecord, record: LinkRecord) -> Window:
+    def _window(self, before: LinkRecord, record: LinkRecord, *, lossy: bool, jump: bool) -> Window:
         return Window(
             t_s=record.t_mono_ns / NS_PER_S,
             dt_s=(record.t_mono_ns - before.t_mono_ns) / NS_PER_S,
             pulses=record.live_pulses - before.live_pulses,
             hits=record.hits_window - before.hits_window,
             background=(record.background_hits - before.background_hits) * self._ratio,
-            lossy=bool(record.flags & _LOSSY),
-            jump=LinkFlag.COUNTER_JUMP in record.flags,
+            lossy=lossy,
+            jump=jump,
             triggers=record.triggers - before.triggers,
             early=record.early_hits - before.early_hits,
             total=record.hits_total - before.hits_total,
