@@ -75,12 +75,16 @@ class Bench:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            for driver in self._drivers:
-                driver.close()
+            closed = [outcome(driver.close, "close at the end") for driver in self._drivers]
         finally:
             if self._address:
                 self.instrument.stop()
             shutil.rmtree(self._folder)
+        failed = [result for result in closed if isinstance(result, DeviceError)]
+        if error is None and failed:
+            raise Nonconformance(
+                f"close at the end raised {failed[0]!r}: it never raises because of the instrument"
+            )
 
     @property
     def address(self) -> str:
@@ -166,8 +170,9 @@ def takes(driver: type[Any], keyword: str) -> bool:
     return keyword in inspect.signature(driver).parameters
 
 
-def eventually(condition: Callable[[], object], what: str, patience_s: float = PATIENCE_S) -> None:
+def eventually(condition: Callable[[], object], what: str, patience_s: float | None = None) -> None:
     """Wait for what a simulation does by itself."""
+    patience_s = PATIENCE_S if patience_s is None else patience_s
     deadline_s = time.monotonic() + patience_s
     while not condition():
         must(time.monotonic() < deadline_s, f"waited {patience_s:g} s in vain for: {what}")

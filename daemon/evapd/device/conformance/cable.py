@@ -27,6 +27,7 @@ class Fault(Enum):
     DOUBLED = auto()  # every reply comes twice
     ECHO = auto()  # what is sent comes back before the answer
     FLIPPED = auto()  # the first byte that comes back has a wrong bit
+    SPOILT = auto()  # replies are what `Cable.spoil` makes of them
     CUT = auto()  # unplugged
 
 
@@ -52,7 +53,9 @@ class Cable:
         fault: what is wrong now.
         sent: every piece that drivers have written, in order.
         opened: how many transports were opened.
-        answer: where given, takes the instrument's place: called with what is written, gives the reply. Nothing is connected then.
+        spoil: what becomes of a reply where the fault is `SPOILT`.
+        held: replies that are still to come.
+        rng: of the noise.
     """
 
     def __init__(self, clock: SkippingClock, seed: int = 0) -> None:
@@ -60,49 +63,34 @@ class Cable:
         self.fault = Fault.NONE
         self.sent: list[bytes] = []
         self.opened = 0
-        self.answer: Callable[[bytes], bytes] | None = None
-        self.held = b""  # replies that are still to come
+        self.spoil: Callable[[bytes], bytes] = lambda reply: reply
+        self.held = b""
         self.rng = np.random.default_rng(seed)
-        self._heard: dict[bytes, bytes] = {}
-        self._asked = b""
-
-    def listen(self) -> dict[bytes, bytes]:
-        """Give the table of what is answered to each thing sent, which grows from now on."""
-        self._heard = {}
-        return self._heard
-
-    def hears(self, sent: bytes = b"", came: bytes = b"") -> None:
-        """Note what passes."""
-        self._asked = sent or self._asked
-        self._heard[self._asked] = (b"" if sent else self._heard.get(self._asked, b"")) + came
 
     def open(self, descriptor: str, timeout_s: float) -> Transport:
         """Open the link that a descriptor names."""
         self.opened += 1
         if self.fault is Fault.CUT:
             raise DeviceLost(f"{descriptor}: unplugged")
-        inner = None if self.answer else open_transport(descriptor, timeout_s, self.clock)
-        return _Faulty(descriptor, self, inner, Terms(timeout_s, self.clock))
+        return _Faulty(descriptor, self, open_transport(descriptor, timeout_s, self.clock), timeout_s)
 
 
 class _Faulty(BufferedTransport):
     """A transport that the cable's fault lies over."""
 
-    def __init__(self, name: str, cable: Cable, inner: Transport | None, terms: Terms) -> None:
-        super().__init__(name, terms)
+    def __init__(self, name: str, cable: Cable, inner: Transport, timeout_s: float) -> None:
+        super().__init__(name, Terms(timeout_s, cable.clock))
         self._cable = cable
         self._inner = inner
         self._ready = b""  # to be given before anything else
+        self._answered = False  # since the last question
 
     def _send(self, data: bytes, timeout_s: float) -> None:  # noqa: ARG002 - the inner transport has its own
         cable = self._cable
         self._whole()
         cable.sent.append(data)
-        cable.hears(sent=data)
-        if self._inner is None:
-            self._ready += cable.answer(data) if cable.answer else b""
-            return
         self._inner.write(data)
+        self._answered = False
         if cable.fault is Fault.ECHO:
             self._ready += data
         elif cable.fault is not Fault.LATE:
@@ -121,16 +109,14 @@ class _Faulty(BufferedTransport):
 
     def _come(self, limit: int, timeout_s: float) -> bytes:
         """Give what the instrument sent; where the rest of the time would pass in vain, skip it."""
-        patient = self._cable.fault is Fault.NONE
-        if self._inner is None:
-            self._cable.clock.skip(timeout_s)
-            return b""
-        wait_s = timeout_s if patient else min(timeout_s, _GRACE_S)
+        fault, wait_s = self._cable.fault, timeout_s
+        if fault is not Fault.NONE:
+            wait_s = 0.0 if self._answered else min(timeout_s, _GRACE_S)
         data = b""
         with contextlib.suppress(DeviceTimeout):
             data = self._inner.read_some(limit, wait_s)
-            self._cable.hears(came=data)
-        if (not data and not patient) or self._cable.fault in {Fault.SILENT, Fault.LATE}:
+            self._answered = True
+        if (fault is not Fault.NONE and not data) or fault in {Fault.SILENT, Fault.LATE}:
             self._cable.clock.skip(timeout_s - wait_s)
         return data
 
@@ -149,6 +135,8 @@ class _Faulty(BufferedTransport):
                 data = data * 2
             case Fault.FLIPPED:
                 data = bytes(byte ^ (place == 0) for place, byte in enumerate(data))
+            case Fault.SPOILT if data:
+                data = cable.spoil(data)
         return data
 
     def _whole(self) -> None:
@@ -157,5 +145,4 @@ class _Faulty(BufferedTransport):
             raise DeviceLost(f"{self.name}: the link broke")
 
     def _shut(self) -> None:
-        if self._inner is not None:
-            self._inner.close()
+        self._inner.close()

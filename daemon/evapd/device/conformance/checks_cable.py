@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from evapd.config.descriptor import SerialDescriptor, parse_descriptor
-from evapd.device.conformance.bench import Bench, Nonconformance, eventually, fails, must, outcome
+from evapd.device.conformance.bench import Bench, Nonconformance, fails, must, outcome
 from evapd.device.conformance.cable import Fault
 from evapd.device.conformance.check import check
 from evapd.device.conformance.instrument import offers
@@ -13,7 +13,7 @@ from evapd.device.protocols import HighVoltageSupply, PulseAmplitude
 from evapd.errors import DeviceError, DeviceLost, DeviceTimeout
 
 _ROUNDS = 3
-_NOISY_S = 0.3  # a real deadline: noise of a wrong speed does not end by itself
+_NOISY_S = 0.2  # a real deadline: noise of a wrong speed does not end by itself
 
 
 @check(safety=True, over_bytes=True)
@@ -167,14 +167,18 @@ def _echoed(bench: Bench, fault: Fault, how: str) -> None:
 
 
 def _still_true(bench: Bench, driver: Any, shows: Callable[[Any], bool] | None, when: str) -> None:
-    """Ask once more; where the truth is known the answer must be it, before long."""
-    result = outcome(lambda: bench.role.ask(driver), f"asking {when}")
+    """Ask once more; where the truth is known, what is read must be it."""
     if shows is None:
+        result = outcome(partial(bench.role.ask, driver), f"asking {when}")
         must(not isinstance(result, DeviceError), f"asking {when} gave {result!r}")
         return
-
-    def true() -> bool:
+    for _ in range(_ROUNDS):
         reading = outcome(driver.read, f"read {when}")
-        return not isinstance(reading, DeviceError) and shows(reading)
-
-    eventually(true, f"a reading that shows what is true {when}")
+        if isinstance(reading, DeviceError):
+            bench.reopened(driver)
+        else:
+            must(
+                shows(reading), f"{reading!r} is not what is true, {when}: a reply answered another question"
+            )
+            return
+    raise Nonconformance(f"read fails {_ROUNDS} times {when}")

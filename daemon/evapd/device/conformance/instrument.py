@@ -73,7 +73,7 @@ class InstrumentUnderTest(ABC):
         raise NotImplementedError
 
     def alter(self) -> Callable[[Any], bool]:
-        """Change what is measured, or what the front panel shows, and give the test that a true reading passes from then on."""
+        """Change what is measured, or what the front panel shows, and give the test that every true reading passes from then on."""
         raise NotImplementedError
 
     # -- what a person or a fault can do to it ------------------------------------------------------------------------

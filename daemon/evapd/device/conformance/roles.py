@@ -93,7 +93,7 @@ ROLES: dict[type, Role] = {
         energise=_light,
     ),
     p.TdcSource: Role(r.TdcReading, ask=lambda driver: driver.arm()),
-    p.HitSource: Role(r.TdcReading, ask=lambda driver: driver.arm()),
+    p.HitSource: Role(r.Reading, ask=lambda driver: driver.arm()),
     p.Stage: Role(
         r.StageReading,
         {"move": lambda reading, axis: reading.axes[axis].position_mm},
