@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo replay test lint format bench bench-control faults lock clean
+.PHONY: demo replay test lint format bench bench-control faults conformance lock clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.ready: requirements-dev.lock pyproject.toml
@@ -41,6 +41,9 @@ bench-control: $(VENV)/.ready  ## the control laws in virtual time against goals
 
 faults: $(VENV)/.ready  ## wall-clock fault suite: reaction times, nothing lost
 	EVAPD_WALL_CLOCK=1 $(BIN)/python -m pytest tests/faults -v -s --no-header
+
+conformance: $(VENV)/.ready  ## every driver through the kit with 10 000 random replies of each kind, about half an hour
+	EVAPD_CONFORMANCE_REPLIES=10000 $(BIN)/python -m pytest tests/conformance/test_kit.py -o timeout=0 -q
 
 lock:  ## refresh the locked versions (needs uv)
 	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links \

@@ -1,4 +1,7 @@
-"""Every driver of this repository passes the kit."""
+"""Every driver of this repository passes the kit, and the page on drivers says for what each was checked."""
+
+from importlib.metadata import entry_points
+from pathlib import Path
 
 from conformance.instruments.dg645 import Dg645Generator
 from conformance.instruments.ea_scpi import EaScpiSupply
@@ -8,15 +11,28 @@ from conformance.instruments.modbus_dio import ModbusModule
 from conformance.instruments.nkt_origami import NktOrigamiLaser
 from conformance.instruments.pfeiffer_tpg26x import PfeifferController
 from conformance.instruments.tdc_stream import TdcStreamTdc
-from evapd.device.conformance import conformance_tests
+from evapd.device.conformance import conformance_tests, table
 
-test_conformance = conformance_tests(
-    Dg645Generator,
-    EaScpiSupply,
-    FugProbusSupply,
-    LakeShoreController,
-    ModbusModule,
-    NktOrigamiLaser,
-    PfeifferController,
-    TdcStreamTdc,
-)
+# A new driver: its description in `instruments/`, its line here.
+INSTRUMENTS = {
+    "fug-probus": FugProbusSupply,
+    "dg645": Dg645Generator,
+    "ea-scpi": EaScpiSupply,
+    "nkt-origami": NktOrigamiLaser,
+    "pfeiffer-tpg26x": PfeifferController,
+    "lakeshore-336": LakeShoreController,
+    "modbus-dio": ModbusModule,
+    "tdc-stream": TdcStreamTdc,
+}
+
+test_conformance = conformance_tests(*INSTRUMENTS.values())
+
+
+def test_every_driver_of_this_repository_is_described():
+    ours = [one for one in entry_points(group="evapd.drivers") if one.dist and one.dist.name == "evapd"]
+    assert {one.name: one.load() for one in ours} == {name: kind.driver for name, kind in INSTRUMENTS.items()}
+
+
+def test_the_page_on_drivers_says_for_what_each_was_checked():
+    page = Path(__file__).parents[2] / "docs" / "drivers" / "README.md"
+    assert table(list(INSTRUMENTS.items())) in page.read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ from evapd.device.protocols import HighVoltageSupply
 from evapd.device.readings import HighVoltageReading
 from evapd.errors import DeviceError, DeviceProtocolError, DeviceRefused, DeviceTimeout
 from evapd_drivers.hv.fug_probus import FugProbus, decode_identity, encode_set
+from evapd_drivers.link import Link
 from evapd_drivers.tdc.tdc_stream import TdcStream
 
 
@@ -254,6 +255,46 @@ def test_a_faulty_driver_does_not_pass(driver, check, monkeypatch, clear_up):
     faulty = type("Faulty", (FugProbusSupply,), {"driver": driver})
     with pytest.raises(Nonconformance):
         run_check(faulty, check)
+
+
+class EchoLink(Link):
+    """Of an instrument that sends back what it hears."""
+
+    def ask(self, data):
+        self.send(data)
+        if self.line(alone=False) != data.strip():
+            raise DeviceProtocolError("it heard something else")
+        return self.line()
+
+
+class BlindEchoLink(EchoLink):
+    def ask(self, data):
+        self.send(data)
+        self.line(alone=False)
+        return self.line()
+
+
+def echoing(link):
+    class Driver(FugProbus):
+        def __init__(self, config, *, transport_factory, clock):
+            super().__init__(config, transport_factory=transport_factory, clock=clock)
+            self._link = link(config, transport_factory, clock)
+
+    class Echoing(FugProbusSupply):
+        driver, echoes = Driver, True
+
+        def start(self, endpoint):
+            address = super().start(endpoint)
+            self.server.echo = True
+            return address
+
+    return Echoing
+
+
+def test_an_echo_that_nobody_compares_is_found():
+    assert not run_check(echoing(EchoLink), "a_wrong_echo_is_an_error")
+    with pytest.raises(Nonconformance, match="with a wrong echo"):
+        run_check(echoing(BlindEchoLink), "a_wrong_echo_is_an_error")
 
 
 class SleepingTdc(TdcStream):

@@ -22,6 +22,7 @@ class Check:
         energy: whether it is for classes only that feed energy or move something.
         over_bytes: whether it needs a cable that can be tampered with: not for vendors' libraries.
         wants: methods or attributes that a description must have for it.
+        when: attribute of a description without which it does not apply.
     """
 
     name: str
@@ -32,12 +33,15 @@ class Check:
     energy: bool
     over_bytes: bool
     wants: tuple[str, ...]
+    when: str
 
     def applies(self, kind: type[InstrumentUnderTest]) -> bool:
         """Whether the check is for this class of instrument and this kind of driver."""
         if self.protocols and kind.driver.protocol not in self.protocols:
             return False
         if self.energy and role_of(kind).quiet is None:
+            return False
+        if self.when and not getattr(kind, self.when):
             return False
         return takes(kind.driver, "transport_factory") or not self.over_bytes
 
@@ -77,13 +81,14 @@ def check(
     energy: bool = False,
     over_bytes: bool = False,
     wants: tuple[str, ...] = (),
+    when: str = "",
 ) -> Callable[[Callable[[Bench], None]], Callable[[Bench], None]]:
     """Make a check of a function; its docstring is the law."""
 
     def register(run: Callable[[Bench], None]) -> Callable[[Bench], None]:
         name = run.__name__
         law = (run.__doc__ or "").partition("\n")[0].rstrip(".")
-        CHECKS[name] = Check(name, law, safety, run, protocols, energy, over_bytes, wants)
+        CHECKS[name] = Check(name, law, safety, run, protocols, energy, over_bytes, wants, when)
         return run
 
     return register

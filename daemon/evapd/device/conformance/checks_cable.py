@@ -78,11 +78,9 @@ def an_echo_is_an_error_or_the_truth(bench: Bench) -> None:
     _echoed(bench, Fault.ECHO, "what is sent comes back")
 
 
-@check(safety=True, over_bytes=True)
+@check(safety=True, over_bytes=True, when="echoes")
 def a_wrong_echo_is_an_error(bench: Bench) -> None:
     """Where an instrument echoes, an echo with one wrong bit is an error: it may have understood another number."""
-    if not bench.kind.echoes:
-        return
     driver = bench.opened()
     bench.cable.fault = Fault.FLIPPED
     for what, call in [("read", driver.read), *bench.settings_of(driver)]:
