@@ -1,7 +1,7 @@
 """What of an observation can be believed: checked, bounded numbers, or nothing."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evapd.control.types import ControlSettings, RateObservation
 
@@ -10,11 +10,15 @@ SATURATED_RATIO = 3.0
 # More ions than this in one pulse cannot be counted; larger numbers are garbage.
 _MOST_PER_PULSE = 100.0
 _MOST_VOLTAGE_V = 1e6
+_BACKGROUND_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Counts of one window of `dt_s` that ended at `t_s`; `log_v` is ln of the measured V_dc in V."""
+    """Counts of one window of `dt_s` that ended at `t_s`; `log_v` is ln of the measured V_dc in V.
+
+    `background` is what was counted beside the time-of-flight window, scaled to it; 0 may also mean that nobody counted.
+    """
 
     t_s: float
     dt_s: float
@@ -49,15 +53,33 @@ def usable(observation: RateObservation | None, settings: ControlSettings) -> Co
     if saturated:
         hits = max(hits, SATURATED_RATIO * settings.target_rate * pulses)
     hits = min(hits, _MOST_PER_PULSE * pulses)
-    background = float(observation.background)
-    if not 0.0 < background < math.inf:
-        background = settings.dark_rate_hz * pulses / settings.pulse_rate_hz
+    told = float(observation.background)
+    told = told if 0.0 <= told < math.inf else 0.0
     return Counts(
         t_s=float(observation.t_s),
         dt_s=min(pulses / settings.pulse_rate_hz, 10.0 * settings.tick_s),
         pulses=pulses,
         hits=hits,
-        background=min(background, hits + 0.5 * background),
+        background=min(told, hits + 3.0 * math.sqrt(hits) + 10.0),
         log_v=math.log(v_dc_v),
         saturated=saturated,
     )
+
+
+class Background:
+    """Mean of the counts that have nothing to do with pulses, over some seconds: one window of them is mostly chance.
+
+    Until the first of them is told, the configured dark rate stands.
+    """
+
+    def __init__(self, settings: ControlSettings) -> None:
+        self._per_pulse = settings.dark_rate_hz / settings.pulse_rate_hz
+        self._told = False
+
+    def expected(self, counts: Counts) -> Counts:
+        """Give the counts with the background that is expected in their window."""
+        self._told = self._told or counts.background > 0.0
+        if self._told:
+            share = -math.expm1(-counts.dt_s / _BACKGROUND_S)
+            self._per_pulse += share * (counts.background / counts.pulses - self._per_pulse)
+        return replace(counts, background=self._per_pulse * counts.pulses)

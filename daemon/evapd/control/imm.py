@@ -13,7 +13,7 @@ import math
 from collections import deque
 from dataclasses import replace
 
-from evapd.control.counts import Counts, usable
+from evapd.control.counts import Background, Counts, usable
 from evapd.control.dispersion import Dispersion
 from evapd.control.ledger import Ledger
 from evapd.control.limits import Limits
@@ -45,7 +45,7 @@ _JITTER = 3e-4
 _UNDISTURBED = 0.3  # weight of drift, jump and burst up to which S is re-checked
 _ENOUGH = 6.0  # counts in a window: with fewer the scatter of a surprise is lopsided
 _LOST_WANDER = 2.0  # 1/s, while there are hardly any counts
-_GROWTH = 0.7  # log units by which the rate may grow on the ramp before it is seen
+_GROWTH = 0.6  # log units by which the rate may grow on the ramp before it is seen
 _STEEPEST = 250.0  # S for which a rise without counts must still be stoppable
 _SURGE_FROM, _SURGE_FULL = 0.1, 0.25  # log units above target between which a surge is feared
 _CLIMBING_TICKS = 3.0  # a climbing rate is expected to climb on for so long
@@ -74,6 +74,7 @@ class Imm:
         self._log_v = self._limits.start(v_dc_v)
         self._voltage.reset(self._log_v, now_s)
         self._ledger.reset()
+        self._background = Background(self._settings)
         self._sensitivity.forget()
         self._dispersion = Dispersion()
         silent_hz = max(0.5 * self._settings.dark_rate_hz, 0.5)
@@ -107,7 +108,7 @@ class Imm:
         counts = usable(observation, self._settings)
         if counts is None or not self._is_new(counts, now_s):
             return self._setpoint("frozen", now_s)
-        self._take_in(counts, now_s)
+        self._take_in(self._background.expected(counts), now_s)
         return self._setpoint(self._move(dt_s, now_s), now_s)
 
     def inhibited(self, now_s: float, ratio: float) -> None:
@@ -333,14 +334,14 @@ def _quiet_wander(target_hz: float, sensitivity: float) -> float:
 
 
 def _stoppable(target_hz: float, lag_s: float) -> float:
-    """Fastest blind rise (1/s) that four counts can still stop at half the target where S is the highest.
+    """Fastest blind rise (1/s) that four counts can still stop at a third of the target where S is the highest.
 
     The rate grows by g = S slew; four counts have come when it is 4 g, and it grows on by exp(g lag) before the stop arrives.
     """
     low, high = 0.0, 1e3
     for _ in range(60):
         growth = 0.5 * (low + high)
-        if 4.0 * growth * math.exp(min(growth * lag_s, 50.0)) < 0.5 * target_hz:
+        if 4.0 * growth * math.exp(min(growth * lag_s, 50.0)) < 0.35 * target_hz:
             low = growth
         else:
             high = growth

@@ -154,7 +154,7 @@ class ModeBank:
         wary = self.weights**_WARINESS
         wary /= wary.sum()
         feared = float(wary @ each)
-        if feared > mean + _DANGER:
+        if feared > mean + _DANGER / self._ease**0.5:
             mean, voice = feared, wary
         now = self.covariance[:, 0, 0] + 2.0 * self.covariance[:, 0, 1] + self.covariance[:, 1, 1]
         spread = float(voice @ (now + (each - mean) ** 2))
@@ -182,7 +182,7 @@ class ModeBank:
 
     def _transitions(self, dt_s: float) -> Array:
         change = np.zeros((_COUNT, _COUNT))
-        other, drift, jump = _TO_OTHER * dt_s, _TO_DRIFT * dt_s, _TO_JUMP * dt_s
+        other, drift, jump = _TO_OTHER * dt_s, _TO_DRIFT * self._ease**0.5 * dt_s, _TO_JUMP * dt_s
         burst = _TO_BURST * dt_s
         change[:_LASTING, :_LASTING] = other / (_LASTING - 1)
         change[QUIET, :_LASTING] *= self._ease
@@ -198,6 +198,6 @@ class ModeBank:
             change[BURST, BURST] = 0.3
         for mode in (QUIET, SLOW, MIDDLE, QUICK, DRIFT):
             change[mode, mode] = 0.0
-            change[mode, mode] = 1.0 - change[mode].sum()
+            change[mode, mode] = max(0.0, 1.0 - change[mode].sum())  # after a long gap nothing may be left
         change /= change.sum(axis=1, keepdims=True)
         return change

@@ -11,7 +11,7 @@ Up is slow and bounded; down is fast.
 import math
 from dataclasses import replace
 
-from evapd.control.counts import Counts, usable
+from evapd.control.counts import Background, Counts, usable
 from evapd.control.estimate import LogRateEstimate
 from evapd.control.ledger import Ledger
 from evapd.control.limits import Limits
@@ -40,6 +40,7 @@ class PiLog:
         self._limits = Limits(settings)
         self._voltage = VoltageTrack(settings)
         self._ledger = Ledger(settings)
+        self._background = Background(settings)
         self._aim(settings)
         self._log_v = self._limits.lowest
         self._then_s = 0.0
@@ -50,6 +51,7 @@ class PiLog:
         self._log_v = self._limits.start(v_dc_v)
         self._voltage.reset(self._log_v, now_s)
         self._ledger.reset()
+        self._background = Background(self._settings)
         self._then_s = now_s
         self._trend = 0.0
         self._blind_until_s = None
@@ -68,7 +70,7 @@ class PiLog:
         counts = None if self._is_blind(now_s) else usable(observation, self._settings)
         if counts is None:
             return self._setpoint("frozen")
-        self._take_in(counts, dt_s, now_s)
+        self._take_in(self._background.expected(counts), dt_s, now_s)
         doubtful = self._voltage.doubtful(now_s)
         self._move(self._error(), dt_s, may_rise=not doubtful)
         return self._setpoint("doubtful" if doubtful else "hunting" if self._hunting() else "track")
