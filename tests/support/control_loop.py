@@ -2,8 +2,8 @@
 
 The law is called as the guard calls it: each tick with the counts of one window, `delay_s` after it ended, or with None;
 what it proposes is held to the guard's own slew ceiling, and without information it cannot rise. With `guarded` the
-guard's own rule `rate-ceiling` watches records of 10 ms, `record_s` late: it stops the pulses for half a second, cuts the
-voltage by a tenth and tells the law; three times in 10 s end the run.
+guard's own rule `rate-ceiling` watches records of 10 ms, `record_s` late: it stops the pulses for half a second, draws the
+voltage down by a quarter with a set point of zero, and tells the law; three times in 10 s end the run.
 """
 
 from collections import deque
@@ -19,7 +19,6 @@ from evapd.guard.limits import slew_ceiling
 from evapd.guard.movement import TRIP_S
 from evapd.guard.rates import Window
 from evapd.guard.rules.data import RateCeiling
-from evapd.guard.steering import CUT
 from support.control_specimen import SUBSTEP_S, Specimen, advance, new_state
 
 _RECORD_S = 0.01
@@ -39,8 +38,8 @@ class Circumstances:
     silent: tuple[float, float] = (np.inf, np.inf)  # no counts come from here to there
     guarded: bool = False
     record_s: float = 0.03  # from the pulse to the guard's reaction at the pulser
-    cut: float = CUT
-    dump: bool = False  # a cut is driven with a set point of zero until the voltage is there
+    cut: float = 0.75  # the guard's own: a quarter
+    driven_down: bool = True  # with a set point of zero until the voltage is there, as the guard does
     rate_ceiling: float = 10.0
     rate_ceiling_counts: int = 60
 
@@ -117,7 +116,7 @@ class Loop:
         for _ in range(slices):
             s = self._state[0]
             command_v = self._command_v
-            if self.circumstances.dump and self._off() and float(s["v_v"]) > command_v:
+            if self.circumstances.driven_down and self._off() and float(s["v_v"]) > command_v:
                 command_v = 0.0
             advance(self.specimen, self._state, self._rng, command_v, steps, not self._off())
             hits, pulses, background = (

@@ -102,20 +102,18 @@ def _steps() -> list[Scenario]:
 def _abrupt() -> list[Scenario]:
     leaky = Specimen(**_STEP, layer_ions=1e3, leakage=leakage(60.0))
     soft = Circumstances(guarded=True)
-    quarter, driven = replace(soft, cut=0.75), replace(soft, cut=0.75, dump=True)
+    tenth = replace(soft, cut=0.9, driven_down=False)
     wired = leaky._replace(inhibit_above=10.0)
     steep = Specimen(sensitivity=200.0, **_STEP, layer_ions=2e4, leakage=leakage(200.0))
     cases = {
         "abrupt, records 30 ms late": (leaky, soft),
-        "30 ms, cut by a quarter": (leaky, quarter),
-        "30 ms, a quarter, driven down": (leaky, driven),
+        "30 ms, a tenth, not driven down": (leaky, tenth),
         "10 ms": (leaky, replace(soft, record_s=0.01)),
-        "10 ms, a quarter, driven down": (leaky, replace(driven, record_s=0.01)),
+        "10 ms, a tenth, not driven down": (leaky, replace(tenth, record_s=0.01)),
         "30 ms, supply falls with 5 s": (leaky._replace(tau_down_s=5.0), soft),
         "hardware inhibit within 1 ms": (wired, soft),
-        "hardware inhibit, cut by a quarter": (wired, quarter),
+        "hardware inhibit, a tenth, not driven down": (wired, tenth),
         "hardware inhibit, supply falls with 5 s": (wired._replace(tau_down_s=5.0), soft),
-        "hardware inhibit, 5 s, a quarter, driven down": (wired._replace(tau_down_s=5.0), driven),
         "S = 200, 20 000 ions (chi 0.9)": (steep, soft),
         "S = 200, 20 000 ions, TDC overflows above 0.4 ions/pulse": (
             steep._replace(overflow_above=0.4),

@@ -5,6 +5,7 @@
 
 from collections.abc import Callable
 
+from evapd.control.by_energy import ByEnergy, ConfinedLaw
 from evapd.control.imm import Imm
 from evapd.control.open_loop import Hold, Monitor, Ramp
 from evapd.control.pi_log import PiLog
@@ -19,6 +20,8 @@ LAWS: dict[str, Callable[[ControlSettings], RateLaw]] = {
     "monitor": Monitor,
 }
 
+_BY_ENERGY: dict[str, Callable[[ControlSettings], ConfinedLaw]] = {"imm": Imm, "pi-log": PiLog}
+
 __all__ = ["LAWS", "ControlSettings", "RateLaw", "RateObservation", "Setpoint", "create"]
 
 
@@ -26,9 +29,11 @@ def create(name: str, settings: ControlSettings) -> RateLaw:
     """Make the law of that name.
 
     Raises:
-        ConfigError: when there is no such law.
+        ConfigError: when there is no such law, or energies of the laser are missing for it.
     """
     law = LAWS.get(name)
     if law is None:
         raise ConfigError(f"control.law: there is no law '{name}', allowed are {', '.join(LAWS)}")
+    if settings.actuator != "voltage" and name in _BY_ENERGY:
+        return ByEnergy(_BY_ENERGY[name], settings)
     return law(settings)

@@ -92,6 +92,10 @@ class Imm:
         self._creeping = False
         self._levels: deque[tuple[float, float]] = deque()
 
+    def confine(self, v_max_v: float) -> None:
+        """Do not go above this voltage in V from now on."""
+        self._limits.confine(v_max_v)
+
     def retarget(self, target_rate: float) -> None:
         """Hold another rate from now on, in hits per live pulse; what is known of the specimen stays, the voltage moves from where it is."""
         self._aim(replace(self._settings, target_rate=target_rate))

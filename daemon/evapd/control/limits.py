@@ -14,8 +14,14 @@ class Limits:
 
     def __init__(self, settings: ControlSettings) -> None:
         self._settings = settings
+        self._bottom = math.log(max(settings.v_min_v, 1.0)) + _ROUNDING
         self.highest = math.log(max(settings.v_max_v, 1.0)) - _ROUNDING
-        self.lowest = min(math.log(max(settings.v_min_v, 1.0)) + _ROUNDING, self.highest)
+        self.lowest = min(self._bottom, self.highest)
+
+    def confine(self, v_max_v: float) -> None:
+        """Move the upper end of the range, never above the configured one."""
+        self.highest = math.log(max(min(v_max_v, self._settings.v_max_v), 1.0)) - _ROUNDING
+        self.lowest = min(self._bottom, self.highest)
 
     def seconds(self, then_s: float, now_s: float) -> float:
         """Give the time that a step may count: never negative, never longer than three ticks."""

@@ -57,6 +57,10 @@ class PiLog:
         self._blind_until_s = None
         self._seed_silent()
 
+    def confine(self, v_max_v: float) -> None:
+        """Do not go above this voltage in V from now on."""
+        self._limits.confine(v_max_v)
+
     def retarget(self, target_rate: float) -> None:
         """Hold another rate from now on, in hits per live pulse; what is known stays, the voltage moves from where it is."""
         self._aim(replace(self._settings, target_rate=target_rate))

@@ -1,7 +1,7 @@
 """What a control law is given and what it proposes. Pure: no clock, no input or output, seconds of virtual time."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,13 @@ class ControlSettings:
     dark_rate_hz: float = 5.0
     hv_tau_up_s: float = 0.05
     hv_tau_down_s: float = 0.05
+    # Laser mode: what the law moves, between which energies, where it starts, and (split) the energy's part of each change.
+    actuator: Literal["voltage", "energy", "split"] = "voltage"
+    energy_pj: float | None = None
+    energy_min_pj: float | None = None
+    energy_max_pj: float | None = None
+    split: float = 0.5
+    max_energy_slew_up: float = 0.012  # 1/s of the pulse energy
     ramp_v_per_s: float | None = None  # law `ramp`: constant slope, still below max_slew_up_hunting
 
 
@@ -49,7 +56,7 @@ class Setpoint:
 
     v_dc_v: float
     pulse_energy_pj: float | None = None
-    sensitivity: float | None = None
+    sensitivity: float | None = None  # d ln(rate) / d ln(V), or / d ln(E) where the energy alone is moved
     log_rate: float | None = None  # natural logarithm of hits per live pulse
     log_rate_sd: float | None = None
     mode: str = ""

@@ -82,6 +82,12 @@ class RunSettings:
             dark_rate_hz=control.dark_rate_hz,
             hv_tau_up_s=rig.guard.hv_tau_up_s,
             hv_tau_down_s=rig.guard.hv_tau_down_s,
+            actuator=rig.pulse.actuator,
+            energy_pj=self.energy_pj,
+            energy_min_pj=rig.pulse.energy_min_pj,
+            energy_max_pj=rig.pulse.energy_max_pj,
+            split=rig.pulse.split,
+            max_energy_slew_up=control.max_energy_slew_up,
             ramp_v_per_s=control.ramp_v_per_s,
         )
 
