@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from evapd.errors import DeviceError, DeviceIdentityError, DeviceProtocolError, DeviceRefused, DeviceTimeout
+from evapd.errors import DeviceError, DeviceIdentityError, DeviceProtocolError, DeviceRefused
 from evapd_drivers.gauge import pfeiffer_tpg26x as codec
 from evapd_drivers.gauge.pfeiffer_tpg26x import PfeifferTpg26x
-from support.scripted_peer import LINES_AND_ENQ, SILENCE_S, Peer, SocketPeer
+from support.scripted_drivers import drivers_at
+from support.scripted_peer import LINES_AND_ENQ, Peer
 
 
 class Controller:
@@ -41,22 +42,8 @@ def controller():
 
 @pytest.fixture
 def make(controller, tmp_path):
-    wire = SocketPeer(tmp_path / "tpg.sock", controller.peer.feed)
-    drivers = []
-
-    def make_(*, opened=True, **settings):
-        settings = {"gauges": {"analysis": 1, "buffer": 2}, "timeout_s": 5.0} | settings
-        driver = PfeifferTpg26x(PfeifferTpg26x.Config(connect=wire.connect, **settings))
-        drivers.append(driver)
-        if opened:
-            driver.open()
-            controller.peer.heard.clear()
-        return driver
-
-    yield make_
-    for driver in drivers:
-        driver.close()
-    wire.close()
+    with drivers_at(controller.peer, tmp_path, PfeifferTpg26x, gauges={"analysis": 1, "buffer": 2}) as make_:
+        yield make_
 
 
 def test_a_mnemonic_ends_in_cr_lf():
@@ -180,16 +167,12 @@ def test_a_nak_to_the_question_for_the_reason_ends_there(make, controller):
 @pytest.mark.parametrize(
     ("command", "reply", "error"),
     [
-        (b"PR1", b"", DeviceTimeout),
-        (b"PR1", b"\x06", DeviceTimeout),
         (b"PR1", b"?\r\n", DeviceProtocolError),
-        (codec.ENQ, b"", DeviceTimeout),
-        (codec.ENQ, b"0,+3.00", DeviceTimeout),
         (codec.ENQ, b"\x06\r\n", DeviceProtocolError),
     ],
 )
 def test_a_bad_reply_is_never_a_reading(make, controller, command, reply, error):
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     controller.peer.faults[command] = reply
     with pytest.raises(error):
         driver.read()

@@ -14,15 +14,13 @@ from pydantic import ValidationError
 
 from evapd.blocks import Loss
 from evapd.errors import (
-    DeviceIdentityError,
     DeviceLost,
     DeviceProtocolError,
     DeviceRefused,
-    DeviceTimeout,
 )
 from evapd_drivers.tdc import tdc_stream as codec
 from evapd_drivers.tdc.tdc_stream import Kind, TdcStream
-from support.scripted_peer import SILENCE_S, SocketPeer
+from support.scripted_peer import SocketPeer
 
 IDENT = bytes.fromhex("45565444 01100000 01000000" + "00" * 36 + "dc6bcbea")
 EXAMPLE = bytes.fromhex(
@@ -223,11 +221,6 @@ def test_a_frame_of_an_earlier_client_is_ignored(make, tdc):
     assert (block.last_pulse, block.loss) == (3, Loss.NONE)
 
 
-def test_another_serial_number_is_refused(make):
-    with pytest.raises(DeviceIdentityError):
-        make(serial_number="0002").open()
-
-
 def test_words_become_a_block_with_an_anchor(make, tdc):
     tdc.after_arm = frame(2, 0, words((3, 0, 40000), (3, 1, 44000)), pulses=5, inhibited=2)
     driver = make(armed=True)
@@ -351,19 +344,6 @@ def test_the_answer_to_another_request_is_an_error(make, tdc):
     driver.open()
     with pytest.raises(DeviceProtocolError, match="seq 77"):
         driver.arm()
-
-
-def test_a_tdc_that_does_not_answer_is_a_time_out(make, tdc):
-    tdc.replies[16] = b""
-    with pytest.raises(DeviceTimeout, match="IDENT"):
-        make(timeout_s=SILENCE_S).open()
-
-
-def test_a_closed_connection_is_lost(make):
-    driver = make(armed=True)
-    make.wire.hang_up()
-    with pytest.raises(DeviceLost):
-        driver.read_block(1.0)
 
 
 def test_blocks_do_not_share_memory_with_what_comes_next(make, tdc):

@@ -50,7 +50,6 @@ class Cable:
     """Given to a driver as its `transport_factory`; keeps what was sent, and lays a fault over what comes back.
 
     Attributes:
-        fault: what is wrong now.
         sent: every piece that drivers have written, in order.
         opened: how many transports were opened.
         spoil: what becomes of a reply where the fault is `SPOILT`.
@@ -60,12 +59,31 @@ class Cable:
 
     def __init__(self, clock: SkippingClock, seed: int = 0) -> None:
         self.clock = clock
-        self.fault = Fault.NONE
+        self._fault = Fault.NONE
+        self._healthy = 0  # questions that are still answered well
         self.sent: list[bytes] = []
         self.opened = 0
         self.spoil: Callable[[bytes], bytes] = lambda reply: reply
         self.held = b""
         self.rng = np.random.default_rng(seed)
+
+    @property
+    def fault(self) -> Fault:
+        """What is wrong now; set it to begin at once."""
+        return self._fault if self._healthy <= 0 else Fault.NONE
+
+    @fault.setter
+    def fault(self, fault: Fault) -> None:
+        self._fault, self._healthy = fault, 0
+
+    def break_at(self, fault: Fault, question: int) -> None:
+        """Let `fault` begin with the answer to a question that is still to come: 0 is the next one."""
+        self._fault, self._healthy = fault, question + 1
+
+    def note(self, data: bytes) -> None:
+        """Take note of a question."""
+        self.sent.append(data)
+        self._healthy -= 1
 
     def open(self, descriptor: str, timeout_s: float) -> Transport:
         """Open the link that a descriptor names."""
@@ -88,7 +106,7 @@ class _Faulty(BufferedTransport):
     def _send(self, data: bytes, timeout_s: float) -> None:  # noqa: ARG002 - the inner transport has its own
         cable = self._cable
         self._whole()
-        cable.sent.append(data)
+        cable.note(data)
         self._inner.write(data)
         self._answered = False
         if cable.fault is Fault.ECHO:

@@ -28,6 +28,7 @@ def silence_is_a_timeout(bench: Bench) -> None:
         )
         bench.reopened(driver)
         driver.close()
+    _at_every_question(bench, Fault.SILENT)
 
 
 @check(safety=True, over_bytes=True)
@@ -146,6 +147,24 @@ def _spoilt(bench: Bench, fault: Fault, how: str) -> None:
             must(isinstance(result, DeviceError), f"{what} with {how} gave {result!r} where an error is due")
             bench.reopened(driver)
     _still_true(bench, driver, None, f"after {how}")
+    driver.close()
+    _at_every_question(bench, fault)
+
+
+def _at_every_question(bench: Bench, fault: Fault) -> None:
+    """Let the fault begin in the middle of what is asked, at each question in turn."""
+    driver = bench.opened()
+    bench.role.ask(driver)
+    for question in range(len(bench.cable.sent)):
+        bench.cable.break_at(fault, question)
+        result = bench.timed(
+            partial(bench.role.ask, driver), f"asking, {fault.name} from question {question} on,"
+        )
+        must(
+            isinstance(result, DeviceTimeout if fault is Fault.SILENT else DeviceError),
+            f"asking, {fault.name} from question {question} on, gave {result!r} where an error is due",
+        )
+        bench.reopened(driver)
 
 
 def _echoed(bench: Bench, fault: Fault, how: str) -> None:

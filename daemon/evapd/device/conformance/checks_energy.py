@@ -58,6 +58,17 @@ def make_safe_goes_through_a_bad_cable(bench: Bench) -> None:
         bench.reopened(driver)
         _is_safe(bench, driver, f"reopened after a {fault.name} cable")
         driver.close()
+    for question in range(1, _questions(bench)):
+        driver = bench.energised()
+        bench.cable.break_at(Fault.SILENT, question)
+        bench.timed(driver.make_safe, f"make_safe, silent from question {question} on,", timeouts=3)
+        eventually(
+            lambda: not bench.instrument.energised(),
+            f"the instrument to be off after make_safe, silent from question {question} on",
+            _LONGEST_S,
+        )
+        bench.reopened(driver)
+        driver.close()
 
 
 @check(safety=True, energy=True, over_bytes=True, wants=("energised",))
@@ -88,6 +99,14 @@ def make_safe_never_pretends(bench: Bench) -> None:
                 result is None or isinstance(result, DeviceRefused),
                 f"make_safe after {hinder}() gave {result!r} where DeviceRefused is due",
             )
+
+
+def _questions(bench: Bench) -> int:
+    """How often `make_safe` sends something."""
+    driver = bench.energised()
+    driver.make_safe()
+    driver.close()
+    return len(bench.cable.sent)
 
 
 def _states(bench: Bench) -> list[tuple[str, Callable[[Any], object]]]:

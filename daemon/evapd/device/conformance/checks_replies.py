@@ -21,7 +21,7 @@ from evapd.device.conformance.checks_basic import well_formed
 from evapd.device.readings import Reading
 from evapd.errors import DeviceError
 
-FEW = 100
+FEW = 60
 _ENDS = (b"", b"\r", b"\n", b"\r\n", b"\n\r", b"\x00")
 _TEXTS = (b"9", b"-", b"e", b"nan", b"inf", b",", b"\xff")
 _SPOILING = st.tuples(
