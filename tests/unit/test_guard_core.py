@@ -152,7 +152,7 @@ def test_a_person_s_inhibit_is_not_released_by_any_rule():
     bench.run_s(5.0)
     assert bench.state is S.INHIBITED
     bench.core.inhibit(False, bench.now_s)
-    bench.run_s(0.2)
+    bench.run_s(1.0)
     assert bench.enabled
 
 

@@ -216,7 +216,7 @@ def test_law_monitor_leaves_a_voltage_alone_even_when_it_ends():
         assert rig.twin.plant.trigger.running
 
 
-LAW_THAT_RAISES = """
+FAULT_IN_THE_CORE = """
 import sys
 from pathlib import Path
 from evapd.config import load_rig
@@ -225,17 +225,12 @@ from evapd.guard.service import GuardService
 from evapd.notify import Notifier
 from evapd.stream.frame import Framer
 
-class Raises:
-    def resumed(self, now_s):
-        raise RuntimeError("a fault in the law")
+def raises(now_s):
+    raise RuntimeError("a fault in the core")
 
 loaded = load_rig(Path(sys.argv[1]))
 service = GuardService(loaded, Framer("i", lambda: 0, lambda: 0))
-begin = service.core.steering.begin
-def begin_with_fault(v_v):
-    begin(v_v)
-    service.core.steering.law = Raises()
-service.core.steering.begin = begin_with_fault
+service.core.steering.climb = raises
 with Loop(loaded, service, Notifier()) as loop:
     sys.exit(loop.run())
 """
@@ -244,14 +239,14 @@ with Loop(loaded, service, Notifier()) as loop:
 def test_an_error_in_the_loop_makes_everything_safe_and_is_no_clean_end():
     with guard_alone({"control": {"v_start_v": 100, "v_min_v": 50}}) as rig:
         with (rig.loaded.layout.folder / "guard.log").open("ab") as log:
-            guard = subprocess.Popen([sys.executable, "-c", LAW_THAT_RAISES, str(rig.config)], stderr=log)
+            guard = subprocess.Popen([sys.executable, "-c", FAULT_IN_THE_CORE, str(rig.config)], stderr=log)
         rig.processes["guard"] = guard
         wait_for(lambda: (rig.guard_status() or {"alarms": 1})["alarms"] == [], "readings", 30.0)
         rig.await_energy("standby")
         with recording(rig), Requester(rig.loaded.layout.guard_ipc, 2.0) as requester:
             begin(rig, requester)
             assert rig.reap("guard", 40.0) == 1
-        assert "a fault in the law" in rig.logs()
+        assert "a fault in the core" in rig.logs()
         assert rig.twin.plant.specimen.demand_v == 0.0
         assert not rig.twin.plant.trigger.running
 

@@ -57,7 +57,7 @@ def test_a_tdc_that_stays_silent_is_ramped_down_after_five_seconds():
     assert took_s == pytest.approx(5.0, abs=0.2)
 
 
-def test_the_rate_ceiling_stops_pulses_within_three_records_and_cuts_a_tenth():
+def test_the_rate_ceiling_stops_pulses_within_three_records_and_draws_down_by_a_quarter():
     bench = Bench().evaporating()
     bench.run_s(30.0)
     v_v, start_s = bench.v_set_v, bench.now_s
@@ -67,7 +67,7 @@ def test_the_rate_ceiling_stops_pulses_within_three_records_and_cuts_a_tenth():
         bench.carry_out(bench.core.react(bench.inputs([bench.record()]), bench.now_s))
         assert bench.now_s - start_s < 0.1
     assert bench.now_s - start_s <= 0.031
-    assert bench.v_set_v == pytest.approx(0.9 * v_v)
+    assert bench.core.steering.v_set_v == pytest.approx(0.75 * v_v)
     bench.burst = 1.0
     bench.until(S.EVAPORATING, 1.0)
 

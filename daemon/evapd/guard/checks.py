@@ -1,5 +1,6 @@
 """What speaks against beginning a run, and against letting pulses through."""
 
+from evapd.guard import laser
 from evapd.guard.rules.base import View
 from evapd.guard.rules.detector import permit_complaint
 from evapd.guard.rules.plant import vacuum_complaint
@@ -19,13 +20,12 @@ def against_run(view: View, digest: str) -> list[str]:
         reasons.append("acquire is not connected")
     if view.run.observes:
         return reasons
-    if view.settings.rig.devices_with_role("laser"):
-        reasons.append("this version does not steer a laser yet: leave it out of the configuration")
     reasons += [f"{one.name} is UNKNOWN: {one.why}" for one in view.inputs.required() if not one.known]
     for role in ("specimen", "pulser"):
         if view.inputs.with_role(role) is None:
             reasons.append(f"no device has the role {role}")
     reasons += [complaint for complaint in (supply_complaint(view), vacuum_complaint(view)) if complaint]
+    reasons += laser.against_run(view.inputs, view.settings, view.run)
     return reasons if view.wiring is None else reasons + view.wiring.against_run()
 
 
@@ -37,6 +37,11 @@ def against_detector(view: View) -> list[str]:
 
 def against_pulses(view: View) -> list[str]:
     """List what is not ready yet while outputs are being switched on."""
+    return against_emission(view) or ([] if view.light is None else laser.against_light(view.inputs, view.light))
+
+
+def against_emission(view: View) -> list[str]:
+    """List what is not ready yet before a laser may emit, which comes last."""
     missing = []
     supply, pulser = view.supply, view.pulser
     if supply is None or supply.output_on is False or supply.t_mono_s <= view.entered_s:
@@ -49,4 +54,6 @@ def against_pulses(view: View) -> list[str]:
         missing.append("the pulse amplitude is not on")
     if view.rates.heartbeat_age_s(view.now_s) > view.guard.heartbeat_s:
         missing.append("the TDC gives no sign of life")
+    if view.light is not None:
+        missing += laser.against_emission(view.inputs, view.light, view.run, view.entered_s)
     return missing

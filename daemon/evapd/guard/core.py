@@ -11,14 +11,16 @@ from evapd.control import create
 from evapd.errors import StateError
 from evapd.guard import checks
 from evapd.guard.alarms import Alarms
-from evapd.guard.energy import DOWNWARD, ENERGISED, PULSING, EnergyEvent, EnergyState
+from evapd.guard.energy import DOWNWARD, ENERGISED, STEERED, EnergyEvent, EnergyState
 from evapd.guard.lookout import Lookout
 from evapd.guard.movement import Movement
 from evapd.guard.observer import Observer
+from evapd.guard.pilot import LawMaker
 from evapd.guard.planner import Planner
 from evapd.guard.rules import Effect
 from evapd.guard.sample import loop_sample
-from evapd.guard.steering import LawMaker, Steering
+from evapd.guard.steering import Steering
+from evapd.guard.telling import Telling
 from evapd.guard.types import Decision, GuardSettings, Inputs, LoopSample, RunSettings
 from evapd.guard.wiring import Wiring
 
@@ -39,8 +41,7 @@ class GuardCore:
         self.wiring = Wiring(settings)
         self.lookout = Lookout(settings, self.movement, self.wiring)
         self._planner = Planner(settings, self.movement)
-        self._clamped = False
-        self._foreign = 0
+        self.telling = Telling(self.movement)
 
     @property
     def state(self) -> EnergyState:
@@ -79,7 +80,8 @@ class GuardCore:
             reasons.insert(0, f"the energy state is '{self.state.label}'")
         if reasons:
             raise StateError("a run cannot begin: " + "; ".join(reasons))
-        self.run_id, self.run_over, self._clamped = run_id, False, False
+        self.run_id, self.run_over = run_id, False
+        self.telling.run_begins()
         self.lookout.run_begins()
         if self.run.observes:
             self.observer.rebase()
@@ -143,7 +145,7 @@ class GuardCore:
             self.movement.by_person = True
             self.movement.inhibit(now_s, "inhibited by a person")
         elif self.state is S.INHIBITED:
-            self.movement.resume(now_s)
+            self.resume(now_s)
 
     def hold(self, on: bool, now_s: float) -> None:  # noqa: FBT001 - the wire's word
         """Stop the pulses, lower the voltage by a tenth and wait; or let the run go on."""
@@ -151,7 +153,28 @@ class GuardCore:
         if on:
             self.movement.hold(now_s, "held by a person")
         elif self.state is S.HOLDING:
-            self.movement.resume(now_s)
+            self.resume(now_s)
+
+    def pause(self, now_s: float) -> None:
+        """Stop the pulses and lower the voltage by `pause_drop`, for a while; raises StateError without a voltage."""
+        self._not_observing()
+        self.movement.pause(now_s)
+
+    def align(self, now_s: float) -> None:
+        """Cap the voltage so that beam or stage may be moved; raises StateError unless paused or held."""
+        self._not_observing()
+        self.movement.align(now_s)
+
+    def resume(self, now_s: float) -> None:
+        """Go on from nine tenths of the voltage at a part of the target, which opens a segment.
+
+        Raises:
+            StateError: when there is nothing to resume, or a rule stands against it.
+        """
+        self._not_observing()
+        self.movement.resume(now_s)
+        part = f"{100 * self.steering.ease.share:.0f} % of the target at first"
+        self.telling.segment(self.run_id, f"resumed at {self.steering.v_set_v:.0f} V, {part}")
 
     def acknowledge(self, now_s: float) -> int:
         """Forget alarms that are over, and leave a latched fault or a safe state; gives how many were forgotten.
@@ -169,7 +192,7 @@ class GuardCore:
         return self.alarms.acknowledge()
 
     def set(self, changes: dict[str, Any], now_s: float) -> None:
-        """Change law, target_rate, pulse_fraction or pulse_rate_hz; in a run this opens a segment."""
+        """Change law, target_rate, pulse_fraction, pulse_rate_hz or energy_pj; in a run this opens a segment."""
         wanted = replace(self.run, **changes)
         if self.state in ENERGISED and wanted.observes is not self.run.observes:
             raise StateError(
@@ -177,18 +200,9 @@ class GuardCore:
             )
         if wanted != self.run:
             self.steering.change(wanted, now_s, self.observer.rates.recent(1.0))
-            self._segment("changed: " + ", ".join(f"{key} {value}" for key, value in changes.items()))
-
-    def segment_settings(self) -> dict[str, Any]:
-        """Give what is constant in the present segment."""
-        run = self.run
-        return {
-            "law": run.law,
-            "target_rate": run.target_rate,
-            "pulse_fraction": run.pulse_fraction,
-            "pulse_rate_hz": run.pulse_rate_hz,
-            "clamped": self.steering.clamped,
-        }
+            self.telling.segment(
+                self.run_id, "changed: " + ", ".join(f"{key} {value}" for key, value in changes.items())
+            )
 
     # One step.
 
@@ -200,19 +214,25 @@ class GuardCore:
             self.movement.find(inputs, now_s)
         found = self.lookout.look()
         self.movement.apply(found, inputs, now_s)
+        if self.steering.pilot.exhausted and self.state in STEERED:
+            self.movement.hold(
+                now_s, "no control law works: look at the log, set another law or stop the run"
+            )
         if whole:
-            self.observer.observe(inputs, self.run.pulse_rate_hz)
+            self.observer.observe(inputs, self.run.pulse_rate_hz, self.movement.light)
         observes = self.run.observes
         plan = self._watch(now_s) if observes else self._planner.plan(self.lookout.view(), whole=whole)
         if not observes:
             causes = [finding.cause for effect, finding in found if effect >= Effect.RAMP_DOWN]
             plan = self._wire(plan, causes, now_s, whole=whole)
         if self.state in ENERGISED and not self.run.observes:
-            self.movement.model.advance(self.steering.v_set_v, now_s)
-        self._tell()
+            self.movement.model.advance(self.steering.command_v, now_s)
+        self.telling.tell(self.run_id)
         self._release_run()
         return replace(
-            plan, sample=self._sample(now_s) if whole else None, events=(*self.alarms.events(), *self.wiring.events())
+            plan,
+            sample=self._sample(now_s) if whole else None,
+            events=(*self.alarms.events(), *self.wiring.events()),
         )
 
     def _wire(self, plan: Decision, causes: list[str], now_s: float, *, whole: bool) -> Decision:
@@ -238,31 +258,6 @@ class GuardCore:
     def _not_observing(self) -> None:
         if self.run.observes:
             raise StateError("law monitor commands nothing: there is nothing to inhibit or hold from here")
-
-    # What is told.
-
-    def _segment(self, what: str) -> None:
-        if self.run_id:
-            pulse = self.observer.pulse
-            self.alarms.say("segment", "info", what, pulse=pulse, settings=self.segment_settings())
-
-    def _tell(self) -> None:
-        if (
-            self.state in PULSING
-            and not self.movement.preparing
-            and self.steering.clamped is not self._clamped
-        ):
-            self._clamped = self.steering.clamped
-            how = (
-                "is at its floor or ceiling, V_tot is limited"
-                if self._clamped
-                else "follows the fraction again"
-            )
-            self._segment(f"the pulse amplitude {how} ({self.steering.v_p_set_v or 0.0:.0f} V)")
-        if self.observer.foreign and not self._foreign:
-            what = "acquire was started with another configuration; its counts are not believed: restart both"
-            self.alarms.say("link", "alarm", what)
-        self._foreign = self.observer.foreign
 
     def _sample(self, now_s: float) -> LoopSample:
         return loop_sample(

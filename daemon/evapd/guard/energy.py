@@ -17,8 +17,8 @@ class EnergyState(IntEnum):
     RAMPING = 2  # on the way to the voltage at which the law begins
     EVAPORATING = 3  # the law steers
     HOLDING = 4  # pulses stopped, voltage lowered once and kept, waiting for a person
-    PAUSED = 5  # stopped by a person for a while
-    ALIGNING = 6  # beam or stage is being aligned, voltage capped
+    PAUSED = 5  # stopped by a person for a while, voltage lowered
+    ALIGNING = 6  # beam or stage is being aligned: voltage capped, the law not asked
     INHIBITED = 7  # pulses stopped, voltage not rising
     RAMPING_DOWN = 8  # pulses stopped, specimen on its way to zero, not yet verified
     SAFE = 9  # pulses inhibited, output off, discharged: verified by readings
@@ -57,8 +57,11 @@ S, E = EnergyState, EnergyEvent
 ENERGISING = frozenset({E.RUN_BEGIN, E.RESUME})
 """Commands of a person or a run. Besides them only RELEASED leads to RAMPING, and only out of INHIBITED by a rule."""
 
-PULSING = frozenset({S.RAMPING, S.EVAPORATING})
-"""States in which pulses may be let through; ALIGNING joins them with the laser."""
+STEERED = frozenset({S.RAMPING, S.EVAPORATING})
+"""States in which the voltage may rise: the start ramp, or the law."""
+
+PULSING = STEERED | {S.ALIGNING}
+"""States in which pulses may be let through; while aligning only those of a laser."""
 
 ENERGISED = frozenset({S.RAMPING, S.EVAPORATING, S.HOLDING, S.PAUSED, S.ALIGNING, S.INHIBITED})
 """States in which a voltage is meant to stand."""
@@ -87,22 +90,22 @@ _TABLE: dict[tuple[EnergyState, EnergyEvent], EnergyState] = {
     (S.ALIGNING, E.RESUME): S.RAMPING,
     (S.HOLDING, E.ALIGN): S.ALIGNING,
     (S.PAUSED, E.ALIGN): S.ALIGNING,
-    (S.HOLDING, E.PAUSE): S.PAUSED,
-    (S.RAMPING, E.PAUSE): S.PAUSED,
-    (S.EVAPORATING, E.PAUSE): S.PAUSED,
-    (S.INHIBITED, E.PAUSE): S.PAUSED,
+    (S.ALIGNING, E.ALIGN): S.ALIGNING,
     (S.RAMPING_DOWN, E.VERIFIED_DOWN): S.SAFE,
     (S.FAULT_LATCHED, E.ACKNOWLEDGE): S.SAFE,
     (S.SAFE, E.ACKNOWLEDGE): S.STANDBY,
 }
-for _state in (S.RAMPING, S.EVAPORATING, S.INHIBITED, S.HOLDING, S.PAUSED, S.ALIGNING):
+for _state in sorted(ENERGISED):
     _TABLE[_state, E.HOLD] = S.HOLDING
+    _TABLE[_state, E.PAUSE] = S.PAUSED
 for _state in S:
     # Legal in every state, and never a way out of a latched fault.
     _TABLE[_state, E.FAULT] = S.FAULT_LATCHED
     _TABLE[_state, E.RAMP_DOWN] = S.FAULT_LATCHED if _state is S.FAULT_LATCHED else S.RAMPING_DOWN
     # A person's hold outlasts an inhibit: both stop pulses, the hold also waits.
-    _TABLE[_state, E.INHIBIT] = S.INHIBITED if _state in (S.RAMPING, S.EVAPORATING, S.ALIGNING) else _state
+    _TABLE[_state, E.INHIBIT] = S.INHIBITED if _state in STEERED else _state
+# From INHIBITED a run goes on by itself; an alignment does not, it would end at the voltage of the run.
+_TABLE[S.ALIGNING, E.INHIBIT] = S.PAUSED
 
 TABLE = _TABLE
 

@@ -115,6 +115,12 @@ class Light:
         self._hands_off = bool(self.lost) or (self._hands_off and not decision.pulser_enable)
 
 
+def emits(inputs: Inputs) -> bool:
+    """Whether a laser says that it emits."""
+    reading = inputs.reading("laser", LaserReading)
+    return reading is not None and bool(reading.emission)
+
+
 def _shines(reading: LaserReading) -> bool:
     return bool(reading.emission and reading.shutter_open and not reading.fault)
 

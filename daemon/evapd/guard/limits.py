@@ -41,6 +41,15 @@ def v_dc_ceiling(fraction: float, settings: GuardSettings) -> float:
     return max(0.0, min(rig.control.v_max_v, rig.specimen.v_dc_max_v, by_tot_v))
 
 
+def v_dc_of_v_tot(v_tot_v: float, fraction: float, settings: GuardSettings) -> float:
+    """Give the V_dc at which V_dc and the amplitude that follows it make up a V_tot."""
+    if not settings.pulses_voltage:
+        return v_tot_v
+    v_dc_v = v_tot_v / (1.0 + fraction)
+    v_p_v = min(max(fraction * v_dc_v, settings.v_p_min_v), settings.v_p_max_v)
+    return max(0.0, v_tot_v - v_p_v)
+
+
 def slew_ceiling(v_dc_v: float, dt_s: float, slew_per_s: float) -> float:
     """Highest V_dc one step of `dt_s` later; down is unlimited."""
     base_v = max(v_dc_v, _SLEW_FLOOR_V)

@@ -128,6 +128,7 @@ class Lookout:
             trips_s=tuple(movement.trips_s),
             down_by_s=movement.descent.by_s,
             wiring=self._wiring,
+            light=movement.light,
         )
 
     @staticmethod

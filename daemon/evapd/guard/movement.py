@@ -5,16 +5,17 @@ from collections import deque
 from evapd.errors import StateError
 from evapd.guard.alarms import Alarms
 from evapd.guard.descent import Descent
-from evapd.guard.energy import ENERGISED, EnergyEvent, EnergyMachine, EnergyState
+from evapd.guard.energy import ENERGISED, STEERED, EnergyEvent, EnergyMachine, EnergyState
+from evapd.guard.laser import Light, emits
 from evapd.guard.observer import Observer
 from evapd.guard.rules import Effect, Finding
-from evapd.guard.rules.supply import UNASKED
+from evapd.guard.rules.supply import EXCESS, UNASKED
 from evapd.guard.steering import CUT, Steering
 from evapd.guard.supply_model import SupplyModel
 from evapd.guard.types import GuardSettings, Inputs, supply_of
 
 S, E = EnergyState, EnergyEvent
-TRIP_S = 0.5  # pulses stay stopped for this long after the rate ceiling tripped
+TRIP_S = 0.5  # pulses stay stopped for this long at least after the rate ceiling tripped
 _QUIET_S = 0.2  # and for this long after a silence is over
 
 
@@ -24,17 +25,21 @@ class Movement:
     def __init__(
         self, settings: GuardSettings, steering: Steering, observer: Observer, alarms: Alarms
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self.machine = EnergyMachine()
         self.steering, self.observer, self.alarms = steering, observer, alarms
         self.model = SupplyModel(settings.rig.guard.hv_tau_up_s, settings.rig.guard.hv_tau_down_s)
         self.descent = Descent(settings)
+        self.light = Light(settings)
         self.trips_s: deque[float] = deque(maxlen=16)
         self.entered_s = 0.0
         self.preparing = False  # a run begins: outputs are being switched on
+        self.prepared = False  # they were, once in this run
+        self.settling = False  # pulses are wanted, and wait until the voltage is where it shall be
         self.adopted = False  # voltage found at a restart is held
         self.by_person = False  # inhibited by a person: no rule lets pulses through again
         self.frozen = False
+        self.stopped_by = ""  # a rule that wants no pulses now
         self.release_s = 0.0
         self.pulsing_since_s: float | None = None
 
@@ -58,17 +63,18 @@ class Movement:
         v_v = abs(supply.v_meas_v) if supply is not None else 0.0
         self.move(E.RUN_BEGIN, now_s, why)
         self.steering.begin(v_v)
+        self.light.begin()
         self.model.start(v_v, now_s)
         self.trips_s.clear()
         self.observer.rebase()
-        self.preparing, self.by_person = True, False
+        self.preparing, self.prepared, self.settling, self.by_person = True, False, False, False
 
     def find(self, inputs: Inputs, now_s: float) -> None:
         """At start: read before anything is done, energise nothing, bring down what is found up."""
         supply = supply_of(inputs)
         if supply is None:
             return
-        guard, v_v = self._settings.rig.guard, abs(supply.v_meas_v)
+        guard, v_v = self.settings.rig.guard, abs(supply.v_meas_v)
         hot = v_v > UNASKED * guard.discharged_v
         if hot and guard.attended:
             self.steering.adopt(min(CUT * v_v, _set_v(inputs, v_v)))
@@ -77,7 +83,7 @@ class Movement:
             self.move(
                 E.FOUND_ATTENDED, now_s, f"found {v_v:.0f} V at start, pulses inhibited, held at a tenth less"
             )
-        elif hot or supply.output_on or self._amplitude_on(inputs):
+        elif hot or supply.output_on or self._amplitude_on(inputs) or emits(inputs):
             self.descent.begin(_set_v(inputs, v_v), v_v, now_s, quick=False)
             self.move(E.FOUND_ENERGISED, now_s, f"found {v_v:.0f} V at start, ramping down")
         elif self.descent.verified(inputs):
@@ -85,10 +91,13 @@ class Movement:
 
     def apply(self, found: list[tuple[Effect, Finding]], inputs: Inputs, now_s: float) -> None:
         """Do what the gravest of the findings asks for."""
-        self.frozen = bool(found)
+        found = [one for one in found if one[0] >= Effect.FREEZE]
+        self.frozen, self.stopped_by = bool(found), ""
         if not found:
             return
         effect, finding = max(found, key=lambda one: one[0])
+        if effect >= Effect.INHIBIT:
+            self.stopped_by = finding.what
         if effect is Effect.SAFE:
             self.fault(inputs, now_s, finding.what)
         elif effect is Effect.RAMP_DOWN:
@@ -107,19 +116,39 @@ class Movement:
         self.move(E.INHIBIT, now_s, why)
 
     def cut(self, now_s: float, finding: Finding) -> None:
-        """Stop the pulses for half a second, lower the voltage by a tenth, tell the law."""
+        """Stop the pulses for half a second or longer, draw the voltage down, tell the law."""
         self.trips_s.append(now_s)
-        self.steering.law.inhibited(now_s, finding.ratio)
-        self.steering.cut()
+        self.steering.trip(now_s, finding.ratio)
         self.inhibit(now_s, finding.what)
         self.release_s = now_s + TRIP_S
 
     def hold(self, now_s: float, why: str) -> None:
         """Stop the pulses, lower the voltage by a tenth once, wait for a person."""
+        lowered = self.state in (S.HOLDING, S.PAUSED, S.ALIGNING)
         if self.state is not S.HOLDING:
             self.move(E.HOLD, now_s, why)
-            self.steering.cut()
+        if not lowered:
+            self.steering.hold(now_s)
         self.stop_pulses()
+
+    def pause(self, now_s: float) -> None:
+        """Stop the pulses and lower the voltage by `pause_drop`, by a person's command."""
+        self._not_adopted("paused")
+        before = self.state
+        self.move(E.PAUSE, now_s, "paused by a person")
+        self.stop_pulses()
+        if before is not S.PAUSED:
+            self.steering.rest(now_s)
+
+    def align(self, now_s: float) -> None:
+        """Lower the voltage for an alignment, by a person's command; a laser's pulses come once it is down."""
+        self._not_adopted("aligned")
+        before = self.state
+        self.move(E.ALIGN, now_s, "aligning, by a person's command")
+        if before is not S.ALIGNING:
+            self.stop_pulses()
+            self.steering.cap(now_s)
+            self.settling = self.settings.rig.pulse.mode == "laser"
 
     def down(self, inputs: Inputs, now_s: float, why: str, *, quick: bool) -> None:
         """Stop the pulses and begin a descent; one that is under way can only become quicker."""
@@ -137,20 +166,51 @@ class Movement:
             self.move(E.FAULT, now_s, why)
 
     def resume(self, now_s: float) -> None:
-        """Go on by a person's command."""
-        if self.adopted:
-            raise StateError(
-                "voltage found at a restart cannot be resumed: end the run, then begin a new one"
-            )
+        """Go on by a person's command: from nine tenths of the voltage and a part of the target.
+
+        Raises:
+            StateError: when a rule stands against it, or there is nothing to resume; nothing was changed.
+        """
+        self._not_adopted("resumed")
+        if self.state is S.INHIBITED:
+            if not self.by_person:
+                raise StateError("a rule stopped the pulses, the run goes on by itself when it is content")
+            if self.stopped_by or now_s < self.release_s or self.steering.drawdown.active:
+                why = self.stopped_by or "the voltage is still on its way down after a trip"
+                raise StateError(f"pulses cannot be let through yet: {why}")
         self.move(E.RESUME, now_s, "resumed by a person")
         self.by_person = False
         self.trips_s.clear()
-        self.restart_pulses(now_s)
+        self.stop_pulses()
+        self.steering.resume(now_s)
+        self._set_out()
 
-    def release_when_over(self, now_s: float) -> None:
-        """Go on when the rule that inhibited is content again."""
-        if self.state is S.INHIBITED and not (self.by_person or self.frozen) and now_s >= self.release_s:
-            self.move(E.RELEASED, now_s, "the cause is over")
+    def release_when_over(self, inputs: Inputs, now_s: float) -> None:
+        """Go on when the rule that inhibited is content again and the voltage is where a trip wants it."""
+        if self.state is not S.INHIBITED or self.by_person or self.frozen or now_s < self.release_s:
+            return
+        if self.steering.drawdown.active:
+            if not self.steering.drawdown.late(now_s):
+                return
+            supply = supply_of(inputs)
+            if supply is None or not self.steering.enough(abs(supply.v_meas_v)):
+                self.hold(now_s, "the voltage did not come down after a trip: look at the supply")
+                return
+        self.move(E.RELEASED, now_s, "the cause is over")
+        self._set_out()
+
+    def settle(self, inputs: Inputs, now_s: float) -> None:
+        """Follow a voltage that is drawn down, and let waiting pulses through once it is where it shall be."""
+        supply = supply_of(inputs)
+        if supply is None:
+            return
+        v_v = abs(supply.v_meas_v)
+        if self.steering.settle(v_v, now_s - supply.t_mono_s):
+            self.model.start(v_v, now_s)
+        if not self.settling or self.steering.drawdown.active:
+            return
+        floor_v = 0.5 * self.settings.rig.guard.discharged_v
+        if v_v <= self.steering.v_set_v * (1.0 + EXCESS) + floor_v:
             self.restart_pulses(now_s)
 
     def landed(self, now_s: float) -> None:
@@ -160,22 +220,33 @@ class Movement:
 
     def restart_pulses(self, now_s: float) -> None:
         """Let pulses through; counts of before mean nothing for what follows."""
-        self.preparing = False
+        self.preparing, self.prepared, self.settling = False, True, False
         self.observer.rebase()
         self.steering.pause()
-        self.steering.law.resumed(now_s)
+        if self.state in STEERED:
+            self.steering.pilot.resumed(now_s)
         self.pulsing_since_s = now_s
 
     def stop_pulses(self) -> None:
         """Let no pulses through."""
-        self.preparing = False
+        self.preparing = self.settling = False
         self.pulsing_since_s = None
         self.steering.pause()
+
+    def _set_out(self) -> None:
+        """Let pulses through soon: at once, when the voltage is there, or when the outputs are on."""
+        self.settling, self.preparing = self.prepared, not self.prepared
+
+    def _not_adopted(self, what: str) -> None:
+        if self.adopted:
+            raise StateError(
+                f"voltage found at a restart cannot be {what}: end the run, then begin a new one"
+            )
 
     def _begin_descent(self, inputs: Inputs, now_s: float, *, quick: bool) -> None:
         supply = supply_of(inputs)
         v_read_v = abs(supply.v_meas_v) if supply is not None else 0.0
-        v_set_v = self.steering.v_set_v if self.state in ENERGISED else _set_v(inputs, v_read_v)
+        v_set_v = self.steering.descend() if self.state in ENERGISED else _set_v(inputs, v_read_v)
         if self.state is S.RAMPING_DOWN:
             v_set_v = self.descent.v_v
         self.descent.begin(v_set_v, v_read_v, now_s, quick=quick)

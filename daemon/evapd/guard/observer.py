@@ -4,7 +4,8 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from evapd.control.types import RateObservation
-from evapd.device.readings import PulseAmplitudeReading, PulserReading
+from evapd.device.readings import LaserReading, PulseAmplitudeReading, PulserReading
+from evapd.guard.laser import Light
 from evapd.guard.rates import RateMeter, Window
 from evapd.guard.types import GuardSettings, Inputs, supply_of
 from evapd.link import LinkRecord, short_digest
@@ -41,7 +42,7 @@ class Observer:
         if supply is not None and (not self._readings or supply.t_mono_s > self._readings[-1][0]):
             self._readings.append((supply.t_mono_s, abs(supply.v_meas_v)))
 
-    def observe(self, inputs: Inputs, pulse_rate_hz: float) -> None:
+    def observe(self, inputs: Inputs, pulse_rate_hz: float, light: Light) -> None:
         """Close the tick's window and make the observation of it; None when no pulse was counted."""
         self.tick = self.rates.since_tick()
         self.observation = None
@@ -49,18 +50,21 @@ class Observer:
             return
         pulser = inputs.reading("pulser", PulserReading)
         amplitude = inputs.reading("pulse", PulseAmplitudeReading)
+        laser = inputs.reading("laser", LaserReading)
         self.observation = RateObservation(
             t_s=self.tick.t_s,
             pulses=self.tick.pulses,
             hits=self.tick.hits,
             v_dc_v=self._mean_v(self.tick.t_s - self.tick.dt_s, self.tick.t_s),
-            valid=not self.tick.jump and bool(self._readings),
+            valid=not self.tick.jump and bool(self._readings) and light.energy_fits(inputs),
             pulser_ok=pulser is not None
             and bool(pulser.enabled)
+            and light.shines(inputs)
             and abs(pulser.rate_hz / pulse_rate_hz - 1) <= _RATE_TOLERANCE,
             saturated=self.tick.lossy,
             background=self.tick.background,
             v_p_v=None if amplitude is None else amplitude.v_p_v,
+            pulse_energy_pj=None if laser is None else laser.energy_pj,
         )
 
     def rebase(self) -> None:

@@ -2,7 +2,7 @@
 
 from evapd.device.readings import PulseAmplitudeReading, PulserReading
 from evapd.guard import checks
-from evapd.guard.energy import DOWNWARD, ENERGISED, PULSING, EnergyEvent, EnergyState
+from evapd.guard.energy import DOWNWARD, ENERGISED, STEERED, EnergyEvent, EnergyState
 from evapd.guard.movement import Movement
 from evapd.guard.rules import View
 from evapd.guard.types import Decision, GuardSettings, Inputs, supply_of
@@ -22,10 +22,18 @@ class Planner:
 
     def plan(self, view: View, *, whole: bool) -> Decision:
         """Plan one step; may move the state on where a phase is complete."""
-        self._move.release_when_over(view.now_s)
-        if self._move.state in PULSING:
+        decision = self._set_points(view, whole=whole)
+        preparing = self._move.preparing
+        ready = preparing and not checks.against_emission(view)
+        return self._move.light.plan(decision, view.inputs, view.now_s, preparing=preparing, ready=ready)
+
+    def _set_points(self, view: View, *, whole: bool) -> Decision:
+        self._move.release_when_over(view.inputs, view.now_s)
+        if self._move.state in ENERGISED:
+            self._move.settle(view.inputs, view.now_s)
+        if self._move.state in STEERED:
             self._advance(view, whole=whole)
-        if self._move.state in PULSING:
+        if self._move.state in STEERED:
             return self._pulsing(view.inputs, whole=whole)
         if self._move.state in ENERGISED:
             return self._standing()
@@ -36,7 +44,7 @@ class Planner:
     def _advance(self, view: View, *, whole: bool) -> None:
         if self._move.preparing:
             self._prepare(view)
-        elif whole and self._move.frozen:
+        elif whole and (self._move.frozen or self._move.settling):
             self._steering.pause()
         elif whole and self._move.state is S.RAMPING:
             self._climb(view)
@@ -54,7 +62,7 @@ class Planner:
 
     def _climb(self, view: View) -> None:
         pulser = view.inputs.reading("pulser", PulserReading)
-        if pulser is None or not pulser.enabled:
+        if pulser is None or not pulser.enabled or not self._move.light.shines(view.inputs):
             self._steering.pause()
             return
         self._steering.climb(view.now_s)
@@ -78,20 +86,25 @@ class Planner:
         )
         return Decision(
             state=self._move.state,
-            v_dc_v=self._steering.v_set_v,
+            v_dc_v=self._steering.command_v,
             output=True if preparing and low else None,
             v_p_v=self._steering.v_p_set_v,
             pulser_rate_hz=self._steering.run.pulse_rate_hz,
-            pulser_enable=not preparing,
+            pulser_enable=self._move.pulsing_since_s is not None,
+            pulse_energy_pj=self._steering.energy.set_pj,
         )
 
     def _standing(self) -> Decision:
         self._steering.follow_amplitude(self._steering.v_set_v)
+        # While aligning a laser's pulses show where its beam is; a voltage pulse would add to V_tot.
+        shining = self._move.state is S.ALIGNING and self._move.pulsing_since_s is not None
         return Decision(
             state=self._move.state,
-            v_dc_v=self._steering.v_set_v,
+            v_dc_v=self._steering.command_v,
             v_p_v=None if self._move.adopted else self._steering.v_p_set_v,
-            pulser_enable=False,
+            pulser_rate_hz=self._steering.run.pulse_rate_hz if shining else None,
+            pulser_enable=shining,
+            pulse_energy_pj=self._steering.energy.set_pj if shining else None,
         )
 
     def _down(self, view: View) -> Decision:

@@ -131,11 +131,12 @@ class GuardService:
             "law": core.run.law,
             "mode": steering.proposal.mode if steering.proposal else "",
             "target_rate": core.run.target_rate,
+            "target_now": steering.target_rate,
             "pulse_fraction": core.run.pulse_fraction,
             "pulse_rate_hz": core.run.pulse_rate_hz,
             "clamped": steering.clamped,
             "segment": self._framer.segment,
-            "settings": core.segment_settings(),
+            "settings": core.telling.settings(),
             "verified_down": core.verified,
             "alarms": self._alarms(),
             "devices": self.instruments.document(),
@@ -179,6 +180,21 @@ class GuardService:
         self.core.hold(on, self._clock())
         return self._answer()
 
+    def pause(self) -> dict[str, Any]:
+        """Stop pulses at a lower voltage for a while."""
+        self.core.pause(self._clock())
+        return self._answer()
+
+    def align(self) -> dict[str, Any]:
+        """Cap the voltage so that beam or stage may be moved."""
+        self.core.align(self._clock())
+        return self._answer()
+
+    def resume(self) -> dict[str, Any]:
+        """Go on after a stop by a person."""
+        self.core.resume(self._clock())
+        return self._answer()
+
     def detector(self, *, on: bool) -> dict[str, Any]:
         """Ramp the detector's supplies up, or down."""
         if on:
@@ -197,7 +213,7 @@ class GuardService:
         self.core.set(changes, self._clock())
         if hold is not None:
             self.core.hold(hold, self._clock())
-        return self._answer() | {"settings": self.core.segment_settings()}
+        return self._answer() | {"settings": self.core.telling.settings()}
 
     # Within.
 

@@ -1,48 +1,93 @@
 """The voltage while pulses are let through: start ramp, then the law, each within the limits that are checked last."""
 
-import math
-from collections.abc import Callable
+from dataclasses import replace
 
 from evapd.control import create
-from evapd.control.types import ControlSettings, RateLaw, RateObservation, Setpoint
-from evapd.guard.limits import amplitude, slew_ceiling, v_dc_ceiling
+from evapd.control.types import RateLaw, RateObservation, Setpoint
+from evapd.guard.amplitude import Amplitudes
+from evapd.guard.drawdown import Drawdown
+from evapd.guard.ease import Ease
+from evapd.guard.limits import slew_ceiling, v_dc_ceiling
+from evapd.guard.pilot import LawMaker, Pilot
+from evapd.guard.pulse_energy import PulseEnergy
 from evapd.guard.rates import Window
 from evapd.guard.types import GuardSettings, RunSettings
 
-LawMaker = Callable[[str, ControlSettings], RateLaw]
 # Below this part of the target the hunting slew is allowed; the law itself changes over at a twentieth.
 _HUNTING_BELOW = 0.2
 # The start ramp ends early when this part of the target is seen with this many hits.
 _STARTED_AT, _STARTED_HITS = 0.2, 20
-_CLAMP_HYSTERESIS = 0.01
+_COMMAND_S = 0.05  # a set point's way to the supply's output
 CUT = 0.9
+"""What a hold leaves of V_dc."""
+RESUME_AT = 0.9
+"""Where the ramp after a person's resume ends, as a part of V_dc at which the law worked last."""
+_ALIGN_AT = 0.5
+_LOWEST_SENSITIVITY = 30.0  # where none is known: the way down is the longest then
 
 
 class Steering:
-    """Holds the set points. Every method that is not a start ramp or a law's step can only lower them."""
+    """Holds the set points. Every method that is not a start ramp or a law's step can only lower them.
+
+    `v_set_v` is the voltage that is meant; `command_v` is what the supply is told, lower while it is drawn down.
+    """
 
     def __init__(self, settings: GuardSettings, run: RunSettings, make_law: LawMaker = create) -> None:
+        control, guard = settings.rig.control, settings.rig.guard
         self._settings = settings
-        self._make_law = make_law
         self.run = run
-        self.law = make_law(run.law, run.control(settings.rig))
-        self.proposal: Setpoint | None = None  # the law's newest
+        self.pilot = Pilot(make_law, run.law, run.control(settings.rig), control.shadow)
+        self.amplitudes = Amplitudes(settings, run.pulse_fraction)
+        self.energy = PulseEnergy(settings, run.energy_pj)
+        self.ease = Ease(control.resume_target, control.resume_s)
+        self.drawdown = Drawdown(guard.hv_tau_down_s, control.tick_s + _COMMAND_S)
         self.v_set_v = 0.0
-        self.v_p_set_v: float | None = None
-        self.clamped = False
-        self._v_tot_v = 0.0  # V_tot as it really stands, with the voltage that was read
-        self._followed_v = 0.0  # the set point that V_p follows
+        self.stood_v = 0.0  # where the law worked last, lowered by every cut; 0 before it began
+        self._enough_v = 0.0  # a voltage at which a trip's excess is gone
         self._target_v = 0.0  # where the start ramp ends
         self._law_begun = False
         self._rising_s: float | None = None  # last time at which the voltage could rise
 
+    @property
+    def law(self) -> RateLaw:
+        """The acting law."""
+        return self.pilot.law
+
+    @property
+    def proposal(self) -> Setpoint | None:
+        """The acting law's newest proposal, in the law's own scale of voltage."""
+        return self.pilot.proposal
+
+    @property
+    def command_v(self) -> float:
+        """What the supply is told."""
+        return min(self.drawdown.command_v, self.v_set_v) if self.drawdown.active else self.v_set_v
+
+    @property
+    def v_p_set_v(self) -> float | None:
+        """Set point of the pulse amplitude."""
+        return self.amplitudes.v_p_set_v
+
+    @property
+    def clamped(self) -> bool:
+        """Whether the amplitude is at its floor or ceiling."""
+        return self.amplitudes.clamped
+
+    @property
+    def target_rate(self) -> float:
+        """The target that the law has now: after a resume only a part of the run's."""
+        return self.run.target_rate * self.ease.share
+
     def begin(self, v_measured_v: float) -> None:
         """Prepare a run: the ramp will start from the measured voltage."""
+        self.drawdown.end()
+        self.ease.end()
+        self.amplitudes.begin(self.run.pulse_fraction)
+        self.energy.begin(self.run.energy_pj)
         self.v_set_v = max(0.0, min(v_measured_v, self.ceiling_v(None)))
         self._target_v = min(self._settings.rig.control.v_start_v, self.ceiling_v(None))
-        self.law = self._make_law(self.run.law, self.run.control(self._settings.rig))
-        self.proposal, self._law_begun, self._rising_s = None, False, None
-        self.v_p_set_v, self.clamped = None, False
+        self._engage()
+        self.stood_v, self._law_begun, self._rising_s = 0.0, False, None
         self.follow_amplitude(self.v_set_v)
 
     def adopt(self, v_measured_v: float) -> None:
@@ -54,10 +99,62 @@ class Steering:
         self.v_set_v = max(0.0, min(self.v_set_v, v_v))
         self._rising_s = None
 
-    def cut(self) -> None:
+    def descend(self) -> float:
+        """End what is under way for a descent; gives the voltage from which it goes down."""
+        self.v_set_v = min(self.v_set_v, self.command_v)
+        self.drawdown.end()
+        return self.v_set_v
+
+    def hold(self, now_s: float) -> None:
         """Lower by a tenth, and do not let the start ramp go beyond that again."""
-        self.lower_to(CUT * self.v_set_v)
+        self._draw_down(CUT * self.v_set_v, now_s)
         self._target_v = min(self._target_v, self.v_set_v)
+
+    def trip(self, now_s: float, ratio: float) -> None:
+        """Draw the voltage down after a rate of `ratio` times the run's target, and tell the law."""
+        self.pilot.inhibited(now_s, ratio / self.ease.share)
+        slope = (self.proposal.sensitivity if self.proposal else None) or _LOWEST_SENSITIVITY
+        self._enough_v = self.v_set_v * max(ratio, 1.0) ** (-1.0 / max(slope, _LOWEST_SENSITIVITY))
+        self._draw_down((1.0 - self._settings.rig.guard.cut) * self.v_set_v, now_s)
+        self._target_v = min(self._target_v, self.v_set_v)
+        self.stood_v = min(self.stood_v, self.v_set_v)
+
+    def rest(self, now_s: float) -> None:
+        """Lower for a pause: by `pause_drop` of the voltage at which the law worked last."""
+        drop = self._settings.rig.control.pause_drop
+        self._draw_down((1.0 - drop) * (self.stood_v or self.v_set_v), now_s)
+
+    def cap(self, now_s: float) -> None:
+        """Lower for an alignment."""
+        cap_v = self._settings.rig.control.align_v_max_v
+        self._draw_down(_ALIGN_AT * (self.stood_v or self.v_set_v) if cap_v is None else cap_v, now_s)
+
+    def resume(self, now_s: float) -> None:
+        """Set out again after a stop by a person: nine tenths of the voltage, a part of the target."""
+        if not self._law_begun:
+            return
+        goal_v = RESUME_AT * self.stood_v
+        self._draw_down(goal_v, now_s)
+        self._target_v = min(goal_v, self.ceiling_v(None))
+        self.ease.begin()
+        self.pilot.retarget(self.target_rate)
+
+    def settle(self, v_read_v: float, age_s: float) -> bool:
+        """Go on drawing down by a reading; True when that has ended now."""
+        if not self.drawdown.active:
+            return False
+        arrived_v = self.drawdown.follow(v_read_v, age_s)
+        if arrived_v is None:
+            return False
+        self.lower_to(arrived_v)
+        return True
+
+    def enough(self, v_read_v: float) -> bool:
+        """Whether the voltage is down by what a trip's rate asks for, if not by all of the cut; then it stays there."""
+        if v_read_v > self._enough_v:
+            return False
+        self.drawdown.end()
+        return True
 
     def pause(self) -> None:
         """Time passes without a rise; it does not count towards the next one."""
@@ -70,19 +167,19 @@ class Steering:
         self._rising_s = now_s
 
     def start_reached(self, recent: Window | None) -> bool:
-        """Whether the law may take over: at v_start_v, or already evaporating."""
+        """Whether the law may take over: at the end of the ramp, or already evaporating."""
         if self.v_set_v >= self._target_v - 1e-9:
             return True
         if recent is None or not recent.pulses:
             return False
         net = recent.hits - recent.background
-        return recent.hits >= _STARTED_HITS and net >= _STARTED_AT * self.run.target_rate * recent.pulses
+        return recent.hits >= _STARTED_HITS and net >= _STARTED_AT * self.target_rate * recent.pulses
 
     def hand_over(self, now_s: float) -> None:
         """Let the law begin at the present voltage, once per run."""
         if not self._law_begun:
-            self.law.reset(self.v_set_v, now_s)
-            self._law_begun = True
+            self.pilot.begin(self.v_set_v, now_s)
+            self.stood_v, self._law_begun = self.v_set_v, True
         self._rising_s = now_s
 
     def follow(
@@ -93,71 +190,81 @@ class Steering:
         v_p_read_v: float | None,
     ) -> None:
         """Ask the law and take what the limits leave of its proposal."""
-        self.proposal = self.law.step(observation, now_s)
-        wanted_v = self.proposal.v_dc_v if math.isfinite(self.proposal.v_dc_v) else self.v_set_v
         informed = observation is not None and observation.valid and observation.pulser_ok
-        ceiling_v = self.v_set_v
+        dt_s = self._since_rise_s(now_s)
+        if self.ease.advance(dt_s):
+            self.pilot.retarget(self.target_rate)
         if informed:
-            ceiling_v = slew_ceiling(self.v_set_v, self._since_rise_s(now_s), self._slew(recent))
-            self._rising_s = now_s
-        self.v_set_v = max(0.0, min(wanted_v, ceiling_v, self.ceiling_v(v_p_read_v)))
+            self.amplitudes.glide(dt_s * self._settings.rig.control.max_slew_up)
+        seen = None if observation is None else self.amplitudes.as_the_law_sees(observation)
+        proposal = self.pilot.step(seen, now_s, self.v_set_v, self._ratio(recent))
+        if proposal is None:
+            self._rising_s = None
+        else:
+            wanted_v = self.amplitudes.v_dc_of(proposal.v_dc_v)
+            ceiling_v = self.v_set_v
+            if informed:
+                ceiling_v = slew_ceiling(self.v_set_v, dt_s, self._slew(recent))
+                self._rising_s = now_s
+            self.v_set_v = max(0.0, min(wanted_v, ceiling_v, self.ceiling_v(v_p_read_v)))
+            self.energy.follow(proposal.pulse_energy_pj, dt_s if informed else 0.0)
+        self.stood_v = self.v_set_v
+        self.pilot.look_on(seen, now_s)
+        if self.pilot.name != self.run.law:
+            self.run = replace(self.run, law=self.pilot.name)
 
     def follow_amplitude(self, v_dc_read_v: float) -> None:
-        """Let V_p follow V_dc by the pulse fraction; V_tot rises only because V_dc was asked to rise.
-
-        V_dc falls slowly, so V_tot is reckoned with the voltage that is really there: when V_p shall be a larger
-        part of the same V_tot, it waits for V_dc to come down.
-        """
-        if not self._settings.pulses_voltage:
-            return
-        fraction = self.run.pulse_fraction
-        wanted = amplitude(self.v_set_v, fraction, self._settings)
-        v_dc_v = max(v_dc_read_v, self.v_set_v)
-        v_p_v = wanted.v_p_v
-        if self.v_p_set_v is not None and v_p_v > self.v_p_set_v:
-            rise_v = max(0.0, self.v_set_v - max(self._followed_v, v_dc_read_v)) * (1.0 + fraction)
-            v_p_v = max(self.v_p_set_v, min(v_p_v, self._v_tot_v + rise_v - v_dc_v))
-        self.v_p_set_v, self._v_tot_v, self._followed_v = v_p_v, v_dc_v + v_p_v, self.v_set_v
-        self.clamped = wanted.clamped or (self.clamped and self._near_edge(self.v_set_v))
+        """Let V_p follow V_dc by the pulse fraction."""
+        self.amplitudes.follow(self.v_set_v, v_dc_read_v)
 
     def change(self, run: RunSettings, now_s: float, recent: Window | None) -> None:
         """Take new settings bumplessly: the voltage stays, or falls where V_tot would rise."""
-        before = self.run
-        self.run = run
-        if run.pulse_fraction > before.pulse_fraction:
-            self.lower_to(self.v_set_v * (1.0 + before.pulse_fraction) / (1.0 + run.pulse_fraction))
-        if not self._law_begun:
-            self.law = self._make_law(run.law, run.control(self._settings.rig))
-            return
-        self.law = self._make_law(run.law, run.control(self._settings.rig))
-        self.law.reset(self.v_set_v, now_s)
-        if recent is not None and recent.pulses and recent.hits >= _STARTED_HITS:
-            # The law knows a rate only from counts or from a trip; this hands the present rate over without one,
-            # so that it does not hunt from silence at a voltage where ions already come.
-            self.law.inhibited(now_s, recent.hits / recent.pulses / run.target_rate)
-            self.law.resumed(now_s)
+        before, self.run = self.run, run
+        if run.pulse_fraction != before.pulse_fraction:
+            part = self.amplitudes.change(run.pulse_fraction, self.v_set_v, gliding=self._law_begun)
+            self.lower_to(part * self.v_set_v)
+            self._target_v, self.stood_v = part * self._target_v, part * self.stood_v
+        if run.energy_pj != before.energy_pj:
+            self.energy.ask(run.energy_pj)
+        if (run.law, run.pulse_rate_hz) != (before.law, before.pulse_rate_hz):
+            self._engage()
+            if self._law_begun:
+                self.pilot.take_over(self.v_set_v, now_s, self._ratio(recent))
+        elif run.target_rate != before.target_rate:
+            self.pilot.retarget(self.target_rate)
 
     def ceiling_v(self, v_p_read_v: float | None) -> float:
         """Highest V_dc allowed now, also with an amplitude that reads higher than was asked for."""
-        by_set_v = v_dc_ceiling(self.run.pulse_fraction, self._settings)
+        by_set_v = v_dc_ceiling(self.amplitudes.fraction, self._settings)
         if v_p_read_v is None or not self._settings.pulses_voltage:
             return by_set_v
         return max(0.0, min(by_set_v, self._settings.rig.specimen.v_tot_max_v - v_p_read_v))
+
+    def _engage(self) -> None:
+        self.amplitudes.begin_scale()
+        control = replace(self.run.control(self._settings.rig), target_rate=self.target_rate)
+        self.pilot.engage(self.run.law, control)
+
+    def _draw_down(self, goal_v: float, now_s: float) -> None:
+        if goal_v < self.v_set_v:
+            self.drawdown.begin(self.v_set_v, goal_v, now_s)
+            self.lower_to(goal_v)
+
+    def _ratio(self, recent: Window | None) -> float | None:
+        """The present rate relative to the law's target, where enough was counted to tell."""
+        if recent is None or not recent.pulses or recent.hits < _STARTED_HITS:
+            return None
+        return recent.hits / recent.pulses / self.target_rate
 
     def _slew(self, recent: Window | None) -> float:
         control = self._settings.rig.control
         if self.run.law == "ramp":
             return control.max_slew_up_hunting
         quiet = recent is not None and recent.hits - recent.background < (
-            _HUNTING_BELOW * self.run.target_rate * recent.pulses
+            _HUNTING_BELOW * self.target_rate * recent.pulses
         )
         return max(control.max_slew_up_hunting, control.max_slew_up) if quiet else control.max_slew_up
 
     def _since_rise_s(self, now_s: float) -> float:
         tick_s = self._settings.rig.control.tick_s
         return tick_s if self._rising_s is None else min(now_s - self._rising_s, 3 * tick_s)
-
-    def _near_edge(self, v_dc_v: float) -> bool:
-        wanted_v = self.run.pulse_fraction * v_dc_v
-        low_v = self._settings.v_p_min_v * (1 + _CLAMP_HYSTERESIS)
-        return not low_v <= wanted_v <= self._settings.v_p_max_v * (1 - _CLAMP_HYSTERESIS)

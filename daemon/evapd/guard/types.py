@@ -181,6 +181,9 @@ LOOP_COLUMNS = (
     Column("background", "<f8", ""),
     Column("energy_state", "|u1", ""),
     Column("valid", "|u1", ""),
+    Column("shadow_v_dc_v", "<f8", "V"),  # what a shadow law proposed; NaN without one
+    Column("shadow_log_rate", "<f8", ""),
+    Column("shadow_sensitivity", "<f8", ""),
     Column("lateness_us", "<f8", "us"),
 )
 
@@ -210,6 +213,9 @@ class LoopSample:
     background: float
     energy_state: int
     valid: int
+    shadow_v_dc_v: float
+    shadow_log_rate: float
+    shadow_sensitivity: float
 
 
 @dataclass(frozen=True, slots=True)
