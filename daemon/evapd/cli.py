@@ -262,16 +262,6 @@ def plot(
 
 
 @app.command()
-def export(run_path: Run) -> None:
-    """Finalise a run folder into its .nxs file (again, where that was interrupted)."""
-    from evapd.record.finalise import finalise
-
-    with typer.progressbar(length=1000, label="finalising") as bar:
-        done = finalise(run_path, progress=lambda share: bar.update(int(1000 * share) - bar.pos))
-    typer.echo(done)
-
-
-@app.command()
 def rematch(
     source: Annotated[Path, typer.Argument(help="run folder, or words file (.npz)", metavar="RUN|WORDS")],
     output: Annotated[

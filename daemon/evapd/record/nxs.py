@@ -1,7 +1,7 @@
 """Reading a finalised run back: hits in pieces, histories, and what the run said about itself."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -123,9 +123,10 @@ class RunFile:
                 assert name.startswith(signal)  # noqa: S101 - written so by nxapm.write_history
         return found
 
-    def loop(self) -> dict[str, NDArray[Any]]:
-        """Give the control loop's columns, one row per tick."""
-        return {name: dataset[()] for name, dataset in self._file[f"{COLLECTION}/loop"].items()}
+    def loop(self, names: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
+        """Give the control loop's columns, one row per tick: all, or those named that there are."""
+        columns = self._file[f"{COLLECTION}/loop"].items()
+        return {name: dataset[()] for name, dataset in columns if names is None or name in names}
 
     def pulses(self) -> dict[str, NDArray[Any]]:
         """Give the runs of live (0), inhibited (1), mixed (2) and lost (3) pulses: first, last, kind, inhibited."""
