@@ -1,5 +1,7 @@
 """The micro-channel plate: which ions it sees when several come at once, and what it sees when none come."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,6 +9,15 @@ from evapd_sim.projection import uniform_on_disc
 from evapd_sim.signals import Arrivals
 
 Floats = NDArray[np.float64]
+_HALF_SEEN, _PLATEAU_EDGE = 0.9, 0.01  # parts of the working voltage
+
+
+def plate_gain(part: float) -> float:
+    """Share of the ions whose signal passes the discriminator, at this part of the plates' working voltage.
+
+    The gain of a plate rises with a high power of its voltage: nothing is seen 15 % below, and all is seen in the plateau.
+    """
+    return 1.0 / (1.0 + math.exp(min(700.0, -(part - _HALF_SEEN) / _PLATEAU_EDGE)))
 
 
 def seen_in_crowd(

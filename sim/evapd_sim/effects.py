@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from evapd.config.model import Section
+from evapd.config.section import Section
 from evapd.units import Millimetre, Picosecond
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -13,7 +13,7 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import Field
 
-from evapd.config.model import Section
+from evapd.config.section import Section
 from evapd.errors import ConfigError
 
 Positive = Annotated[float, Field(gt=0)]

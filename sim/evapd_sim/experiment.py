@@ -11,7 +11,7 @@ from evapd.units import NS_PER_S
 from evapd_sim.anode import AnodeFile
 from evapd_sim.converter import TdcInputs
 from evapd_sim.cryostat import Cryostat
-from evapd_sim.detector import dark_hits, seen_in_crowd
+from evapd_sim.detector import dark_hits, plate_gain, seen_in_crowd
 from evapd_sim.disturb.influence import Influence
 from evapd_sim.elements import species_of
 from evapd_sim.evaporation import Evaporation, Ions
@@ -38,6 +38,7 @@ class _State:
     temperature_k: float
     heating_k: float  # rise of the apex at a laser pulse
     lit: float  # share of the triggers that bring light; 1 without a laser
+    gain: float  # share of the hits that the plates make large enough; 1 without plates
 
 
 class Experiment:
@@ -49,6 +50,7 @@ class Experiment:
         species: the ions it can give.
         laser_energy_pj: energy of a laser pulse where no simulated laser drives the plant; may be set between steps.
         influence: what disturbs the next step; may be set between steps.
+        plates: supplies of the micro-channel plates by name, with the voltage at which they see everything.
         detected_ions: so far, dark hits not among them.
         evaporated_ions: from the imaged cap so far.
     """
@@ -58,6 +60,10 @@ class Experiment:
         self.plant = plant
         self.settings = settings
         self.influence = Influence()
+        supplies_on = {} if rig.detector is None else rig.detector.supplies
+        self.plates = {
+            name: one.v_v for name, one in supplies_on.items() if rig.devices[name].role == "mcp" and one.v_v
+        }
         self.detected_ions = 0
         self.evaporated_ions = 0
         self.species = species_of(settings.specimen.composition)
@@ -160,7 +166,7 @@ class Experiment:
                 )
             truth = self._detect(ions, state, truth)
             self.detected_ions += truth.hits
-        truth = self._add_dark(truth, dt_s, pulses, period_ps)
+        truth = self._add_dark(truth, dt_s * state.gain, pulses, period_ps)
         self._inputs.push(self._lines.signals(self._rng, truth.arrivals, truth.first_arrival))
         self._arrivals += truth.hits
         self._inputs.push(self._lines.noise(self._rng, dt_s, pulses, period_ps))
@@ -183,6 +189,7 @@ class Experiment:
             v_dc_v, v_pulse_v = plant.specimen.v_v, plant.pulse.v_v
             plant.specimen.advance(dt_s)
             plant.pulse.advance(dt_s)
+            plant.advance_supplies(dt_s)
             v_p_v = 0.5 * (v_pulse_v + plant.pulse.v_v) * self.settings.supplies.pulser_gain
             beam = plant.laser
             beam.drift = self.influence.laser_energy_factor
@@ -197,6 +204,7 @@ class Experiment:
                 temperature_k=self.cryostat.advance(dt_s),
                 heating_k=self._heating_k(beam.energy_pj if there else self.laser_energy_pj),
                 lit=beam.lit(plant.trigger.rate_hz) if there else 1.0,
+                gain=math.prod(plate_gain(plant.supply(name).v_v / v_v) for name, v_v in self.plates.items()),
             )
 
     def _detect(self, ions: Ions, state: _State, truth: Truth) -> Truth:
@@ -217,6 +225,8 @@ class Experiment:
             pulsed=ions.pulsed,
         )
         seen = seen_in_crowd(self._rng, ions.pulse, self.settings.detector.saturation_ions)
+        if state.gain < 1.0:
+            seen &= self._rng.random(len(seen)) < state.gain
         seen &= x_mm * x_mm + y_mm * y_mm <= self._anode.radius_mm**2
         return replace(
             truth,

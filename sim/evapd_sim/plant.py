@@ -8,6 +8,9 @@ import math
 import threading
 from dataclasses import dataclass, field
 
+STRIP_OHM = 100e6  # of a stack of micro-channel plates: 20 uA at 2 kV
+GAS_S_PER_PA = 2.5e-5  # dark current between plates: 50 uA at 2 kV and 1e-3 Pa
+
 
 @dataclass(slots=True)
 class SupplyOutput:
@@ -25,13 +28,15 @@ class SupplyOutput:
     interlock_open: bool = False  # the safety loop at the rear is open: no output, whatever is asked for
     arc_ohm: float = math.inf  # of an arc across the output
     arc_tau_s: float = math.inf  # by which the output collapses into it
+    gas_s: float = 0.0  # conductance beside the load, from the gas between plates or electrodes
 
     @property
     def ohm(self) -> float:
-        """What the output sees: the bleeder, and an arc beside it."""
-        if math.isinf(self.arc_ohm):
-            return self.load_ohm
-        return self.load_ohm * self.arc_ohm / (self.load_ohm + self.arc_ohm)
+        """What the output sees: the bleeder, and gas and an arc beside it."""
+        conductance_s = 1.0 / self.load_ohm + self.gas_s
+        if not math.isinf(self.arc_ohm):
+            conductance_s += 1.0 / self.arc_ohm
+        return 1.0 / conductance_s
 
     @property
     def i_a(self) -> float:
@@ -101,8 +106,23 @@ class Plant:
         default_factory=lambda: {"A": 48.0, "B": 50.0, "C": 77.0, "D": 295.0}
     )
     temperature_setpoint_k: float = 48.0
+    # Supplies beside specimen and pulse by the names of their devices: plates, wires, electrodes.
+    supplies: dict[str, SupplyOutput] = field(default_factory=dict)
     # Contacts of the rig, True = closed = all is well.
     interlock: dict[str, bool] = field(
         default_factory=lambda: {"door": True, "valve": True, "water": True, "ups": True}
     )
     lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def supply(self, name: str) -> SupplyOutput:
+        """Give the output `specimen`, `pulse`, or one of its own name, which is made when it is asked for first."""
+        if name in ("specimen", "pulse"):
+            return self.specimen if name == "specimen" else self.pulse
+        return self.supplies.setdefault(name, SupplyOutput(tau_down_s=0.2, load_ohm=STRIP_OHM))
+
+    def advance_supplies(self, dt_s: float) -> None:
+        """Let the supplies beside specimen and pulse follow; the gas takes its current from them."""
+        gas_s = GAS_S_PER_PA * self.pressure_pa.get(1, 0.0)
+        for output in self.supplies.values():
+            output.gas_s = gas_s
+            output.advance(dt_s)

@@ -128,6 +128,7 @@ class Replay:
         self._device_s += dt_s
         with self._plant.lock:
             self._plant.specimen.advance(dt_s)
+            self._plant.advance_supplies(dt_s)
             v_dc_v = self._plant.specimen.v_v
         t_device_ns = round(self._device_s * NS_PER_S)
         if not self._armed():

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from evapd.config.model import Section
+from evapd.config.section import Section
 from evapd.units import Degree, Hertz, Kelvin, Nanometre, Picosecond, Second
 from evapd_sim.disturb.catalogue import AnyEvent
 from evapd_sim.disturb.event import Event

@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from evapd.config import LoadedRig, load_rig
+from evapd.config.wiring import DETECTOR_ROLES
 from evapd.errors import ConfigError, EvapdError
 from evapd_sim.anode import load_anode
 from evapd_sim.clockwork import Clockwork
@@ -243,6 +244,8 @@ class Twin:
                     f"{spec.driver}, only for {', '.join(WIRES)}"
                 )
             options: dict[str, Any] = dict(self.settings.wires.get(name, {}))
+            if spec.role in DETECTOR_ROLES:
+                options = {"supply": name, **options}  # an output of its own
             if spec.driver == "tdc-stream":
                 options = {
                     "bin_numerator": bin_ps[0],

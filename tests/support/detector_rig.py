@@ -10,12 +10,12 @@ from support.guard_bench import make_rig
 
 TICK_S = 0.05
 SUPPLIES = {
-    "mcp": {"v_v": 2000.0, "step_v": 200.0, "current_max_a": 100e-6},
-    "signal": {"v_v": 2300.0, "step_v": 500.0, "current_max_a": 50e-6},
-    "reference": {"v_v": 2250.0, "step_v": 500.0},
+    "mcp": {"v_v": 2000.0, "step_v": 100.0, "current_max_a": 100e-6},
+    "signal": {"v_v": 2300.0, "step_v": 45.0, "current_max_a": 50e-6},
+    "reference": {"v_v": 2250.0, "step_v": 45.0},
 }
 DETECTOR = {
-    "supplies": SUPPLIES, "dwell_s": 0.5, "down_dwell_s": 0.1, "settle_s": 2.0, "dark_rate_max_hz": 100.0,
+    "supplies": SUPPLIES, "dwell_s": 0.2, "down_dwell_s": 0.1, "settle_s": 2.0, "dark_rate_max_hz": 100.0,
     "wires": ("signal", "reference"),
 }  # fmt: skip
 CONTACTS = {

@@ -302,3 +302,27 @@ def test_a_run_wants_closed_contacts_and_a_detector_that_is_on():
     assert "'door' is open" in text
     assert "turn it on first" in text
     assert detecting().wiring.against_run() == []
+
+
+def test_a_start_before_the_module_was_read_is_no_reason_to_bring_the_detector_down():
+    made = Chain()
+    made.rig.unknown = {"dio"}
+    made.tick(ticks=20)
+    assert made.wiring.detector.state is DetectorState.OFF
+    assert "UNKNOWN" in "; ".join(made.wiring.against_run())
+    assert made.wiring.contacts.acting() == []
+
+
+def test_a_module_that_does_not_come_in_time_is_an_open_contact():
+    made = Chain()
+    made.rig.unknown = {"dio"}
+    made.tick(ticks=50)
+    assert len(made.wiring.contacts.acting()) == 5
+
+
+def test_safe_levels_do_not_open_a_crowbar_that_is_closed():
+    made = chain()
+    made.state = S.FAULT_LATCHED
+    made.tick("arc")
+    plan = made.wiring.complete(Decision(state=made.state, make_safe=("dio", "hv")), whole=True)
+    assert plan.make_safe == ("hv",)

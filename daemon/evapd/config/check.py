@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 from evapd.config.descriptor import Descriptor, UnixDescriptor, address
 from evapd.config.layout import MAX_SOCKET_PATH, Layout
-from evapd.config.model import DETECTOR_ROLES, Contacts, DeviceSpec, Sockets, limit_conflicts
+from evapd.config.model import DeviceSpec, Sockets, limit_conflicts
 from evapd.config.problem import KeyPath
+from evapd.config.wiring import DETECTOR_ROLES, Contacts
 
 PROTOCOLS_OF_ROLE = {
     "specimen": ("HighVoltageSupply",),
@@ -227,6 +228,18 @@ def _contacts(parts: Parts) -> Iterator[Complaint]:
                 yield ("contacts", *where), what
 
 
+def _inhibit_is_safe(parts: Parts) -> Iterator[Complaint]:
+    contacts = parts.sections.get("contacts")
+    if contacts is None or contacts.inhibit is None:
+        return
+    for name, spec in parts.devices.items():
+        outputs = spec.settings.get("outputs") if spec.role == "io" else None
+        output = outputs.get(contacts.inhibit) if isinstance(outputs, dict) else None
+        if isinstance(output, dict) and output.get("safe") is False:
+            what = "is the pulser's inhibit, allowed is `safe: true`: inhibited"
+            yield ("devices", name, "settings", "outputs", contacts.inhibit, "safe"), what
+
+
 def _inputs_of(contacts: Contacts) -> Iterator[tuple[KeyPath, str]]:
     for name in contacts.inputs:
         yield ("inputs", name), name
@@ -252,4 +265,5 @@ _RULES: tuple[Callable[[Parts], Iterator[Complaint]], ...] = (
     _socket_paths,
     _detector,
     _contacts,
+    _inhibit_is_safe,
 )

@@ -1,8 +1,9 @@
 """The contacts of the interlock chain as the digital inputs show them, and the outputs that the guard drives itself."""
 
+import math
 from dataclasses import dataclass, field
 
-from evapd.config.model import Contact
+from evapd.config.wiring import Contact
 from evapd.device.readings import DigitalReading
 from evapd.guard.types import GuardSettings, Inputs
 
@@ -48,11 +49,13 @@ class Contacts:
     _seen: dict[str, _Seen] = field(default_factory=dict)
     _unknown: dict[str, str] = field(default_factory=dict)  # name: why
     _since_beat_s: float | None = None  # since when the heartbeat has waited for its relay
+    _read: set[str] = field(default_factory=set)  # ever
+    _start_s: float = math.inf
     _now_s: float = 0.0
 
     def take(self, inputs: Inputs, now_s: float) -> None:
         """Take in what the modules show now."""
-        self._now_s = now_s
+        self._now_s, self._start_s = now_s, min(self._start_s, now_s)
         self._unknown = {}
         for name, contact in self._contacts().items():
             level, t_s, why = find_level(inputs, name)
@@ -61,6 +64,7 @@ class Contacts:
                 self._unknown[name] = why
                 self._seen[name] = _Seen()
             else:
+                self._read.add(name)
                 seen.take(level is contact.safe_when, t_s)
         if self._since_beat_s is not None and not self._bad_relays():
             self._since_beat_s = None
@@ -86,6 +90,11 @@ class Contacts:
             and not self._fine(name)
             and not (contact.kind == "relay" and self.awaiting_relay)
         ]
+
+    def acting(self, *kinds: str) -> list[OpenContact]:
+        """Give the same, but for contacts that were never read and may still come: a start is no reason to act."""
+        starting = self._now_s - self._start_s < self.settings.rig.guard.device_timeout_s
+        return [one for one in self.open(*kinds) if not (starting and one.name not in self._read)]
 
     def has(self, *kinds: str) -> bool:
         """Whether there is a contact of these kinds."""

@@ -6,43 +6,16 @@ high or not known ends the way up.
 """
 
 import math
-from dataclasses import dataclass
 
-from evapd.config.model import Detector as DetectorSettings
-from evapd.config.model import DetectorSupply
+from evapd.config.wiring import Detector as DetectorSettings
 from evapd.device.readings import HighVoltageReading
 from evapd.errors import StateError
 from evapd.guard.detector_state import DetectorEvent, DetectorMachine, DetectorState
+from evapd.guard.detector_view import FLOOR_V, DetectorView, SupplyView, reading_of, view_of
 from evapd.guard.types import Event, GuardSettings, Inputs, Severity, SupplyOrder
 
 S, E = DetectorState, DetectorEvent
-FLOOR_V = 5.0  # near zero a relative tolerance means nothing
 _RETRY_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class SupplyView:
-    """One supply as the rules see it."""
-
-    name: str
-    known: bool
-    why: str
-    v_v: float | None  # read, signed
-    i_a: float | None
-    t_s: float  # of the reading
-    wanted_v: float  # set point that was asked for
-    settings: DetectorSupply
-    down: bool = False  # it says itself that its output is off, or that it has tripped
-
-
-@dataclass(frozen=True, slots=True)
-class DetectorView:
-    """What the rules see of the detector."""
-
-    state: DetectorState
-    supplies: tuple[SupplyView, ...]
-    off_band_s: float = 0.0  # for how long a supply has not been where it shall stand
-    stuck: str = ""  # the ramp cannot go on: why
 
 
 class DetectorSupplies:
@@ -53,9 +26,7 @@ class DetectorSupplies:
         self.config: DetectorSettings | None = settings.rig.detector
         supplies = {} if self.config is None else self.config.supplies
         self._supplies = supplies
-        self._steps = max(
-            (max(1, math.ceil(abs(one.v_v) / one.step_v)) for one in supplies.values()), default=1
-        )
+        self._steps = 1 if self.config is None else self.config.steps
         self._machine = DetectorMachine()
         self._step = 0  # of `_steps`, upwards
         self._ours = False  # whether the set points of the present state were asked for from here
@@ -238,7 +209,7 @@ class DetectorSupplies:
                 self._stuck = f"step {self._step} of {self._steps} is not followed: " + "; ".join(
                     f"{view.name} reads {_volts(view.v_v)}, asked for {view.wanted_v:.0f} V"
                     for view in self._views()
-                    if not self._in_band(view)
+                    if not (self._in_band(view) and self._together(self._views()))
                 )
             return
         if waited_s < config.dwell_s:
@@ -314,7 +285,8 @@ class DetectorSupplies:
         return told
 
     def _note_band(self, now_s: float) -> None:
-        off = self.state is S.ON and not all(self._stands(view) for view in self._views())
+        views = self._views()
+        off = self.state is S.ON and not (self._together(views) and all(self._stands(view) for view in views))
         if not off:
             self._off_band_since_s = None
         elif self._off_band_since_s is None:
@@ -322,9 +294,16 @@ class DetectorSupplies:
 
     def _settled(self) -> bool:
         """Whether every supply follows, by a reading younger than the step."""
-        return all(
-            view.known and view.t_s > self._stepped_s and self._in_band(view) for view in self._views()
-        )
+        views = self._views()
+        followed = all(view.known and view.t_s > self._stepped_s and self._in_band(view) for view in views)
+        return followed and self._together(views)
+
+    def _together(self, views: list[SupplyView]) -> bool:
+        """Whether signal and reference wire are close to each other; readings taken while they move say nothing about that."""
+        if self.config is None or self.config.wires is None:
+            return True
+        first, second = (next(view.v_v for view in views if view.name == name) for name in self.config.wires)
+        return first is None or second is None or abs(first - second) <= self.config.wire_difference_max_v
 
     def _stands(self, view: SupplyView) -> bool:
         """Whether a supply stands where it shall while the detector is on."""
@@ -364,29 +343,13 @@ class DetectorSupplies:
         return 0.0 if self.config is None else self.config.tolerance
 
     def _reading(self, name: str) -> HighVoltageReading | None:
-        view = None if self._inputs is None else self._inputs.devices.get(name)
-        known = view is not None and view.known and isinstance(view.reading, HighVoltageReading)
-        return view.reading if known else None  # type: ignore[union-attr,return-value]
+        return None if self._inputs is None else reading_of(self._inputs, name)
 
     def _views(self) -> list[SupplyView]:
-        views = []
-        for name, settings in self._supplies.items():
-            reading = self._reading(name)
-            device = None if self._inputs is None else self._inputs.devices.get(name)
-            views.append(
-                SupplyView(
-                    name=name,
-                    known=reading is not None,
-                    why="no such device" if device is None else device.why,
-                    v_v=None if reading is None else reading.v_meas_v,
-                    i_a=None if reading is None else reading.i_meas_a,
-                    t_s=-math.inf if reading is None else reading.t_mono_s,
-                    wanted_v=self._wanted_v[name],
-                    settings=settings,
-                    down=reading is not None and (reading.output_on is False or bool(reading.tripped)),
-                )
-            )
-        return views
+        return [
+            view_of(self._inputs, name, settings, self._wanted_v[name])
+            for name, settings in self._supplies.items()
+        ]
 
     def _move(self, event: DetectorEvent, why: str, severity: Severity = "info") -> None:
         before = self.state

@@ -10,8 +10,8 @@ from dataclasses import asdict
 from typing import Any
 
 from evapd.config import LoadedRig
-from evapd.config.model import DETECTOR_ROLES
 from evapd.config.plugins import INSTALLED, Plugins
+from evapd.config.wiring import DETECTOR_ROLES
 from evapd.device import DeviceState, DeviceWorker, Snapshot, build_device
 from evapd.device.readings import HighVoltageReading, PulseAmplitudeReading, PulserReading
 from evapd.guard.descent import ENERGY_ROLES
@@ -20,6 +20,7 @@ from evapd.guard.sending import AGAIN_S, Sender
 from evapd.guard.types import Decision, DeviceView, ReadingT, SupplyOrder
 
 FAST_ROLES = frozenset({"specimen", "pulser", "pulse", "io"})
+_DETECTOR_PERIOD_S = 0.2  # currents are watched
 _SLOW_PERIOD_S = 0.5
 _CLOSE_S = 2.0
 _FINER = 1e-3  # a rise of V_p by less than this part waits for the next
@@ -47,7 +48,7 @@ class Instruments:
             name: DeviceWorker(
                 name,
                 driver,
-                period_s=tick_s if self._specs[name].role in FAST_ROLES else _SLOW_PERIOD_S,
+                period_s=_period_s(self._specs[name].role, tick_s),
                 stale_s=guard.device_timeout_s,
                 clock=clock,
                 on_event=on_event,
@@ -230,3 +231,9 @@ class Instruments:
             "last_command_s": snapshot.last_command_s,
             "longest_command_s": snapshot.longest_command_s,
         }
+
+
+def _period_s(role: str, tick_s: float) -> float:
+    if role in FAST_ROLES:
+        return tick_s
+    return _DETECTOR_PERIOD_S if role in DETECTOR_ROLES else _SLOW_PERIOD_S

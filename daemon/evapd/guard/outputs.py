@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from evapd.config.model import Contacts
+from evapd.config.wiring import Contacts
 from evapd.device import DeviceState, DeviceWorker
 from evapd.device.readings import DigitalReading
 from evapd.guard.sending import Sender

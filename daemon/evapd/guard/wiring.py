@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from evapd.errors import StateError
 from evapd.guard.contacts import Contacts, find_level
-from evapd.guard.detector import DetectorSupplies, DetectorView
+from evapd.guard.detector import DetectorSupplies
+from evapd.guard.detector_view import DetectorView
 from evapd.guard.energy import DOWNWARD, EnergyState
 from evapd.guard.heartbeat import Heartbeat
 from evapd.guard.types import Decision, Event, GuardSettings, Inputs, Severity
@@ -26,6 +27,7 @@ class Wiring:
     def __init__(self, settings: GuardSettings) -> None:
         config = settings.rig.contacts
         self._config = config
+        self._modules = frozenset(settings.rig.devices_with_role("io"))
         self.contacts = Contacts(settings)
         self.detector = DetectorSupplies(settings)
         self.detector_view: DetectorView = self.detector.view()
@@ -139,9 +141,9 @@ class Wiring:
             self.detector.fault("down before the specimen: " + ", ".join(sorted(found)), self._now_s)
         elif state in DOWNWARD and quick:
             self.detector.turn_off_after_specimen("everything is made safe")
-        if valves := self.contacts.open("valve"):
+        if valves := self.contacts.acting("valve"):
             self.detector.fault(valves[0].what, self._now_s)
-        for one in self.contacts.open("door", "other", "ups"):
+        for one in self.contacts.acting("door", "other", "ups"):
             self.detector.turn_off_after_specimen(one.what)
         self._specimen_down = state in (S.OFF, S.STANDBY, S.SAFE) or (state in DOWNWARD and verified)
 
@@ -159,8 +161,12 @@ class Wiring:
             # The supply's own loop is open until the relay has picked up: switched on before, it would trip.
             output=None if plan.output and not self.relays_closed else plan.output,
             supplies=orders,
-            # What goes first stands first: the detector's faults before the specimen's.
-            make_safe=(*told, *plan.make_safe),
+            # What goes first stands first: the detector's faults before the specimen's. A module's safe levels may be an open
+            # crowbar: one that is closed is not opened by them.
+            make_safe=(
+                *told,
+                *(name for name in plan.make_safe if not (self.crowbar and name in self._modules)),
+            ),
             crowbar=True if self.crowbar else False if self._releasing else None,
             heartbeat=level if self.heartbeat.beating else None,
         )

@@ -18,7 +18,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from evapd.config.load import load_checked
-from evapd.config.model import Section
+from evapd.config.section import Section
 from evapd.errors import ConfigError
 from evapd.units import Degree, Millimetre, MillimetrePerNanosecond, Picosecond
 

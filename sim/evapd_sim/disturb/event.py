@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
-from evapd.config.model import Section
+from evapd.config.section import Section
 from evapd.errors import ConfigError
 from evapd.units import Second, Volt
 from evapd_sim.disturb.influence import Influence

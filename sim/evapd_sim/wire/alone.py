@@ -45,6 +45,7 @@ class Alone:
             self._wire.advance(now_s)
             plant.specimen.advance(dt_s)
             plant.pulse.advance(dt_s)
+            plant.advance_supplies(dt_s)
             for name in ("A", "B"):
                 gap_k = plant.temperature_setpoint_k - plant.temperature_k[name]
                 plant.temperature_k[name] += gap_k * -math.expm1(-dt_s / _COOLING_S)

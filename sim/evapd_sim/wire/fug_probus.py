@@ -56,7 +56,7 @@ class FugProbusWire(SupplyFaults, LineWire):
         adc_ideal: readings without noise and rounding.
         adc_noise_lsb: standard deviation of a reading in steps of the converter.
         seed: of the noise.
-        supply: which supply of the plant it is, `specimen` or `pulse`.
+        supply: which supply of the plant it is: `specimen`, `pulse`, or one of its own under any other name.
         baud: bit/s set in the instrument.
     """
 
@@ -81,13 +81,13 @@ class FugProbusWire(SupplyFaults, LineWire):
         adc_ideal: bool = False,
         adc_noise_lsb: float = 0.5,
         seed: int = 0,
-        supply: Literal["specimen", "pulse"] = "specimen",
+        supply: str = "specimen",
         baud: int = 115_200,
     ) -> None:
         super().__init__(plant, baud=baud)
         self._model = model
         self.renumber(serial)
-        self.supply = plant.specimen if supply == "specimen" else plant.pulse
+        self.supply = plant.supply(supply)
         self.voltage = SetChannel(rated_v, mode4_down)
         self.current = SetChannel(rated_a, mode4_down)
         self.current.force(rated_a)

@@ -20,14 +20,14 @@ class ContactRule(Rule):
 
     def check(self, view: View) -> Finding | None:
         """Look at the contacts."""
-        opened = [] if view.wiring is None else view.wiring.contacts.open(*self.kinds)
+        opened = [] if view.wiring is None else view.wiring.contacts.acting(*self.kinds)
         return Finding("; ".join(one.what for one in opened), cause=self.cause) if opened else None
 
     def margin(self, view: View) -> float | None:
         """A contact is open or not: 1 while all is well, a half with one reading against it, 0 when it is open."""
         if view.wiring is None or not view.wiring.contacts.has(*self.kinds):
             return None
-        if view.wiring.contacts.open(*self.kinds):
+        if view.wiring.contacts.acting(*self.kinds):
             return 0.0
         return 0.5 if view.wiring.contacts.counting(*self.kinds) else 1.0
 

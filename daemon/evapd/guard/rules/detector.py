@@ -4,8 +4,8 @@ import math
 from collections import deque
 
 from evapd.device.readings import GaugeReading
-from evapd.guard.detector import FLOOR_V, DetectorView, SupplyView
 from evapd.guard.detector_state import DetectorState
+from evapd.guard.detector_view import FLOOR_V, DetectorView, SupplyView
 from evapd.guard.energy import EnergyState
 from evapd.guard.rules.base import Effect, Finding, Measured, View
 from evapd.link import LinkFlag, LinkRecord
@@ -69,8 +69,8 @@ class DetectorVoltage(Measured):
 
     name = "detector-voltage"
     trigger = (
-        "a detector supply off by more than tolerance, tripped, off or UNKNOWN for 1 s; a step not followed for settle_s; "
-        "signal and reference wire further apart than wire_difference_max_v"
+        "for 1 s a detector supply off by more than tolerance, tripped, off or UNKNOWN, or signal and reference wire further "
+        "apart than wire_difference_max_v; a step not followed for settle_s"
     )
     effect = Effect.SAFE
     action = "pulses off, detector supplies down first, then the specimen, latched"
@@ -87,12 +87,10 @@ class DetectorVoltage(Measured):
             return None
         if detector.stuck:
             return math.inf
-        loads = [apart] if (apart := _apart(view)) is not None else []
-        if detector.state is DetectorState.ON:
-            loads += [_off_load(one, config.tolerance) for one in detector.supplies]
-            if max(loads) >= 1.0 and detector.off_band_s < _BAND_GRACE_S and (apart or 0.0) < 1.0:
-                return 0.99
-        return max(loads, default=0.0)
+        if detector.state is not DetectorState.ON:
+            return 0.0  # while they move, each step is checked before the next
+        load = max(_apart(view) or 0.0, *(_off_load(one, config.tolerance) for one in detector.supplies))
+        return load if load < 1.0 or detector.off_band_s >= _BAND_GRACE_S else 0.99
 
     def found(self, view: View) -> Finding:
         """Say which, and how far."""
