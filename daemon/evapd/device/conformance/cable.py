@@ -12,6 +12,7 @@ from evapd.device.transport import BufferedTransport, Terms, Transport
 from evapd.errors import DeviceLost, DeviceTimeout
 
 _DRIP = 0.7  # of the deadline passes before each byte: the second one is too late
+_HALF_BYTES = 40  # at most: where several frames come at once, the first of them is cut
 _GRACE_S = 0.02  # real time in which a healthy simulation has answered; the rest of a deadline need not be waited for
 
 
@@ -148,7 +149,7 @@ class _Faulty(BufferedTransport):
             case Fault.GARBAGE:
                 data = cable.rng.bytes(len(data))
             case Fault.HALF:
-                data = data[: len(data) // 2]
+                data = data[: min(len(data) // 2, _HALF_BYTES)]
             case Fault.DOUBLED:
                 data = data * 2
             case Fault.FLIPPED:

@@ -8,7 +8,9 @@ from evapd.config.descriptor import SerialDescriptor, parse_descriptor
 from evapd.device.conformance.bench import Bench, Nonconformance, fails, must, outcome
 from evapd.device.conformance.cable import Fault
 from evapd.device.conformance.check import check
+from evapd.device.conformance.checks_setting import assign, shown
 from evapd.device.conformance.instrument import offers
+from evapd.device.conformance.roles import SETTABLE
 from evapd.device.protocols import HighVoltageSupply, PulseAmplitude
 from evapd.errors import DeviceError, DeviceLost, DeviceTimeout
 
@@ -65,6 +67,21 @@ def a_late_reply_answers_nothing(bench: Bench) -> None:
         bench.reopened(driver)
         _still_true(bench, driver, shows, "after late replies")
         driver.close()
+
+
+@check(safety=True, protocols=SETTABLE, over_bytes=True)
+def a_late_acknowledgement_confirms_nothing(bench: Bench) -> None:
+    """A setting whose answer is late is a `DeviceTimeout`, and its answer does not confirm the next setting."""
+    for setpoint in bench.kind.setpoints:
+        if len(setpoint.good) > 1:
+            driver = bench.opened()
+            bench.cable.fault = Fault.LATE
+            late = partial(assign, driver, setpoint, setpoint.good[-1])
+            fails(late, f"{setpoint.method} with late replies", DeviceTimeout)
+            bench.reopened(driver)
+            assign(driver, setpoint, setpoint.good[0])
+            shown(bench, driver, setpoint, setpoint.good[0])
+            driver.close()
 
 
 @check(safety=True, over_bytes=True)

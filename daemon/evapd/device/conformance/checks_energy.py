@@ -11,8 +11,6 @@ from evapd.device.conformance.instrument import offers
 from evapd.device.conformance.roles import energise
 from evapd.errors import DeviceError, DeviceLost, DeviceRefused
 
-_LONGEST_S = 1.0  # real time in which a simulated instrument has followed what it was sent
-
 
 @check(safety=True)
 def make_safe_may_always_be_called(bench: Bench) -> None:
@@ -53,7 +51,6 @@ def make_safe_goes_through_a_bad_cable(bench: Bench) -> None:
         eventually(
             lambda: not bench.instrument.energised(),
             f"the instrument to be off after make_safe ({fault.name} cable): send everything, whatever is answered",
-            _LONGEST_S,
         )
         bench.reopened(driver)
         _is_safe(bench, driver, f"reopened after a {fault.name} cable")
@@ -65,7 +62,6 @@ def make_safe_goes_through_a_bad_cable(bench: Bench) -> None:
         eventually(
             lambda: not bench.instrument.energised(),
             f"the instrument to be off after make_safe, silent from question {question} on",
-            _LONGEST_S,
         )
         bench.reopened(driver)
         driver.close()
@@ -139,7 +135,6 @@ def _is_safe(bench: Bench, driver: Any, when: str) -> None:
     eventually(
         lambda: not bench.instrument.energised(),
         f"the instrument to be off after make_safe ({when})",
-        _LONGEST_S,
     )
     if quiet is not None:
         eventually(lambda: quiet(driver.read()), f"a reading that says so after make_safe ({when})")

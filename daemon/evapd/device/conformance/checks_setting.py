@@ -19,7 +19,7 @@ def limits_are_refused_before_a_byte_is_sent(bench: Bench) -> None:
     for setpoint in bench.kind.setpoints:
         for value in _bad(setpoint):
             what = f"{setpoint.method}({', '.join(map(repr, (*setpoint.lead, value)))})"
-            refused(partial(_set, driver, setpoint, value), what)
+            refused(partial(assign, driver, setpoint, value), what)
             must(not bench.cable.sent, f"{what} sent {bench.cable.sent!r} before it was refused")
     if bench.role.quiet is not None:
         must(not bench.instrument.energised(), "a refused value energised the instrument")
@@ -31,13 +31,13 @@ def what_is_set_is_read_back(bench: Bench) -> None:
     driver = bench.opened()
     for setpoint in bench.kind.setpoints:
         for value in setpoint.good:
-            _set(driver, setpoint, value)
-            _shown(bench, driver, setpoint, value)
+            assign(driver, setpoint, value)
+            shown(bench, driver, setpoint, value)
     driver.close()
     driver.open()
     for setpoint in bench.kind.setpoints:
         if setpoint.good:
-            _shown(bench, driver, setpoint, setpoint.good[-1])
+            shown(bench, driver, setpoint, setpoint.good[-1])
 
 
 @check(safety=True, protocols=(HighVoltageSupply, Pulser, Laser))
@@ -97,7 +97,8 @@ def a_trip_is_told(bench: Bench) -> None:
     must(not bench.instrument.energised(), "reading switched the output on again after a trip")
 
 
-def _set(driver: Any, setpoint: Setpoint, value: float | bool) -> None:  # noqa: FBT001 - a value to be set
+def assign(driver: Any, setpoint: Setpoint, value: float | bool) -> None:  # noqa: FBT001 - a value to be set
+    """Set one value."""
     getattr(driver, setpoint.method)(*setpoint.lead, value)
 
 
@@ -110,7 +111,8 @@ def _bad(setpoint: Setpoint) -> list[float | bool]:
     return [*setpoint.bad, *((math.nan, math.inf, -math.inf) if reals else ())]
 
 
-def _shown(bench: Bench, driver: Any, setpoint: Setpoint, value: float | bool) -> None:  # noqa: FBT001 - a value to be set
+def shown(bench: Bench, driver: Any, setpoint: Setpoint, value: float | bool) -> None:  # noqa: FBT001 - a value to be set
+    """Require that readings show a value before long, where they show it at all."""
     shows = bench.role.shows[setpoint.method]
     if shows is None:
         return

@@ -62,8 +62,8 @@ ROLES: dict[type, Role] = {
         r.HighVoltageReading,
         {"set_voltage": lambda reading: reading.v_set_v, "set_slew": None, "set_current_limit": None},
         {"output": lambda reading: reading.output_on},
-        # The output falls by its own time: what counts is that nothing is asked for any more.
-        quiet=lambda reading: reading.output_on is not True,
+        # The output falls by its own time: what counts is that nothing is asked for any more. Not to know is not to be off.
+        quiet=lambda reading: reading.output_on is False or reading.v_set_v == 0.0,
         energise=_supply,
     ),
     p.Pulser: Role(
@@ -76,7 +76,9 @@ ROLES: dict[type, Role] = {
     p.PulseAmplitude: Role(
         r.PulseAmplitudeReading,
         {"set_amplitude": lambda reading: reading.v_p_v},
-        quiet=lambda reading: reading.output_on is not True and not reading.in_range,
+        quiet=lambda reading: (
+            reading.output_on is False or (reading.output_on is None and not reading.in_range)
+        ),
         energise=lambda driver, instrument: driver.set_amplitude(*last_good(instrument, "set_amplitude")),
     ),
     p.Laser: Role(
@@ -89,7 +91,7 @@ ROLES: dict[type, Role] = {
             "emission": lambda reading: reading.emission,
             "shutter": lambda reading: reading.shutter_open,
         },
-        quiet=lambda reading: reading.emission is not True and reading.shutter_open is not True,
+        quiet=lambda reading: reading.emission is False or reading.shutter_open is False,
         energise=_light,
     ),
     p.TdcSource: Role(r.TdcReading, ask=lambda driver: driver.arm()),

@@ -14,10 +14,10 @@ from evapd.device.conformance import (
     leaks,
 )
 from evapd.device.conformance.bench import Bench
-from evapd.device.conformance.check import CHECKS, skips
+from evapd.device.conformance.check import CHECKS, Check, skips
 from evapd.device.conformance.instrument import InstrumentUnderTest
 
-MODULES = (checks_basic, leaks, checks_cable, checks_setting, checks_energy, checks_source, checks_replies)
+MODULES = (checks_basic, checks_setting, checks_energy, checks_source, checks_cable, checks_replies, leaks)
 
 
 def run_check(kind: type[InstrumentUnderTest], name: str) -> str:
@@ -46,7 +46,7 @@ def conformance_tests(*kinds: type[InstrumentUnderTest]) -> Callable[..., None]:
     cases = [
         pytest.param(kind, name, id=f"{kind.__name__}-{name}")
         for kind in kinds
-        for name, one in CHECKS.items()
+        for name, one in _in_order()
         if one.applies(kind)
     ]
 
@@ -76,6 +76,12 @@ def laws() -> str:
     """Give the Markdown table of all checks."""
     lines = ["| check | law | may be skipped |", "| --- | --- | --- |"]
     lines += [
-        f"| `{one.name}` | {one.law} | {'no' if one.safety else 'with a reason'} |" for one in CHECKS.values()
+        f"| `{one.name}` | {one.law} | {'no' if one.safety else 'with a reason'} |" for _, one in _in_order()
     ]
     return "\n".join(lines)
+
+
+def _in_order() -> list[tuple[str, Check]]:
+    """Checks by subject, whichever module was imported first."""
+    order = [module.__name__ for module in MODULES]
+    return sorted(CHECKS.items(), key=lambda one: order.index(one[1].run.__module__))
