@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from evapd import __version__, cli_data
+from evapd import __version__, cli_data, cli_energy
 from evapd.config import check_rig, schema_text
 from evapd.config.model import Sockets
 from evapd.errors import ConfigError, EvapdError, RequestTimeout
@@ -199,15 +199,17 @@ def set_(
     target_rate: Annotated[float | None, typer.Option(help="hits per live pulse")] = None,
     pulse_fraction: Annotated[float | None, typer.Option(help="V_p / V_dc")] = None,
     pulse_rate_hz: Annotated[float | None, typer.Option(help="Hz")] = None,
+    energy_pj: Annotated[float | None, typer.Option(help="of a laser pulse, pJ")] = None,
     law: Annotated[str | None, typer.Option(help="control law")] = None,
     hold: Annotated[
-        bool | None, typer.Option("--hold/--release", help="hold the voltage, or let the law go on")
+        bool | None, typer.Option("--hold/--release", help="stop pulses a tenth lower, or resume")
     ] = None,
     control: ControlAddress = CONTROL,
 ) -> None:
     """Change settings of the run under way; each change opens a segment."""
     settings = {
-        "target_rate": target_rate, "pulse_fraction": pulse_fraction, "pulse_rate_hz": pulse_rate_hz, "law": law, "hold": hold
+        "target_rate": target_rate, "pulse_fraction": pulse_fraction, "pulse_rate_hz": pulse_rate_hz,
+        "energy_pj": energy_pj, "law": law, "hold": hold,
     }  # fmt: skip
     given = {key: value for key, value in settings.items() if value is not None}
     if not given:
@@ -254,11 +256,12 @@ def plot(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="PNG file; <id>.png in the run folder")
     ] = None,
+    mass: cli_data.Mass = None,
 ) -> None:
     """Write a PNG report of a finalised run: spectrum with found peaks, detector map, histories."""
     from evapd.report.plot import plot_run
 
-    typer.echo(plot_run(run_path, output))
+    typer.echo(plot_run(run_path, output, mass))
 
 
 @app.command()
@@ -363,6 +366,7 @@ def acquire(config: Config, folder: Folder = None) -> None:
 
 
 cli_data.register(app)
+cli_energy.register(app)
 
 
 def main() -> None:

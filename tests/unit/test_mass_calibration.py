@@ -28,15 +28,15 @@ def worst_da(done: Calibrated) -> float:
     ],
 )
 def test_peaks_come_to_within_20_mda_of_the_truth_and_become_no_wider(wrong, distorted):
-    done = calibrate(flown(60_000, **distorted), KNOWN, believed(**wrong))
+    done = calibrate(flown(30_000, **distorted), KNOWN, believed(**wrong))
     assert len(done.peaks) == len(KNOWN)
     assert worst_da(done) < GOAL_DA
     assert done.gain > 0.99
 
 
 def test_a_distorted_scale_is_mended_by_the_correction_for_what_distorts_it():
-    tilted = calibrate(flown(60_000, bowl=0.004), KNOWN, believed())
-    sagging = calibrate(flown(60_000, sag=0.004), KNOWN, believed())
+    tilted = calibrate(flown(30_000, bowl=0.004), KNOWN, believed())
+    sagging = calibrate(flown(30_000, sag=0.004), KNOWN, believed())
     assert tilted.scale.bowl is not None
     assert tilted.gain > 2.0
     assert sagging.scale.voltage is not None
@@ -44,7 +44,7 @@ def test_a_distorted_scale_is_mended_by_the_correction_for_what_distorts_it():
 
 
 def test_an_undistorted_scale_gets_no_corrections_and_the_true_constants():
-    done = calibrate(flown(60_000), KNOWN, believed(flight_path_mm=109.0, t0_ps=38_800.0))
+    done = calibrate(flown(30_000), KNOWN, believed(flight_path_mm=109.0, t0_ps=38_800.0))
     assert done.scale.voltage is None
     assert done.scale.bowl is None
     assert done.scale.flight_path_mm == pytest.approx(110.0, abs=0.2)
@@ -52,8 +52,8 @@ def test_an_undistorted_scale_gets_no_corrections_and_the_true_constants():
 
 
 def test_beta_is_held_while_the_pulse_fraction_stands_and_fitted_when_it_moves():
-    still = calibrate(flown(40_000), KNOWN, believed(beta=0.9))
-    moving = calibrate(flown(40_000, fraction=(0.12, 0.25)), KNOWN, believed(beta=0.9))
+    still = calibrate(flown(25_000), KNOWN, believed(beta=0.9))
+    moving = calibrate(flown(25_000, fraction=(0.12, 0.25)), KNOWN, believed(beta=0.9))
     assert "beta" in still.held
     assert "alpha" in still.held["beta"]
     assert moving.scale.beta == pytest.approx(0.7, abs=0.02)
@@ -68,14 +68,14 @@ def test_one_peak_alone_tells_no_t0():
 
 
 def test_in_laser_mode_no_pulse_voltage_enters():
-    done = calibrate(flown(40_000, laser=True), KNOWN, believed(laser=True, t0_ps=38_700.0))
+    done = calibrate(flown(25_000, laser=True), KNOWN, believed(laser=True, t0_ps=38_700.0))
     assert "laser" in done.held["beta"]
     assert worst_da(done) < GOAL_DA
 
 
 def test_a_peak_that_is_not_there_is_named_and_moves_nothing():
     ghost = KnownPeak("40Ca+", 39.96204)
-    done = calibrate(flown(40_000), (*KNOWN, ghost), believed(t0_ps=38_700.0))
+    done = calibrate(flown(25_000), (*KNOWN, ghost), believed(t0_ps=38_700.0))
     assert done.absent == (ghost,)
     assert worst_da(done) < GOAL_DA
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evapd.errors import RecordError
-from evapd.record.nxs import RunFile, open_run
+from evapd.record.nxs import RunFile
 from evapd.report.digest import RunDigest, gather
 from evapd.report.found import missing_extra
 from evapd.report.losses import losses_text
@@ -15,6 +15,7 @@ from evapd.report.panel_spectrum import draw_spectrum, draw_times_of_flight
 from evapd.report.style import GREEN, RED, SETTINGS, say_instead
 from evapd.report.summary import Summary, summary_of
 from evapd.report.targets import Targets
+from evapd.spectrometry.rescaled import open_rescaled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,18 +25,20 @@ WIDTH_PX, HEIGHT_PX, DPI = 1600, 1200, 100
 _LONGEST_LINE = 180
 
 
-def plot_run(run_path: Path, output: Path | None = None) -> Path:
+def plot_run(run_path: Path, output: Path | None = None, mass: Path | None = None) -> Path:
     """Write the PNG report of a finalised run.
 
     Args:
         run_path: its folder or its `.nxs` file.
         output: where the picture goes; by default `<id>.png` beside the `.nxs` file.
+        mass: mass calibration file to be used instead of the recorded masses.
 
     Raises:
+        ConfigError: when the mass calibration file is not valid.
         RecordError: when the run is not finalised or cannot be read, or the picture cannot be written.
         StateError: when matplotlib is missing, with how to get it.
     """
-    with open_run(run_path) as run:
+    with open_rescaled(run_path, mass) as run:
         digest = gather(run)
         return draw_report(run, digest, summary_of(run, digest), output)
 
