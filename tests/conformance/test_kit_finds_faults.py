@@ -178,6 +178,12 @@ class PretendsOnABadCable(FugProbus):
             return
 
 
+class PretendsWithoutALink(FugProbus):
+    def make_safe(self):
+        if self._link._transport is not None:
+            super().make_safe()
+
+
 class Leaks(FugProbus):
     left = []
 
@@ -245,6 +251,7 @@ def clear_up():
         (GivesUpBeingSafe, "make_safe_never_pretends"),
         (PretendsToBeSafe, "make_safe_never_pretends"),
         (PretendsOnABadCable, "make_safe_goes_through_a_bad_cable"),
+        (PretendsWithoutALink, "a_closed_link_is_lost"),
         (Leaks, "nothing_leaks"),
         (RaisesAtClose, "close_is_idempotent"),
         (DeniesTrips, "a_trip_is_told"),
@@ -348,6 +355,12 @@ def test_a_skipped_check_gives_the_reason_of_the_drivers_source():
     assert run_check(
         type("Skipping", (FugProbusSupply,), {"driver": driver}), "readings_follow_the_instrument"
     ) == ("no panel")
+
+
+def test_a_driver_of_no_known_protocol_is_told_which_there_are():
+    driver = type("Unknown", (FugProbus,), {"protocol": int})
+    with pytest.raises(LookupError, match="must be one of HighVoltageSupply, Pulser"):
+        run_check(type("Undescribed", (FugProbusSupply,), {"driver": driver}), "close_is_idempotent")
 
 
 def test_a_check_that_does_not_exist_cannot_be_skipped():

@@ -105,9 +105,13 @@ def close_is_idempotent(bench: Bench) -> None:
 
 @check(safety=True)
 def a_closed_link_is_lost(bench: Bench) -> None:
-    """Before `open` and after `close` every call that asks raises `DeviceLost`."""
+    """Before `open` and after `close` every call that asks or sets raises `DeviceLost`, and `make_safe` where there is energy to end."""
     driver = bench.driver()
     for when in ("before open", "after close"):
+        for what, call in bench.settings_of(driver):
+            fails(call, f"{what} {when}", DeviceLost)
+        if bench.role.quiet is not None:
+            fails(driver.make_safe, f"make_safe {when}", DeviceLost)
         fails(driver.read, f"read {when}", DeviceLost)
         fails(lambda: bench.role.ask(driver), f"asking {when}", DeviceLost)
         driver.open()
