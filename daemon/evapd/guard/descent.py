@@ -111,5 +111,5 @@ class Descent:
                 floor_v = 1.05 * self._settings.v_p_min_v if reading.output_on is None else 0.0
                 return reading.output_on is False or reading.v_p_v < max(limit_v, floor_v)
             case LaserReading():
-                return reading.emission is False
+                return reading.emission is False and not reading.shutter_open
         return False

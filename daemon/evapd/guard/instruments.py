@@ -14,12 +14,14 @@ from evapd.config.plugins import INSTALLED, Plugins
 from evapd.config.wiring import DETECTOR_ROLES
 from evapd.device import DeviceState, DeviceWorker, Snapshot, build_device
 from evapd.device.readings import HighVoltageReading, PulseAmplitudeReading, PulserReading
+from evapd.guard.deadman import DeadMan, dead_man
 from evapd.guard.descent import ENERGY_ROLES
+from evapd.guard.laser_orders import LaserOrders
 from evapd.guard.outputs import Outputs
 from evapd.guard.sending import AGAIN_S, Sender
 from evapd.guard.types import Decision, DeviceView, ReadingT, SupplyOrder
 
-FAST_ROLES = frozenset({"specimen", "pulser", "pulse", "io"})
+FAST_ROLES = frozenset({"specimen", "pulser", "pulse", "io", "laser"})
 _DETECTOR_PERIOD_S = 0.2  # currents are watched
 _SLOW_PERIOD_S = 0.5
 _CLOSE_S = 2.0
@@ -43,6 +45,7 @@ class Instruments:
         """
         self._specs = {name: spec for name, spec in loaded.rig.devices.items() if spec.role != "tdc"}
         self._drivers: dict[str, Any] = {name: build_device(name, loaded, plugins) for name in self._specs}
+        self._rig = loaded.rig
         guard, tick_s = loaded.rig.guard, loaded.rig.control.tick_s
         self._workers = {
             name: DeviceWorker(
@@ -59,6 +62,8 @@ class Instruments:
         self._sender = Sender(self._workers)
         io = self._with_role("io")
         self._outputs = Outputs(loaded.rig.contacts, io, self._drivers, self._workers, clock)
+        lasers = self._with_role("laser")
+        self._laser = LaserOrders(lasers, self._drivers, self._workers, guard.pulse_tolerance)
         self._enabled: bool | None = None  # what the pulser was told last
         self._inhibited_s = -math.inf
 
@@ -77,6 +82,10 @@ class Instruments:
         for name in self._with_role("pulse"):
             return float(self._drivers[name].v_p_min_v), float(self._drivers[name].v_p_max_v)
         return 0.0, 0.0
+
+    def dead_man(self) -> DeadMan:
+        """Say what acts when this process dies."""
+        return dead_man(self._rig, self._drivers)
 
     def views(self) -> dict[str, DeviceView]:
         """Give every device as of its newest reading."""
@@ -108,6 +117,7 @@ class Instruments:
         self._outputs.crowbar(decision.crowbar, now_s)
         for name in decision.make_safe:
             self._workers[name].safe()
+        self._laser.apply(decision, now_s)
         for name in self._with_role("specimen"):
             self._set_specimen(name, decision, now_s)
         self._set_supplies(decision.supplies, now_s)

@@ -13,7 +13,7 @@ from evapd.guard.energy import ENERGISED, EnergyState
 from evapd.guard.types import Decision, GuardSettings, Inputs, RunSettings
 
 SETTLE_S = 1.0  # for a shutter to follow
-OLD_S = 1.0  # a reading older than this tells no energy
+OLD_S = 0.7  # a reading older than this tells no energy
 RATE_TOLERANCE = 0.01
 _RESTING = ENERGISED - {EnergyState.RAMPING, EnergyState.EVAPORATING, EnergyState.INHIBITED}
 

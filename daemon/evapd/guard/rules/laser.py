@@ -66,7 +66,7 @@ class LaserMismatch(Measured):
     name = "laser-mismatch"
     trigger = (
         "laser mode: pulse energy off by more than pulse_tolerance, or unknown, or the laser's rate off by more than "
-        "1 %, for 0.5 s while pulses are let through"
+        "1 %, for 0.5 s while pulses are let through; or its reading older than 0.7 s"
     )
     effect = Effect.FREEZE
     release = "by itself"
@@ -89,11 +89,12 @@ class LaserMismatch(Measured):
             self._grace.reset()  # without light there is no energy: laser-state's business
             return None
         energy_off = light.energy_off(reading)
-        if reading is None or energy_off is None or view.now_s - reading.t_mono_s > OLD_S:
+        if reading is None or energy_off is None:
             return self._grace.load(math.inf, view.now_s, _GRACE_S)
         rate_off = 0.0 if reading.rate_hz is None else abs(reading.rate_hz / view.run.pulse_rate_hz - 1)
         load = max(energy_off / light.tolerance, rate_off / RATE_TOLERANCE)
-        return self._grace.load(load, view.now_s, _GRACE_S)
+        age = (view.now_s - reading.t_mono_s) / OLD_S
+        return max(self._grace.load(load, view.now_s, _GRACE_S), age)
 
     def found(self, view: View) -> Finding:
         """Say what is read."""
@@ -101,7 +102,7 @@ class LaserMismatch(Measured):
         assert light is not None  # noqa: S101 - a load was given
         asked = "nothing" if light.asked_pj is None else f"{light.asked_pj:.3g} pJ"
         asked += f" at {view.run.pulse_rate_hz:g} Hz"
-        if reading is None or light.energy_off(reading) is None or view.now_s - reading.t_mono_s > OLD_S:
+        if reading is None or light.energy_off(reading) is None or view.now_s - reading.t_mono_s >= OLD_S:
             return Finding(f"the energy of the laser pulses is not known, asked for {asked}")
         told_pj = reading.energy_set_pj if reading.energy_pj is None else reading.energy_pj
         rate = "" if reading.rate_hz is None else f" at {reading.rate_hz:g} Hz"
