@@ -28,8 +28,15 @@ class SetArgs(Args):
     target_rate: float | None = Field(default=None, gt=0, le=0.5, description="hits per live pulse")
     pulse_fraction: float | None = Field(default=None, ge=0, le=0.5, description="V_p / V_dc")
     pulse_rate_hz: float | None = Field(default=None, gt=0, le=10e6)
+    energy_pj: float | None = Field(default=None, ge=0, description="of a laser pulse, at the specimen")
     law: str | None = Field(default=None, max_length=20)
-    hold: bool | None = Field(default=None, description="hold the voltage, or let the law go on")
+    hold: bool | None = Field(default=None, description="as the command hold")
+
+
+class OnArgs(Args):
+    """On, or off again."""
+
+    on: bool = True
 
 
 class NoteArgs(Args):
@@ -59,6 +66,10 @@ class Conducts(Protocol):
 
     def forward_settings(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Give new settings to the guard."""
+        ...
+
+    def forward(self, command: str, **args: Any) -> dict[str, Any]:
+        """Give a command to the guard."""
         ...
 
     def note(self, text: str) -> dict[str, Any]:
@@ -98,7 +109,48 @@ def make_commands(conductor: Conducts) -> list[Command]:
                 {key: value for key, value in args.items() if value is not None}
             ),
             energy=True,
-            doc="Change target, fraction, pulse rate or law, or hold; each change opens a segment.",
+            doc="Change target, fraction, pulse rate, energy or law, or hold; each change opens a segment.",
+        ),
+        Command(
+            "inhibit",
+            OnArgs,
+            lambda args: conductor.forward("inhibit", on=args["on"]),
+            energy=True,
+            doc="Stop the pulses and keep the voltage; off: resume.",
+        ),
+        Command(
+            "hold",
+            OnArgs,
+            lambda args: conductor.forward("hold", on=args["on"]),
+            energy=True,
+            doc="Stop the pulses, lower the voltage by a tenth and wait; off: resume.",
+        ),
+        Command(
+            "pause",
+            NoArgs,
+            lambda _: conductor.forward("pause"),
+            energy=True,
+            doc="Stop the pulses and lower the voltage by control.pause_drop, until a person resumes.",
+        ),
+        Command(
+            "align",
+            NoArgs,
+            lambda _: conductor.forward("align"),
+            energy=True,
+            doc="When paused or held: cap the voltage so that beam or stage may be moved; only a laser pulses.",
+        ),
+        Command(
+            "resume",
+            NoArgs,
+            lambda _: conductor.forward("resume"),
+            energy=True,
+            doc="Go on from nine tenths of the voltage and a part of the target; opens a segment.",
+        ),
+        Command(
+            "acknowledge",
+            NoArgs,
+            lambda _: conductor.forward("acknowledge"),
+            doc="Take note of alarms that are over; leave a latched fault once everything is verified down.",
         ),
         Command(
             "note", NoteArgs, lambda args: conductor.note(args["text"]), doc="Write a note into the run."

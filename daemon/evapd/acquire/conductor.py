@@ -92,6 +92,10 @@ class Conductor:
         """Give new settings to the guard, which opens a segment and says so."""
         return self._guard.ask("set", **settings)
 
+    def forward(self, command: str, **args: Any) -> dict[str, Any]:
+        """Give a command to the guard, which decides whether it fits."""
+        return self._guard.ask(command, **args)
+
     def note(self, text: str) -> dict[str, Any]:
         """Write a note into the run's events."""
         self._bus.event("note", "info", text, pulse=self._counter.now.pulses)

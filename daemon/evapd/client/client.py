@@ -88,12 +88,36 @@ class Client:
         return abort(self._requester, self._guard, reason or "aborted by a script")
 
     def set(self, **settings: float | str | bool) -> Outcome:
-        """Change settings: target_rate, pulse_fraction, pulse_rate_hz, law, hold. See `describe` for the limits."""
+        """Change settings: target_rate, pulse_fraction, pulse_rate_hz, energy_pj, law, hold. See `describe` for the limits."""
         return self._command("set", settings)
 
     def hold(self, *, on: bool = True) -> Outcome:
-        """Hold the voltage where it is, or let the law go on."""
+        """Stop the pulses, lower the voltage by a tenth and wait; or go on, see `resume`."""
         return self.set(hold=on)
+
+    def inhibit(self, *, on: bool = True) -> Outcome:
+        """Stop the pulses and keep the voltage; or go on, see `resume`."""
+        return self._command("inhibit", {"on": on})
+
+    def pause(self) -> Outcome:
+        """Stop the pulses and lower the voltage by `control.pause_drop`, until `resume`."""
+        return self._command("pause", {})
+
+    def align(self) -> Outcome:
+        """Cap the voltage so that beam or stage may be moved; from a pause or a hold."""
+        return self._command("align", {})
+
+    def resume(self) -> Outcome:
+        """Go on from nine tenths of the voltage and a part of the target.
+
+        Raises:
+            RequestError: with kind StateError when there is nothing to resume, or a rule stands against it.
+        """
+        return self._command("resume", {})
+
+    def acknowledge(self) -> Outcome:
+        """Take note of alarms that are over; leave a latched fault once everything is verified down."""
+        return self._command("acknowledge", {})
 
     def note(self, text: str) -> Outcome:
         """Write a note into the run's record."""

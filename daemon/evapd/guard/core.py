@@ -198,6 +198,8 @@ class GuardCore:
             raise StateError(
                 "the law cannot change to or from monitor while a run is under way; stop it first"
             )
+        if wanted.energy_pj != self.run.energy_pj:
+            self.steering.energy.check(wanted.energy_pj)
         if wanted != self.run:
             self.steering.change(wanted, now_s, self.observer.rates.recent(1.0))
             self.telling.segment(

@@ -2,6 +2,7 @@
 
 import math
 
+from evapd.errors import LimitError, StateError
 from evapd.guard.types import GuardSettings
 
 _FLOOR_PJ = 0.1  # below this a relative slew would never leave zero
@@ -24,6 +25,17 @@ class PulseEnergy:
         self._asked_pj = energy_pj
         laser = self._settings.rig.pulse.mode == "laser"
         self.set_pj = self._clamped(energy_pj) if laser and energy_pj is not None else None
+
+    def check(self, energy_pj: float | None) -> None:
+        """Refuse an energy that cannot be; raises StateError without a laser, LimitError outside its clamps."""
+        if self._settings.rig.pulse.mode != "laser":
+            raise StateError("energy_pj is of a laser pulse, and pulse.mode is voltage")
+        if energy_pj is not None and self._clamped(energy_pj) != energy_pj:
+            pulse = self._settings.rig.pulse
+            raise LimitError(
+                f"energy_pj is {energy_pj:g}, allowed is {pulse.energy_min_pj or 0:g} to "
+                f"{'any' if pulse.energy_max_pj is None else f'{pulse.energy_max_pj:g}'} pJ"
+            )
 
     def ask(self, energy_pj: float | None) -> None:
         """Ask for another energy: a lower one at once, a higher one as the slew allows."""

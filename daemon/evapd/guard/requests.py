@@ -36,6 +36,7 @@ class SetArgs(Args):
     target_rate: float | None = Field(default=None, gt=0, le=0.5, description="hits per live pulse")
     pulse_fraction: float | None = Field(default=None, ge=0, le=0.5, description="V_p / V_dc")
     pulse_rate_hz: float | None = Field(default=None, gt=0, le=10e6)
+    energy_pj: float | None = Field(default=None, ge=0, description="of a laser pulse, at the specimen")
     law: Law | None = None
     hold: bool | None = Field(default=None, description="as the command hold")
 
@@ -65,6 +66,18 @@ class Guards(Protocol):
 
     def hold(self, *, on: bool) -> dict[str, Any]:
         """Stop pulses and wait at a lower voltage, or go on."""
+        ...
+
+    def pause(self) -> dict[str, Any]:
+        """Stop pulses at a lower voltage for a while."""
+        ...
+
+    def align(self) -> dict[str, Any]:
+        """Cap the voltage so that beam or stage may be moved."""
+        ...
+
+    def resume(self) -> dict[str, Any]:
+        """Go on after a stop by a person."""
         ...
 
     def detector(self, *, on: bool) -> dict[str, Any]:
@@ -107,6 +120,27 @@ def make_commands(guard: Guards) -> list[Command]:
             doc="Stop the pulses, lower the voltage by a tenth and wait; off: let the run go on.",
         ),
         Command(
+            "pause",
+            NoArgs,
+            lambda _: guard.pause(),
+            energy=True,
+            doc="Stop the pulses and lower the voltage by control.pause_drop, until a person resumes.",
+        ),
+        Command(
+            "align",
+            NoArgs,
+            lambda _: guard.align(),
+            energy=True,
+            doc="When paused or held: cap the voltage so that beam or stage may be moved; only a laser pulses.",
+        ),
+        Command(
+            "resume",
+            NoArgs,
+            lambda _: guard.resume(),
+            energy=True,
+            doc="Go on from nine tenths of the voltage and a part of the target; opens a segment.",
+        ),
+        Command(
             "detector_on",
             NoArgs,
             lambda _: guard.detector(on=True),
@@ -131,7 +165,7 @@ def make_commands(guard: Guards) -> list[Command]:
             SetArgs,
             lambda args: guard.set({key: value for key, value in args.items() if value is not None}),
             energy=True,
-            doc="Change target, fraction, pulse rate or law, or hold; in a run each change opens a segment.",
+            doc="Change target, fraction, pulse rate, energy or law, or hold; in a run each change opens a segment.",
         ),
         Command(
             "run_begin",
