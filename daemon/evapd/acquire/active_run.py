@@ -13,6 +13,7 @@ from evapd.acquire.pipeline import Pipeline
 from evapd.acquire.readout import Readout
 from evapd.acquire.time_sums import TimeSumWatch
 from evapd.blocks import Loss
+from evapd.calibration.tracker import SumState
 from evapd.config import LoadedRig
 from evapd.errors import DeviceTimeout
 from evapd.matching import Anode, Matcher, MatchSettings
@@ -163,6 +164,11 @@ class ActiveRun:
     def time_sums(self) -> dict[str, Any] | None:
         """How the time sums stand."""
         return self._time_sums.now.as_dict() if self._time_sums is not None else None
+
+    @property
+    def time_sums_lost(self) -> bool:
+        """Whether the signals of the delay lines do not belong together any more."""
+        return self._time_sums is not None and self._time_sums.now.state is SumState.LOST
 
     def low_space(self) -> bool:
         """Whether the reserve of disk space has been reached."""

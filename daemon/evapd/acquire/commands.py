@@ -72,6 +72,10 @@ class Conducts(Protocol):
         """Give a command to the guard."""
         ...
 
+    def attend(self) -> dict[str, Any]:
+        """Tell the guard that somebody is there."""
+        ...
+
     def note(self, text: str) -> dict[str, Any]:
         """Write a note into the run."""
         ...
@@ -151,6 +155,12 @@ def make_commands(conductor: Conducts) -> list[Command]:
             NoArgs,
             lambda _: conductor.forward("acknowledge"),
             doc="Take note of alarms that are over; leave a latched fault once everything is verified down.",
+        ),
+        Command(
+            "attend",
+            NoArgs,
+            lambda _: conductor.attend(),
+            doc="Somebody is there: once said in a run, its silence counts in attended mode. Said as often as you like.",
         ),
         Command(
             "note", NoteArgs, lambda args: conductor.note(args["text"]), doc="Write a note into the run."

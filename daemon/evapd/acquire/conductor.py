@@ -19,6 +19,7 @@ from evapd.config import LoadedRig
 from evapd.errors import EvapdError, StateError
 
 _log = logging.getLogger(__name__)
+_ATTEND_S = 5.0
 TDC_READY_S = 5.0
 GUARD_GONE_S = 1.0
 DOWN = ("off", "standby", "safe", "ramping_down", "fault_latched")
@@ -47,6 +48,7 @@ class Conductor:
             guard,
         )
         self._lock = threading.Lock()
+        self._attended_s = -math.inf  # when the guard last heard that somebody is there
         self._start_wanted: tuple[str, str] | None = None
         self._stop_wanted: tuple[str, str] | None = None  # reason, condition flag or ""
         self._guard_gone_s: float | None = None
@@ -95,6 +97,14 @@ class Conductor:
     def forward(self, command: str, **args: Any) -> dict[str, Any]:
         """Give a command to the guard, which decides whether it fits."""
         return self._guard.ask(command, **args)
+
+    def attend(self) -> dict[str, Any]:
+        """Tell the guard that somebody is there, at most every five seconds."""
+        now_s = time.monotonic()
+        if now_s - self._attended_s >= _ATTEND_S:
+            self._guard.ask("attend")
+            self._attended_s = now_s
+        return {"accepted": True}
 
     def note(self, text: str) -> dict[str, Any]:
         """Write a note into the run's events."""

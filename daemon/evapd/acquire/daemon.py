@@ -75,6 +75,9 @@ class Acquire:
             flags |= LinkFlag.ARMED
         if self.conductor.machine.state in {RunState.ARMING, RunState.RUNNING}:
             flags |= LinkFlag.RUN_ACTIVE
+        run = self.conductor.run
+        if run is not None and run.time_sums_lost:
+            flags |= LinkFlag.TIME_SUMS_LOST
         if self.readout.exhausted:
             flags |= LinkFlag.SOURCE_EXHAUSTED
         return flags

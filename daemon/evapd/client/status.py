@@ -58,6 +58,12 @@ class GuardStatus(Answer):
     v_p_v: float | None = None
     law: str | None = None
     target_rate: float | None = None  # hits per live pulse
+    margins: dict[str, float | None] = Field(
+        default_factory=dict
+    )  # of each rule: 1 far, 0 triggers, None not known
+    explosive: dict[str, Any] | None = (
+        None  # chi and the smallest survivable transition; None while S is not known
+    )
     alarms: list[Any] = Field(default_factory=list)
 
 

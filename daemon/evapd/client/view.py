@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from evapd.client.status import DeviceStatus, Status
+from evapd.client.status import DeviceStatus, GuardStatus, Status
 
 STALE_S = 2.0
 _BARS = "▁▂▃▄▅▆▇█"
@@ -110,8 +110,21 @@ def _lines(view: View, status: Status) -> Iterator[tuple[str, str]]:
     bars = sparkline(view.rates, 2 * target if target else max(view.rates, default=0.0))
     yield "rate", f"{rate}{goal}  {bars}"
     yield "counts", f"{status.hits:,d} hits  {status.pulses:,d} pulses  {status.words:,d} words"
+    if guard is not None and (closeness := _closeness(guard)):
+        yield "margins", closeness
     yield "losses", _losses(status.losses)
     yield "stream", _stream(view)
+
+
+def _closeness(guard: GuardStatus) -> str:
+    known = [(margin, name) for name, margin in guard.margins.items() if margin is not None]
+    parts = [f"{name} {margin:.2f}" for margin, name in sorted(known)[:3]]
+    chi = (guard.explosive or {}).get("chi")
+    if isinstance(chi, int | float):
+        ions = guard.explosive.get("smallest_transition_ions") if guard.explosive else None
+        smallest = f", from {ions:,.0f} ions" if isinstance(ions, int | float) else ""
+        parts.append(f"chi {chi:.2f}{smallest}")
+    return "  ".join(parts)
 
 
 def _losses(losses: dict[str, Any]) -> str:

@@ -78,9 +78,9 @@ class Chronicle:
         }
         self._append(self._framer.samples(LOOP, values))
 
-    def slow(self, devices: Mapping[str, Any], t_mono_us: int) -> None:
-        """Write the state of all devices."""
-        self._append(self._framer.document(SLOW, {"devices": devices, "t_mono_us": t_mono_us}))
+    def slow(self, devices: Mapping[str, Any], t_mono_us: int, **more: Any) -> None:
+        """Write the state of all devices, and what else is told once a second."""
+        self._append(self._framer.document(SLOW, {"devices": devices, "t_mono_us": t_mono_us, **more}))
 
     def event(self, event: Event) -> None:
         """Write an event, and log it."""

@@ -216,6 +216,8 @@ class GuardCore:
             self.movement.find(inputs, now_s)
         found = self.lookout.look()
         self.movement.apply(found, inputs, now_s)
+        for what in self.lookout.marks():
+            self.telling.segment(self.run_id, what)
         if self.steering.pilot.exhausted and self.state in STEERED:
             self.movement.hold(
                 now_s, "no control law works: look at the log, set another law or stop the run"
@@ -269,4 +271,5 @@ class GuardCore:
             steering=self.steering,
             observer=self.observer,
             commanding=not self.run.observes and (self.state in ENERGISED or self.state in DOWNWARD),
+            closest=self.lookout.closest(),
         )

@@ -1,9 +1,11 @@
 """The lookout: gathers what the rules look at, looks with each of them, keeps alarms and margins."""
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from evapd.guard.alarms import asked_for
+from evapd.guard.explosive import Explosiveness, explosiveness
 from evapd.guard.movement import Movement
 from evapd.guard.rules import Effect, Finding, Rule, View, make_rules
 from evapd.guard.types import GuardSettings, Inputs, LinkView
@@ -32,9 +34,15 @@ class Lookout:
         self._before_s: float | None = None
         self._gap_s = 0.0
         self._looked: View | None = None
+        self._margins: dict[str, float | None] = {}
         self._marks: list[str] = []
         self._attended_s: float | None = None
         self.inputs = _NOTHING
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """Names of the rules, in the order of the table."""
+        return tuple(rule.name for rule in self._rules)
 
     @property
     def link_lost(self) -> bool:
@@ -60,6 +68,7 @@ class Lookout:
         """Look with every rule and note the alarms; gives what is asked for, which under law monitor is nothing."""
         view, found = self.view(), []
         self._looked = view
+        self._margins = {}
         for rule in self._rules:
             finding = None
             if self._watched(rule, view):
@@ -81,26 +90,33 @@ class Lookout:
         marks, self._marks = self._marks, []
         return marks
 
-    def margins(self) -> dict[str, float | None]:
-        """Give every rule's margin as of the last look, from 1 (far) to 0 (triggers); None cannot be told, or not watched."""
+    def margins(self) -> Mapping[str, float | None]:
+        """Give every rule's margin as of the last look, from 1 (far) to 0 (triggers), in the order of the table.
+
+        None cannot be told, or is not watched in this state.
+        """
         view = self._looked
-        return {
-            rule.name: rule.margin(view) if view is not None and self._watched(rule, view) else None
-            for rule in self._rules
-        }
+        if not self._margins:  # told once per look, however many ask
+            self._margins = {
+                rule.name: rule.margin(view) if view is not None and self._watched(rule, view) else None
+                for rule in self._rules
+            }
+        return self._margins
 
     def closest(self) -> Closest:
         """Give the rule that is closest to acting; one that only notes does not act."""
         closest = Closest(math.nan, -1)
-        if (view := self._looked) is None:
-            return closest
-        for index, rule in enumerate(self._rules):
-            if rule.effect is Effect.NOTE or not self._watched(rule, view):
-                continue
-            margin = rule.margin(view)
-            if margin is not None and not margin >= closest.margin:
+        for index, (rule, margin) in enumerate(zip(self._rules, self.margins().values(), strict=True)):
+            if margin is not None and rule.effect is not Effect.NOTE and not margin >= closest.margin:
                 closest = Closest(margin, index)
         return closest
+
+    def explosiveness(self) -> Explosiveness | None:
+        """Give how explosive the expected transition would be at the present target; None while S is not known."""
+        steering = self._movement.steering
+        s = steering.proposal.sensitivity if steering.proposal is not None else None
+        run = steering.run
+        return explosiveness(self._settings.rig, s, run.target_rate, run.pulse_rate_hz)
 
     def view(self) -> View:
         """Give what the rules look at."""

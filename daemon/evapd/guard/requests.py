@@ -84,6 +84,10 @@ class Guards(Protocol):
         """Ramp the detector's supplies up, or down."""
         ...
 
+    def attend(self) -> dict[str, Any]:
+        """Somebody is there."""
+        ...
+
     def acknowledge(self) -> dict[str, Any]:
         """Take note of alarms."""
         ...
@@ -153,6 +157,12 @@ def make_commands(guard: Guards) -> list[Command]:
             lambda _: guard.detector(on=False),
             energy=True,
             doc="Ramp the detector's supplies down in steps; in a run the specimen goes down first.",
+        ),
+        Command(
+            "attend",
+            NoArgs,
+            lambda _: guard.attend(),
+            doc="Somebody is there. Once said in a run, its silence for 60 s stops every rise, for 10 min holds (attended mode).",
         ),
         Command(
             "acknowledge",

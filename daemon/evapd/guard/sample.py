@@ -4,6 +4,7 @@ import math
 
 from evapd.device.readings import HighVoltageReading, LaserReading, PulseAmplitudeReading
 from evapd.guard.energy import EnergyState
+from evapd.guard.lookout import Closest
 from evapd.guard.observer import Observer
 from evapd.guard.steering import Steering
 from evapd.guard.types import Inputs, LoopSample
@@ -20,6 +21,7 @@ def loop_sample(
     steering: Steering,
     observer: Observer,
     commanding: bool,
+    closest: Closest,
 ) -> LoopSample:
     """Gather the row of one tick. `commanding`: set points are in force; else they are unknown."""
     supply = inputs.reading("specimen", HighVoltageReading)
@@ -53,6 +55,8 @@ def loop_sample(
         shadow_v_dc_v=shadow.v_dc_v if shadow else _NAN,
         shadow_log_rate=_number(shadow.log_rate) if shadow else _NAN,
         shadow_sensitivity=_number(shadow.sensitivity) if shadow else _NAN,
+        margin=closest.margin,
+        margin_rule=closest.rule,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from evapd.config import LoadedRig
 from evapd.config.plugins import INSTALLED, Plugins
 from evapd.errors import StateError
+from evapd.guard.blackbox import BlackBox
 from evapd.guard.chronicle import Chronicle
 from evapd.guard.core import GuardCore
 from evapd.guard.energy import ENERGISED, EnergyState
@@ -59,6 +60,7 @@ class GuardService:
             self.link.close()
             self.requests.close()
             raise
+        self.blackbox = BlackBox(loaded.layout.guard_journal, self.core.lookout.rules, self.say)
         self._decision = Decision(state=self.core.state)
         self._slow_s = self._sampled_s = clock()
         self.seen_specimen = False  # whether the specimen supply was ever read
@@ -68,6 +70,9 @@ class GuardService:
                 "alarm",
                 f"the present configuration is invalid, the last good one is used: {config_problem}",
             )
+        self._dead_man = self.instruments.dead_man()
+        if not (self._dead_man.exists or self._dead_man.observes):
+            self.say("dead-man", "warning", self._dead_man.text)
         self.instruments.start()
 
     # What the loop calls.
@@ -89,7 +94,7 @@ class GuardService:
             self.chronicle.sample(decision.sample, lateness_us)
         if now_s - self._slow_s >= _SLOW_S:
             self._slow_s = now_s
-            self.chronicle.slow(self.instruments.document(), round(now_s * US_PER_S))
+            self.chronicle.slow(self.instruments.document(), round(now_s * US_PER_S), **self._closeness())
 
     def react(self) -> None:
         """Act on what came between two ticks: records, end of file, requests."""
@@ -106,6 +111,7 @@ class GuardService:
         self.instruments.stop()
         self.requests.close()
         self.link.close()
+        self.blackbox.close()
         self._write_notes()
         self.chronicle.close()
 
@@ -139,6 +145,7 @@ class GuardService:
             "settings": core.telling.settings(),
             "verified_down": core.verified,
             "alarms": self._alarms(),
+            **self._closeness(),
             "devices": self.instruments.document(),
             "journal": self.chronicle.journal,
             "journal_lost": self.chronicle.lost,
@@ -146,7 +153,7 @@ class GuardService:
             "lateness_us": self.lateness.document(),
             "realtime": self.realtime,
             "digest": self._loaded.digest,
-            "wiring": core.wiring.document(),
+            "wiring": core.wiring.document() | {"dead_man": self._dead_man.document()},
             "run_id": core.run_id,
         }
 
@@ -158,6 +165,7 @@ class GuardService:
             raise StateError(f"a run cannot begin: the configuration is invalid: {self._config_problem}")
         self.core.run_begin(run_id, digest, self._clock())
         self.chronicle.run_begins(run_id, folder.absolute())
+        self.blackbox.run_begins(folder.absolute())
         return self._answer()
 
     def run_end(self, reason: str) -> dict[str, Any]:
@@ -215,7 +223,22 @@ class GuardService:
             self.core.hold(hold, self._clock())
         return self._answer() | {"settings": self.core.telling.settings()}
 
+    def attend(self) -> dict[str, Any]:
+        """Somebody is there."""
+        self.core.lookout.attend(self._clock())
+        return self._answer()
+
     # Within.
+
+    def _closeness(self) -> dict[str, Any]:
+        explosive = self.core.lookout.explosiveness()
+        return {
+            "margins": {
+                name: None if margin is None else round(margin, 4)
+                for name, margin in self.core.lookout.margins().items()
+            },
+            "explosive": None if explosive is None else explosive.document(),
+        }
 
     def _serve_requests(self) -> None:
         while self.requests.poll_once():
@@ -229,11 +252,17 @@ class GuardService:
 
     def _carry_out(self, decision: Decision, now_s: float) -> None:
         self.instruments.apply(decision, now_s)
+        lookout = self.core.lookout
+        whole = decision.sample is not None
+        self.blackbox.note(
+            now_s, lookout.inputs, decision, tuple(lookout.margins().values()) if whole else None
+        )
         for event in decision.events:
             self.chronicle.event(event)
         self._write_notes()
         if self._framer.run and not self.core.run_id:
             self.chronicle.run_ends()
+            self.blackbox.run_ends()
         self._decision = decision if decision.sample else replace(decision, sample=self._decision.sample)
         self.seen_specimen = self.seen_specimen or self._specimen_known(decision)
 

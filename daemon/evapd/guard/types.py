@@ -184,6 +184,8 @@ LOOP_COLUMNS = (
     Column("shadow_v_dc_v", "<f8", "V"),  # what a shadow law proposed; NaN without one
     Column("shadow_log_rate", "<f8", ""),
     Column("shadow_sensitivity", "<f8", ""),
+    Column("margin", "<f8", ""),  # smallest margin of all rules that act, 1 far, 0 triggers; NaN unknown
+    Column("margin_rule", "<i2", ""),  # whose, by its place in the table of `evapd rules`; -1 none
     Column("lateness_us", "<f8", "us"),
 )
 
@@ -216,6 +218,8 @@ class LoopSample:
     shadow_v_dc_v: float
     shadow_log_rate: float
     shadow_sensitivity: float
+    margin: float = math.nan
+    margin_rule: int = -1
 
 
 @dataclass(frozen=True, slots=True)

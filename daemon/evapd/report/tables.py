@@ -73,6 +73,8 @@ def status_text(status: Mapping[str, Any]) -> str:
             f"energy         {guard['energy_state']}, law {guard['law']}, target {guard['target_rate']:g} hits per pulse"
         )
         lines.append(f"voltage        V_dc {_volts(guard.get('v_dc_v'))}, V_p {_volts(guard.get('v_p_v'))}")
+        lines += closeness_lines(guard)
+        lines += wiring_lines(guard.get("wiring") or {})
     lines.append(f"hits           {status['hits']:,d} in {status['pulses']:,d} pulses")
     losses = {key: value for key, value in status["losses"].items() if value and value != "0"}
     lines.append("losses         " + (", ".join(f"{key} {value}" for key, value in losses.items()) or "none"))
@@ -87,6 +89,48 @@ def status_text(status: Mapping[str, Any]) -> str:
         )
     lines += [f"ALARM          {alarm}" for alarm in status["alarms"]]
     return "\n".join(lines)
+
+
+def closeness_lines(guard: Mapping[str, Any]) -> list[str]:
+    """Describe how close the guard's rules are, the three closest first, and how explosive a transition would be."""
+    known = {name: margin for name, margin in (guard.get("margins") or {}).items() if margin is not None}
+    closest = sorted(known.items(), key=lambda item: item[1])[:3]
+    lines = []
+    if closest:
+        lines.append("margins        " + ", ".join(f"{name} {margin:.2f}" for name, margin in closest))
+    if explosive := guard.get("explosive"):
+        lines.append(f"transitions    {explosive_text(explosive)}")
+    return lines
+
+
+def explosive_text(explosive: Mapping[str, Any]) -> str:
+    """Describe the explosiveness in one line."""
+    return (
+        f"chi {explosive['chi']:.2f}, {explosive['word']}; "
+        f"survivable from {explosive['smallest_transition_ions']:,.0f} ions at S {explosive['sensitivity']:.0f}"
+    )
+
+
+def wiring_lines(wiring: Mapping[str, Any]) -> list[str]:
+    """Describe detector supplies, open contacts, crowbar, heartbeat, and what acts when the guard dies."""
+    lines = []
+    if detector := wiring.get("detector"):
+        volts = ", ".join(f"{name} {_volts(one['v_v'])}" for name, one in detector["supplies"].items())
+        waits = ", down after the specimen" if detector["waits_for_specimen"] else ""
+        step = f" {detector['step']} of {detector['steps']}" if "ramping" in detector["state"] else ""
+        lines.append(f"detector       {detector['state']}{step}{waits}: {volts}")
+    if wiring.get("contacts"):
+        bad = [contact["why"] for contact in wiring["contacts"].values() if not contact["well"]]
+        lines.append("contacts       " + ("; ".join(bad) or "all are well"))
+    if wiring.get("crowbar"):
+        lines.append("crowbar        CLOSED, until it is acknowledged")
+    if heartbeat := wiring.get("heartbeat"):
+        lines.append(
+            "heartbeat      " + ("beats" if heartbeat["beating"] else f"does not beat: {heartbeat['why']}")
+        )
+    if dead_man := wiring.get("dead_man"):
+        lines.append("dead man       " + ("" if dead_man["exists"] else "WARNING: ") + dead_man["text"])
+    return lines
 
 
 def time_sums_text(sums: Mapping[str, Any]) -> str:
