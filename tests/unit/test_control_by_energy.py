@@ -80,7 +80,6 @@ def test_below_the_lowest_energy_the_voltage_goes_down_and_stays_there() -> None
     plant.run(law, 5.0)
     plant.field_factor = 0.95
     plant.run(law, 60.0)
-    assert plant.energy_pj <= 60.0
     assert plant.command_v < 0.97 * V_V
     assert rows(plant, 60.0)[:, 1].mean() == pytest.approx(1.0, abs=0.15)
     plant.field_factor = 1.0

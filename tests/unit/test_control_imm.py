@@ -88,6 +88,24 @@ def test_layer_step_is_followed_without_an_ion_above_five_times_target() -> None
     assert plant.field_factor == pytest.approx(0.8)
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_layer_step_is_survived_where_no_ramp_has_shown_how_flat_s_is(seed: int) -> None:
+    plant = Layer(settings(), sensitivity=30.0, noise_sd=0.1, seed=seed)
+    plant.run(closed_loop(plant, 5000.0), 35.0)
+    assert plant.since(15.0)[:, 1].max() < 4.0
+    assert plant.excess_ions == 0.0
+
+
+def test_s_does_not_run_away_upwards_in_noise() -> None:
+    plant = Plant(settings(), sensitivity=30.0, noise_sd=0.1)
+    law = closed_loop(plant, 5000.0)
+    highest = 0.0
+    for _ in range(25):
+        plant.run(law, 1.0)
+        highest = max(highest, law.step(None, plant.t_s).sensitivity or 0.0)
+    assert highest < 175.0
+
+
 class Stepping(Plant):
     """The readback of the voltage steps, the voltage does not."""
 

@@ -49,6 +49,7 @@ _GROWTH = 0.6  # log units by which the rate may grow on the ramp before it is s
 _STEEPEST = 250.0  # S for which a rise without counts must still be stoppable
 _SURGE_FROM, _SURGE_FULL = 0.1, 0.25  # log units above target between which a surge is feared
 _CLIMBING_TICKS = 3.0  # a climbing rate is expected to climb on for so long
+_NOISY = 0.2  # log units by which a window of a quiet specimen may be above its target
 _FLATTER = 1.5  # standard deviations of S
 _FAR_ABOVE = 0.3  # log units above target
 _OVERDRIVE = 0.3  # log units of V that the set point may be below the voltage
@@ -270,11 +271,15 @@ class Imm:
         expected = ahead.log_rate + self._sensitivity.mean * under_way + self._ledger.bias
         return expected - self._log_target, sd
 
+    def _present(self) -> float:
+        """Log rate relative to target in the newest window, less what noise alone may be."""
+        return self._modes.log_rate() - self._log_target - _NOISY
+
     def _feared(self, above: float) -> tuple[float, float]:
         """Log rate above target, and S to come down by: in a surge as if S were as flat as it may be, since what is on its way may do less."""
         slope = self._sensitivity
-        surging = min(1.0, max(0.0, (above - _SURGE_FROM) / (_SURGE_FULL - _SURGE_FROM)))
-        flattest = max(slope.mean - _FLATTER * surging * slope.sd, LOWEST)
+        surging = (max(above, self._present()) - _SURGE_FROM) / (_SURGE_FULL - _SURGE_FROM)
+        flattest = max(slope.mean - _FLATTER * min(1.0, max(0.0, surging)) * slope.sd, LOWEST)
         under_way = self._voltage.reached(self._horizon_s) - self._at_log_v
         return above + (flattest - slope.mean) * min(under_way, 0.0), flattest
 
@@ -282,14 +287,15 @@ class Imm:
         above, sd = self._expected(now_s)
         hunting = above < _HUNTING_BELOW
         slope = self._sensitivity
-        if above < -0.1:
+        if max(above, self._present()) > _SURGE_FROM:
+            above, flattest = self._feared(above)
+            wanted = min(0.0, -above / flattest)
+        elif above < -0.1:
             # Far below: what is not known may be above.
             wanted = max(0.0, -above - 0.5 * max(0.0, sd - 0.1)) / (slope.mean + slope.sd)
-        elif above > 0.0:
-            above, flattest = self._feared(above)
-            wanted = -above / flattest
         else:
-            wanted = -above / (slope.mean if slope.sd < 0.3 * slope.mean else slope.mean + slope.sd)
+            steep = above <= 0.0 and slope.sd >= 0.3 * slope.mean
+            wanted = -above / (slope.mean + slope.sd if steep else slope.mean)
         if self._starting and above > -0.1 and sd < _KNOWN_SD:
             self._starting = False
         mode, slew_up = "track", self._settings.max_slew_up

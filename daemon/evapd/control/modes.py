@@ -70,6 +70,7 @@ class ModeBank:
 
     def reseed(self, log_rate: float, variance: float) -> None:
         """Forget everything: the log rate is this, with this variance."""
+        self._log_rate: float | None = None
         self.state = np.zeros((_COUNT, 3))
         self.state[:, 0] = log_rate
         self.covariance = np.zeros((_COUNT, 3, 3))
@@ -93,10 +94,13 @@ class ModeBank:
 
     def log_rate(self) -> float:
         """Log rate now, at the voltage of the newest window."""
-        return float(self.weights @ (self.state[:, 0] + self.state[:, 1]))
+        if self._log_rate is None:
+            self._log_rate = float(self.weights @ (self.state[:, 0] + self.state[:, 1]))
+        return self._log_rate
 
     def predict(self, dt_s: float, shift: float, shift_variance: float, extra_per_s: float) -> None:
         """Let time pass while the voltage changes the log rate by `shift`, known with that variance."""
+        self._log_rate = None
         self._mix(dt_s)
         keep_n, keep_s = np.exp(-dt_s / _RIPPLE_S), np.exp(-dt_s / _SLOPE_S)
         state, cov = self.state, self.covariance
@@ -116,6 +120,7 @@ class ModeBank:
 
     def update(self, window: Window) -> None:
         """Take in the counts of one window."""
+        self._log_rate = None
         state, cov = self.state, self.covariance
         prior = state[:, 0] + state[:, 1]
         gain = cov[:, :, 0] + cov[:, :, 1]

@@ -25,6 +25,8 @@ _MEMORY_S = 60.0
 _VISIBLE = 0.2
 # One window may move S by no more than this part, and S is never better known than this part.
 _MOST, _BEST = 0.05, 0.06
+_BEST_UNSEEN = 0.3  # where no ramp has shown it
+_STEEPER, _ANCHOR_S = 1.3, 60.0
 
 
 class SensitivityBank:
@@ -34,7 +36,7 @@ class SensitivityBank:
     sd: float
 
     def __init__(self) -> None:
-        self._known = 0.0
+        self._known = self._anchor = 0.0
         self.forget()
 
     @property
@@ -44,6 +46,7 @@ class SensitivityBank:
 
     def forget(self) -> None:
         """Nothing is known of S."""
+        self._found = False  # on a ramp
         self._log_weight = _PRIOR - _PRIOR.max()
         self._log_rate: Array | None = None
         self._effect = 0.0  # d(predicted log rate) / dS
@@ -71,8 +74,12 @@ class SensitivityBank:
             self._known = self._known * keep + told
             step = self._effect * surprise / (variance * self._known)
             self.mean += max(-_MOST, min(_MOST, step / self.mean)) * self.mean
-            self.mean = min(HIGHEST, max(LOWEST, self.mean))
-            self._known = min(self._known, 1.0 / (_BEST * self.mean) ** 2)
+            # What reverts by itself looks like a steep S: upwards only as far as others bear it out for a while.
+            self._anchor += (self.mean - self._anchor) * min(1.0, dt_s / _ANCHOR_S)
+            self._anchor = min(self._anchor, self.mean)
+            self.mean = min(HIGHEST, _STEEPER * self._anchor, max(LOWEST, self.mean))
+            best = _BEST if self._found else _BEST_UNSEEN
+            self._known = min(self._known, 1.0 / (best * self.mean) ** 2)
             self.sd = self._known**-0.5
         self._effect *= 1.0 - gain
 
@@ -99,6 +106,7 @@ class SensitivityBank:
         weight = self._log_weight + evidence
         self._log_weight = np.maximum(weight - weight.max(), _LEAST_WEIGHT)
         if self._counted >= _BELIEVED:
+            self._found = True
             self._summarise()
 
     def _summarise(self) -> None:
@@ -107,3 +115,4 @@ class SensitivityBank:
         self.mean = float(weight @ _CANDIDATES)
         self.sd = math.sqrt(float(weight @ (_CANDIDATES - self.mean) ** 2) + (_BEST * self.mean) ** 2)
         self._known = self.sd**-2
+        self._anchor = self.mean
