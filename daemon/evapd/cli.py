@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from evapd import __version__, cli_data, cli_energy
+from evapd import __version__, cli_data, cli_energy, cli_wiring
 from evapd.config import check_rig, schema_text
 from evapd.config.model import Sockets
 from evapd.errors import ConfigError, EvapdError, RequestTimeout
@@ -64,7 +64,9 @@ def version() -> None:
 
 @app.command()
 def check(config: Config, *, as_json: Json = False) -> None:
-    """Check a rig file and report every error at once, as file:line:column."""
+    """Check a rig file and report every error at once, as file:line:column; and what acts when the guard dies."""
+    from evapd.guard.deadman import dead_man_of
+
     loaded, problems = check_rig(config)
     found = [str(problem) for problem in problems]
     if loaded is not None:
@@ -74,7 +76,10 @@ def check(config: Config, *, as_json: Json = False) -> None:
         raise typer.Exit(EXIT_CONFIG)
     assert loaded is not None  # noqa: S101 - no problems means that there is a rig
     text = f"{config}: valid, rig '{loaded.rig.name}', {len(loaded.rig.devices)} devices"
-    _print({"valid": True, "digest": loaded.digest, "problems": []}, as_json=as_json, text=text)
+    left = dead_man_of(loaded)
+    text += f"\n{'' if left.exists or left.observes else 'WARNING: '}{left.text}"
+    content = {"valid": True, "digest": loaded.digest, "problems": [], "dead_man": left.document()}
+    _print(content, as_json=as_json, text=text)
 
 
 def _anode_problems(path: Path) -> list[str]:
@@ -366,6 +371,7 @@ def acquire(config: Config, folder: Folder = None) -> None:
 
 
 cli_data.register(app)
+cli_wiring.register(app)
 cli_energy.register(app)
 
 
