@@ -28,10 +28,16 @@ def allowed_s(goal_s: float) -> float:
 
 
 class Daemon:
-    """Twin, guard and acquire of one rig."""
+    """Twin, guard and acquire of one rig.
+
+    Attributes:
+        config: rig file; guard and acquire may be given another one of the same rig in `process_config`.
+        env: more environment by name of the process.
+    """
 
     def __init__(self, config: Path) -> None:
-        self.config = config
+        self.config = self.process_config = config
+        self.env: dict[str, dict[str, str]] = {}
         self.loaded: LoadedRig = load_rig(config)
         self.twin = Twin(self.loaded, time.monotonic)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -50,9 +56,9 @@ class Daemon:
         """Start one process; its messages go to a log in the rig's folder."""
         with (self.loaded.layout.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", f"evapd.{name}", str(self.config)],
+                [sys.executable, "-m", f"evapd.{name}", str(self.process_config)],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
-                env={**os.environ, "NUMBA_CACHE_DIR": str(NUMBA_CACHE)},
+                env={**os.environ, "NUMBA_CACHE_DIR": str(NUMBA_CACHE), **self.env.get(name, {})},
             )  # fmt: skip
 
     def await_answer(self) -> None:
@@ -75,6 +81,14 @@ class Daemon:
     def ask(self, command: str, **args: Any) -> dict[str, Any]:
         """Send a command to acquire."""
         return self._control.request(command, args)
+
+    def ask_with_id(self, command: str, request_id: str, **args: Any) -> dict[str, Any]:
+        """Send a command to acquire under an id of the test's choice."""
+        return self._control.request(command, args, request_id=request_id)
+
+    def ask_guard(self, command: str, **args: Any) -> dict[str, Any]:
+        """Send a command to the guard's own socket."""
+        return self._guard.request(command, args)
 
     def await_run(self, state: str, timeout_s: float = 60.0) -> dict[str, Any]:
         """Wait for a state of the run."""
