@@ -15,7 +15,7 @@ _HALVES = (
     4,
     12,
 )  # bins to either side of a known peak: for sharp peaks, and for those that drift through the run
-_PREFERENCE = 0.05  # by which a score at the end of the search counts less
+_PREFERENCE = 0.12  # by which a score at the end of the search counts less
 _MOST_HITS = 150_000
 _T0_STEPS_PS = (500.0, 100.0)
 

@@ -1,6 +1,6 @@
 """A mass scale from known peaks: align, fit constants, correct, and keep only what makes peaks no wider."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 from evapd.errors import StateError
 from evapd.spectrometry.align import KnownPeak, align
 from evapd.spectrometry.corrections import fit_corrections, why_no_bowl, why_no_voltage
-from evapd.spectrometry.fitting import fit_constants, near_peaks, shape_at, shapes_of, standing_out
+from evapd.spectrometry.fitting import (
+    Constants,
+    Near,
+    fit_constants,
+    near_peaks,
+    peaks_there,
+    shape_at,
+    shapes_of,
+    standing_out,
+)
 from evapd.spectrometry.masses import MassScale
 from evapd.spectrometry.sample import Hits
 from evapd.spectrometry.shape import PeakShape
@@ -91,16 +100,21 @@ def calibrate(
     """
     if hits.n < FEWEST_HITS:
         raise StateError(f"{hits.n} hits with known voltages are too few; a calibration needs {FEWEST_HITS}")
-    begun = align(hits, known, start, t0_reach_ps=t0_reach_ps, scale_reach=scale_reach)
     stride = max(1, hits.n // (2 * _MOST_TO_FIT))
     fit_on, judge_on = hits.part(slice(0, None, 2 * stride)), hits.part(slice(1, None, 2))
-    chosen, peaks = _Chosen(begun, {}, {}), standing_out(hits, known, begun)
+    search = {"t0_reach_ps": t0_reach_ps, "scale_reach": scale_reach}
+    begun = align(hits, known, start, **search)
+    peaks = standing_out(hits, known, begun)
+    chosen = _choose(fit_on, judge_on, peaks, start, begun)
     for _ in range(_ROUNDS):
-        chosen = _choose(fit_on, judge_on, peaks, start, chosen.scale)
-        more = standing_out(hits, known, chosen.scale)  # a sharper spectrum shows more
+        # A sharper spectrum shows more peaks, and a t0 that was not told by the few may have been found wrong.
+        again = align(hits, known, chosen.scale.model_copy(update={"t0_ps": start.t0_ps}), **search)
+        better = max((chosen.scale, again), key=lambda scale: len(peaks_there(hits, known, scale)))
+        more = peaks_there(hits, known, better)
         if not {*more} - {*peaks}:
             break
         peaks = more
+        chosen = _choose(fit_on, judge_on, peaks, start, better)
     fitted, held = chosen.fitted, chosen.held
     scale = _polished(hits, peaks, chosen.scale, free_t0="t0_ps" in fitted)
     return Calibrated(
@@ -124,34 +138,50 @@ def _choose(
     fit_on: Hits, judge_on: Hits, peaks: Sequence[KnownPeak], start: MassScale, begun: MassScale
 ) -> _Chosen:
     """Fit the candidates, and take the plainest of those that make the peaks sharp."""
-    constants = fit_constants(fit_on, peaks, begun)
-    held, bare = constants.held, constants.scale.model_copy(update={"voltage": None, "bowl": None})
-    near = near_peaks(fit_on, peaks, constants.scale)
+    bare = begun.model_copy(update={"voltage": None, "bowl": None})
+    best: _Chosen | None = None
+    sharpest = -np.inf
+    # Corrections found with fewer peaks may hide a wrong constant, so those peaks are also fitted without them.
+    for origin in (bare,) if bare == begun else (bare, begun):
+        constants = fit_constants(fit_on, peaks, origin)
+        near = near_peaks(fit_on, peaks, constants.scale)
+        for name, candidate, whys in _candidates(fit_on, peaks, start, constants.scale, near):
+            sharpness = _sharpness(judge_on, peaks, candidate)
+            wanted = -_NOISE / np.sqrt(len(near.rest)) if name == "constants" and origin is bare else _GAIN
+            if best is None or sharpness > sharpest + wanted:
+                best, sharpest = _chosen(name, candidate, constants, whys), sharpness
+    assert best is not None  # noqa: S101 - there is at least one candidate
+    return best
+
+
+def _candidates(
+    hits: Hits, peaks: Sequence[KnownPeak], start: MassScale, scale: MassScale, near: Near
+) -> Iterator[tuple[str, MassScale, dict[str, str]]]:
+    """Give candidates from plain to rich, each with why a correction is not there."""
+    bare = scale.model_copy(update={"voltage": None, "bowl": None})
     whys = {
         "voltage": why_no_voltage(bare.accelerating_v(near.hits.v_dc_v, near.hits.v_p_v)),
         "bowl": why_no_bowl(len(near.rest)),
     }
-    plain = _as_it_was(fit_on, peaks, start, constants.scale)
-    best, sharpest = plain, _sharpness(judge_on, peaks, plain)
-    for voltage, bowl in ((False, False), (True, False), (False, True), (True, True)):
-        if (voltage and whys["voltage"]) or (bowl and whys["bowl"]):
-            continue
-        corrected = voltage or bowl
-        candidate = (
-            fit_corrections(fit_on, peaks, constants.scale, voltage=voltage, bowl=bowl) if corrected else bare
-        )
-        sharpness = _sharpness(judge_on, peaks, candidate)
-        if sharpness > sharpest + (_GAIN if corrected else -_NOISE / np.sqrt(len(near.rest))):
-            best, sharpest = candidate, sharpness
-    for name, why in whys.items():
-        if getattr(best, name) is None:
-            held[f"{name} correction"] = why or "peaks of hits that were not fitted become no narrower by it"
-    fitted = dict(constants.fitted)
-    if best is plain:
+    yield "as it was", _as_it_was(hits, peaks, start, scale), whys
+    yield "constants", bare, whys
+    for voltage, bowl in ((True, False), (False, True), (True, True)):
+        if not (voltage and whys["voltage"]) and not (bowl and whys["bowl"]):
+            yield "corrected", fit_corrections(hits, peaks, scale, voltage=voltage, bowl=bowl), whys
+
+
+def _chosen(name: str, scale: MassScale, constants: Constants, whys: dict[str, str]) -> _Chosen:
+    held, fitted = dict(constants.held), dict(constants.fitted)
+    for correction, why in whys.items():
+        if getattr(scale, correction) is None:
+            held[f"{correction} correction"] = (
+                why or "peaks of hits that were not fitted become no narrower by it"
+            )
+    if name == "as it was":
         for constant in ("t0_ps", "flight_path_mm", "beta"):
             fitted.pop(constant, None)
             held.setdefault(constant, "no choice of it makes the peaks narrower than they were")
-    return _Chosen(best, fitted, held)
+    return _Chosen(scale, fitted, held)
 
 
 def _as_it_was(hits: Hits, peaks: Sequence[KnownPeak], start: MassScale, fitted: MassScale) -> MassScale:

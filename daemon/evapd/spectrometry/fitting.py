@@ -207,13 +207,18 @@ def _moved(scale: MassScale, names: Sequence[str], value: Floats) -> MassScale:
     return scale.model_copy(update=update)
 
 
+def peaks_there(hits: Hits, peaks: Sequence[KnownPeak], scale: MassScale) -> list[KnownPeak]:
+    """Tell which known peaks are there, if any."""
+    return present(scale.mass_da(*hits.columns), peaks, fewest=FEWEST_HITS / 2)
+
+
 def standing_out(hits: Hits, peaks: Sequence[KnownPeak], scale: MassScale) -> list[KnownPeak]:
     """Tell which known peaks are there.
 
     Raises:
         StateError: when none is.
     """
-    found = present(scale.mass_da(*hits.columns), peaks, fewest=FEWEST_HITS / 2)
+    found = peaks_there(hits, peaks, scale)
     if not found:
         raise StateError(
             f"none of the known peaks ({', '.join(peak.name for peak in peaks)}) stands out in the spectrum; "
