@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import pytest
 
+from evapd.control.types import Setpoint
 from evapd.device.readings import LaserReading
 from evapd.guard.energy import EnergyState as S
 from evapd.guard.laser import Light
 from evapd.guard.rates import RateMeter
 from evapd.guard.rules import Effect, View
 from evapd.guard.rules.laser import LaserMismatch, LaserState, LaserUnknown
+from evapd.guard.rules.law import Sensitivity
 from evapd.guard.supply_model import SupplyModel
 from evapd.guard.types import Decision, DeviceView, GuardSettings, Inputs, LinkView, RunSettings
 from support.guard_bench import make_rig
@@ -170,3 +172,15 @@ def test_without_laser_mode_no_rule_looks(rule):
     assert scene.look(rule, 3.0)[0] is None
     assert rule.margin(scene.view()) is None
     assert rule.margin(replace(scene.view(), light=None)) is None
+
+
+@pytest.mark.parametrize(("s", "sane"), [(7.0, True), (2.5, True), (39.0, True), (1.5, False), (60.0, False)])
+def test_the_sensitivity_to_energy_is_judged_by_its_own_scale(s, sane):
+    scene, rule = Scene(), Sensitivity()
+    pulse = scene.settings.rig.pulse.model_copy(update={"actuator": "energy"})
+    scene.settings = replace(scene.settings, rig=scene.settings.rig.model_copy(update={"pulse": pulse}))
+    findings = []
+    for _ in range(60):
+        scene.now_s += 0.05
+        findings.append(rule.check(replace(scene.view(), proposal=Setpoint(v_dc_v=3000.0, sensitivity=s))))
+    assert (findings[-1] is None) is sane

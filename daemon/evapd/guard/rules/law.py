@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from evapd.control.by_energy import RATIO
 from evapd.guard.energy import EnergyState
 from evapd.guard.explosive import total_latency_s
 from evapd.guard.rules.base import Effect, Finding, Grace, Measured, View
@@ -93,7 +94,7 @@ class Sensitivity(Measured):
     """The identified sensitivity is one that no specimen has."""
 
     name = "sensitivity"
-    trigger = "identified S outside 20 to 400 for 1 s"
+    trigger = "identified S outside 20 to 400 (of a laser's energy alone: 2 to 40) for 1 s"
     effect = Effect.FREEZE
     action = "freeze for 5 s, then the law is asked again"
     release = "by itself"
@@ -105,8 +106,10 @@ class Sensitivity(Measured):
         self._until_s = 0.0
 
     def load(self, view: View) -> float | None:
-        """How far S is beyond either end."""
+        """How far S is beyond either end; where a law moves the pulse energy alone, S is that of the energy, a tenth."""
         s = view.proposal.sensitivity if view.proposal else None
+        if s is not None and view.settings.rig.pulse.actuator == "energy":
+            s *= RATIO
         if view.now_s < self._until_s:
             return 1.0
         if s is None or view.frozen:
