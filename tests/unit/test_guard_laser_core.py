@@ -126,12 +126,13 @@ def test_an_unknown_laser_makes_safe_whether_the_rig_needs_it_or_not(required):
     assert "laser" in bench.made_safe
 
 
-def test_an_emission_that_is_found_at_a_restart_is_brought_down():
-    bench = LaserBench(emission=True)
+@pytest.mark.parametrize("found", [{"emission": True}, {"shutter_open": True}])
+def test_light_or_an_open_shutter_found_at_a_restart_is_brought_down(found):
+    bench = LaserBench(**found)
     bench.until(S.RAMPING_DOWN, 1.0)
     assert "laser" in bench.made_safe
     bench.until(S.SAFE, 5.0)
-    assert bench.emission is False
+    assert (bench.emission, bench.shutter_open) == (False, False)
 
 
 def test_a_run_does_not_begin_without_an_energy():

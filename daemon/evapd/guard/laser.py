@@ -115,10 +115,10 @@ class Light:
         self._hands_off = bool(self.lost) or (self._hands_off and not decision.pulser_enable)
 
 
-def emits(inputs: Inputs) -> bool:
-    """Whether a laser says that it emits."""
+def stands_open(inputs: Inputs) -> bool:
+    """Whether a laser says that it emits or that its shutter is open: neither counts as down."""
     reading = inputs.reading("laser", LaserReading)
-    return reading is not None and bool(reading.emission)
+    return reading is not None and bool(reading.emission or reading.shutter_open)
 
 
 def _shines(reading: LaserReading) -> bool:

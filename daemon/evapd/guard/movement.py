@@ -6,7 +6,7 @@ from evapd.errors import StateError
 from evapd.guard.alarms import Alarms
 from evapd.guard.descent import Descent
 from evapd.guard.energy import ENERGISED, STEERED, EnergyEvent, EnergyMachine, EnergyState
-from evapd.guard.laser import Light, emits
+from evapd.guard.laser import Light, stands_open
 from evapd.guard.observer import Observer
 from evapd.guard.rules import Effect, Finding
 from evapd.guard.rules.supply import EXCESS, UNASKED
@@ -83,7 +83,7 @@ class Movement:
             self.move(
                 E.FOUND_ATTENDED, now_s, f"found {v_v:.0f} V at start, pulses inhibited, held at a tenth less"
             )
-        elif hot or supply.output_on or self._amplitude_on(inputs) or emits(inputs):
+        elif hot or supply.output_on or self._amplitude_on(inputs) or stands_open(inputs):
             self.descent.begin(_set_v(inputs, v_v), v_v, now_s, quick=False)
             self.move(E.FOUND_ENERGISED, now_s, f"found {v_v:.0f} V at start, ramping down")
         elif self.descent.verified(inputs):
