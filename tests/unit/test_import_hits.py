@@ -107,6 +107,14 @@ def test_a_file_that_is_no_whole_number_of_hits_is_refused(tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_an_import_that_fails_leaves_no_half_of_a_run(tmp_path):
+    hits = raw_hits(100)
+    hits["x_mm"] = np.nan
+    with pytest.raises(RecordError, match="no row of the file is a hit"):
+        imported(tmp_path, hits)
+    assert not [*(tmp_path / "runs").iterdir()]
+
+
 def test_a_raw_file_without_a_clock_needs_a_rate(tmp_path):
     hits = raw_hits(100)
     hits["epoch"] = 0

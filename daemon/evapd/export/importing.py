@@ -1,7 +1,8 @@
 """`evapd import`: hits of another program become a run folder that every command here accepts."""
 
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -180,21 +181,15 @@ def import_hits(
             path, runs, begun_utc_us=begun or made_utc_us, dated=bool(begun), kind=kind, name=name or path.stem,
             rate_hz=rate_hz, voltage_mode=voltage_mode, flight_path_mm=flight_path_mm, t0_ps=t0_ps, elements=elements,
         )  # fmt: skip
+        stack.enter_context(_removed_on_failure(store.folder))
         reading = _Reading(source, progress=lambda share: progress(0.7 * share))
         first = reading.first_pulse()
         with RunWriter(store, _T_START_US, info.t_start_utc, first, rate_hz, f"import:{kind}") as writer:
             writer.say(STATE, {"run_state": "running"})
             for hits in whole_pulses(reading.pieces()):
                 writer.add(hits)
-            writer.say(
-                EVENT,
-                {
-                    "kind": "import",
-                    "severity": "info",
-                    "what": f"hits were imported from {path.name}",
-                    "source": "import",
-                },
-            )
+            what = f"hits were imported from {path.name}"
+            writer.say(EVENT, {"kind": "import", "severity": "info", "what": what, "source": "import"})
             writer.say(STATE, {"run_state": "stopping"})
     _end(store, reading, writer)
     finalise(store.folder, progress=lambda share: progress(0.7 + 0.3 * share))
@@ -202,6 +197,16 @@ def import_hits(
         folder=store.folder, source=path.name, kind=kind, hits=writer.hits, refused=reading.refused,
         counter_falls=reading.falls, pulse_rate_hz=rate_hz, voltage_mode=voltage_mode, masses=flight_path_mm is not None,
     )  # fmt: skip
+
+
+@contextmanager
+def _removed_on_failure(folder: Path) -> Iterator[None]:
+    """Leave no half of a run behind: the file that was read is still there."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _begin(

@@ -205,7 +205,12 @@ class PyccaptFile:
         """Read some hits: x_mm, y_mm, tof_ns, v_dc_v, v_p_v, pulse."""
 
         def read(name: str) -> NDArray[np.float64]:
-            return np.asarray(self._columns[name][start:stop], np.float64)
+            try:
+                return np.asarray(self._columns[name][start:stop], np.float64)
+            except OSError as error:
+                raise RecordError(
+                    f"{self.path}: dld/{name} cannot be read from hit {start} on: {error}"
+                ) from error
 
         n = min(stop, self.n_hits) - start
         return {
