@@ -16,7 +16,7 @@ S = EnergyState
 _HALF_PERIODS, _GAPS = 5.0, 1.25
 _BEGIN_S = 1.0  # for the first beats to be read back
 _DETECTOR_FIRST = frozenset(
-    {"detector", "valve"}
+    {"detector", "valve", "vacuum"}
 )  # causes with which the detector supplies go down before the specimen
 _INTERLOCKS = frozenset({"interlock", "valve"})
 

@@ -95,6 +95,7 @@ class Arc(Measured):
         return Finding(
             f"arc or flash-over: {' and '.join(signs)} at the same time",
             details={"pulse": pulse, "signs": signs},
+            cause="arc",
         )
 
     def forget(self) -> None:

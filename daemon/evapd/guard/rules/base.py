@@ -39,7 +39,7 @@ class Finding(NamedTuple):
     effect: Effect | None = None  # where the configuration asks for another one than the rule's own
     details: Mapping[str, object] = MappingProxyType({})  # more fields of the event
     mark: bool = False  # what follows is another segment
-    # For `Wiring`: interlock, valve, arc and voltage-limit may close the crowbar; detector and valve put the detector supplies first.
+    # For `Wiring`: interlock, valve, arc and voltage-limit may close the crowbar; detector, valve and vacuum put its supplies first.
     cause: str = ""
 
 

@@ -190,7 +190,7 @@ class Vacuum(Measured):
 
     def found(self, view: View) -> Finding:
         """Say which gauge."""
-        return Finding(vacuum_complaint(view) or "the pressure is at its limit")
+        return Finding(vacuum_complaint(view) or "the pressure is at its limit", cause="vacuum")
 
 
 class VacuumWarning(Measured):

@@ -37,8 +37,10 @@ class VoltageLimit(Measured):
         specimen = view.settings.rig.specimen
         v_dc_v, v_p_v = _volts(view)
         if v_dc_v >= specimen.v_dc_max_v * (1 + EXCESS):
-            return Finding(f"V_dc reads {v_dc_v:.0f} V, the limit is {specimen.v_dc_max_v:.0f} V")
-        return Finding(f"V_dc + V_p reads {v_dc_v + v_p_v:.0f} V, the limit is {specimen.v_tot_max_v:.0f} V")
+            what = f"V_dc reads {v_dc_v:.0f} V, the limit is {specimen.v_dc_max_v:.0f} V"
+            return Finding(what, cause="voltage-limit")
+        what = f"V_dc + V_p reads {v_dc_v + v_p_v:.0f} V, the limit is {specimen.v_tot_max_v:.0f} V"
+        return Finding(what, cause="voltage-limit")
 
 
 class ReadExcess(Measured):
