@@ -115,6 +115,8 @@ class Lookout:
         """Give how explosive the expected transition would be at the present target; None while S is not known."""
         steering = self._movement.steering
         s = steering.proposal.sensitivity if steering.proposal is not None else None
+        if self._settings.rig.pulse.actuator == "energy":
+            s = None  # that of the energy, which says nothing of a transition of the field
         run = steering.run
         return explosiveness(self._settings.rig, s, run.target_rate, run.pulse_rate_hz)
 
