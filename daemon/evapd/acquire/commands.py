@@ -151,6 +151,20 @@ def make_commands(conductor: Conducts) -> list[Command]:
             doc="Go on from nine tenths of the voltage and a part of the target; opens a segment.",
         ),
         Command(
+            "detector_on",
+            NoArgs,
+            lambda _: conductor.forward("detector_on"),
+            energy=True,
+            doc="Ramp the detector's supplies up in steps, under the vacuum permit.",
+        ),
+        Command(
+            "detector_off",
+            NoArgs,
+            lambda _: conductor.forward("detector_off"),
+            energy=True,
+            doc="Ramp the detector's supplies down in steps; in a run the specimen goes down first.",
+        ),
+        Command(
             "acknowledge",
             NoArgs,
             lambda _: conductor.forward("acknowledge"),

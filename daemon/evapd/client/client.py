@@ -115,6 +115,14 @@ class Client:
         """
         return self._command("resume", {})
 
+    def detector(self, *, on: bool) -> Outcome:
+        """Ramp the detector's supplies up in steps, or down; in a run the specimen goes down first.
+
+        Raises:
+            RequestError: with kind StateError and everything that speaks against it.
+        """
+        return self._command("detector_on" if on else "detector_off", {})
+
     def acknowledge(self) -> Outcome:
         """Take note of alarms that are over; leave a latched fault once everything is verified down."""
         return self._command("acknowledge", {})
