@@ -150,3 +150,43 @@ def test_the_loop_tells_the_energy_that_was_asked_for_and_the_one_that_was_read(
     sample = bench.decision.sample
     assert sample.pulse_energy_set_pj == pytest.approx(20.0)
     assert sample.pulse_energy_pj == pytest.approx(20.4)
+
+
+def test_while_aligning_the_laser_shines_at_a_capped_voltage_and_emission_is_never_asked_for_again():
+    bench = LaserBench().evaporating()
+    bench.run_s(3.0)
+    stood_v, told = bench.core.steering.v_set_v, len(bench.told)
+    bench.core.pause(bench.now_s)
+    bench.run_s(3.0)
+    assert (bench.enabled, bench.shutter_open) == (False, False)
+    bench.core.align(bench.now_s)
+    bench.run_s(5.0)
+    assert (bench.state, bench.enabled, bench.lit) == (S.ALIGNING, True, True)
+    assert bench.v_v < 0.6 * stood_v
+    bench.core.resume(bench.now_s)
+    bench.until(S.EVAPORATING, 30.0)
+    assert bench.lit
+    assert "emission" not in [name for _, name, _ in bench.told[told:]]
+
+
+def test_a_light_that_goes_out_while_aligning_pauses():
+    bench = LaserBench().evaporating()
+    bench.core.pause(bench.now_s)
+    bench.core.align(bench.now_s)
+    bench.run_s(5.0)
+    bench.shutter_open = False
+    bench.until(S.PAUSED, 1.0)
+    bench.run_s(3.0)
+    assert bench.state is S.PAUSED
+
+
+def test_a_lower_energy_comes_at_once_and_a_higher_one_little_by_little():
+    bench = LaserBench().evaporating()
+    bench.run_s(2.0)
+    bench.core.set({"energy_pj": 15.0}, bench.now_s)
+    bench.run_s(0.5)
+    assert bench.energy_set_pj == pytest.approx(15.0)
+    bench.core.set({"energy_pj": 20.0}, bench.now_s)
+    bench.run_s(2.0)
+    assert 15.0 < bench.energy_set_pj < 15.5
+    assert [event for event in bench.events if event.kind == "segment"]
