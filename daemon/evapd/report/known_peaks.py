@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from evapd.errors import StateError
 from evapd.report.ions import MAX_CHARGE, Ion, ions_of, unknown_elements
@@ -10,6 +11,7 @@ from evapd.spectrometry.align import KnownPeak
 _ENTRY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*:\s*([A-Za-z][A-Za-z0-9()+]*)\s*")
 _NEAR_DA = 0.6  # from a rounded number to the ion that is meant
 _RARE = 0.05  # isotopes below this abundance are no landmarks
+_ONE_PEAK = 0.001  # of m: closer ones cannot be told apart by anything here
 _TOGETHER = 0.003  # of m: closer ones are one peak
 _OUTWEIGHS = 10.0  # times the abundance: then the other one does not move the peak
 
@@ -49,9 +51,15 @@ def peaks_from_text(text: str) -> list[KnownPeak]:
             found.append(KnownPeak(best.name, best.mass_to_charge_da))
     if any(not 0.5 <= peak.mass_da <= 1000.0 for peak in found):
         wrong.append("a mass lies outside 0.5 to 1000 Da")
+    found = sorted({peak.mass_da: peak for peak in found}.values(), key=lambda peak: peak.mass_da)
+    wrong += [
+        f"{one.name} and {other.name} lie within 0.1 % of each other and are one peak: name one of them"
+        for one, other in pairwise(found)
+        if other.mass_da / one.mass_da - 1.0 < _ONE_PEAK
+    ]
     if wrong:
         raise StateError("--peaks: " + "; ".join(wrong))
-    return list({peak.mass_da: peak for peak in found}.values())
+    return found
 
 
 def peaks_of_elements(elements: Sequence[str]) -> list[KnownPeak]:

@@ -17,6 +17,8 @@ _HALVES = (
 )  # bins to either side of a known peak: for sharp peaks, and for those that drift through the run
 _PREFERENCE = 0.12  # by which a score at the end of the search counts less
 _MOST_HITS = 150_000
+_PRESENT_HALF = 0.004  # of ln m: half the window in which a peak is counted
+_PRESENT_SHARE = 0.3  # the same, of the distance to the nearest known neighbour
 _T0_STEPS_PS = (500.0, 100.0)
 
 
@@ -40,7 +42,7 @@ def align(
         hits: of the run.
         known: the peaks.
         scale: where the search begins.
-        t0_reach_ps: how far t0 is searched to either side.
+        t0_reach_ps: how far t0 is searched to either side; 0 leaves it.
         scale_reach: how far ln(m/q) is searched to either side.
     """
     few = hits.part(slice(None, None, max(1, -(-hits.n // _MOST_HITS))))
@@ -52,9 +54,8 @@ def align(
     shifts = np.arange(-reach, reach + 1)
     best = (-1.0, scale.t0_ps, 0.0)
     centre, span = scale.t0_ps, t0_reach_ps
-    single = len({round(peak.mass_da, 3) for peak in known}) < 2
     for step in _T0_STEPS_PS:
-        steps = 0 if single else round(span / step)
+        steps = round(span / step) if t0_reach_ps > 0.0 else 0
         for offset in range(-steps, steps + 1):
             t0_ps = centre + offset * step
             masses = scale.model_copy(update={"t0_ps": t0_ps}).mass_da(*few.columns)
@@ -87,12 +88,29 @@ def _on_peaks(total: NDArray[np.int64], at: NDArray[np.int64], half: int) -> Flo
 def present(
     masses_da: Floats, known: Sequence[KnownPeak], *, fewest: float, sigma: float = 6.0
 ) -> list[KnownPeak]:
-    """Tell which of the known peaks stand out in roughly aligned masses: `fewest` hits and `sigma` deviations."""
+    """Tell which of the known peaks stand out in roughly aligned masses: `fewest` hits and `sigma` deviations.
+
+    A peak is compared with what lies beside it; where known neighbours are near, both windows shrink, and what is near
+    a neighbour counts for neither.
+    """
+    places = np.log([peak.mass_da for peak in known])
+    order = np.sort(np.log(masses_da[masses_da > 0.0]))
+
+    def between(low: float, high: float) -> float:
+        return float(np.searchsorted(order, high) - np.searchsorted(order, low))
+
     found = []
-    for peak in known:
-        ratio = np.abs(np.log(masses_da[masses_da > 0.0] / peak.mass_da))
-        on = float(np.count_nonzero(ratio < 0.004))
-        beside = float(np.count_nonzero((ratio >= 0.004) & (ratio < 0.012))) / 2.0
-        if on - beside >= fewest and on - beside > sigma * np.sqrt(on + 0.5 * beside + 1.0):
+    for peak, place in zip(known, places.tolist(), strict=True):
+        apart = np.abs(places - place)
+        near = apart[apart > 1e-6]
+        half = min(_PRESENT_HALF, _PRESENT_SHARE * float(near.min())) if len(near) else _PRESENT_HALF
+        on, beside, room = between(place - half, place + half), 0.0, 0.0
+        for step in range(1, 3):
+            for low in (place - (step + 1) * half, place + step * half):
+                if not np.any((apart > 1e-6) & (np.abs(places - low - 0.5 * half) < 1.5 * half)):
+                    beside += between(low, low + half)
+                    room += half
+        under = beside * 2.0 * half / room if room else 0.0
+        if on - under >= fewest and on - under > sigma * np.sqrt(on + under + 1.0):
             found.append(peak)
     return found

@@ -14,6 +14,7 @@ from evapd.spectrometry.fitting import (
     Constants,
     Near,
     fit_constants,
+    flight_times_differ,
     near_peaks,
     peaks_there,
     shape_at,
@@ -102,13 +103,20 @@ def calibrate(
         raise StateError(f"{hits.n} hits with known voltages are too few; a calibration needs {FEWEST_HITS}")
     stride = max(1, hits.n // (2 * _MOST_TO_FIT))
     fit_on, judge_on = hits.part(slice(0, None, 2 * stride)), hits.part(slice(1, None, 2))
-    search = {"t0_reach_ps": t0_reach_ps, "scale_reach": scale_reach}
-    begun = align(hits, known, start, **search)
+
+    def aligned(scale: MassScale) -> MassScale:
+        begin = scale.model_copy(update={"t0_ps": start.t0_ps})
+        found = align(hits, known, begin, t0_reach_ps=t0_reach_ps, scale_reach=scale_reach)
+        if flight_times_differ(peaks_there(hits, known, found)):
+            return found
+        return align(hits, known, begin, t0_reach_ps=0.0, scale_reach=scale_reach)  # nothing tells t0
+
+    begun = aligned(start)
     peaks = standing_out(hits, known, begun)
     chosen = _choose(fit_on, judge_on, peaks, start, begun)
     for _ in range(_ROUNDS):
         # A sharper spectrum shows more peaks, and a t0 that was not told by the few may have been found wrong.
-        again = align(hits, known, chosen.scale.model_copy(update={"t0_ps": start.t0_ps}), **search)
+        again = aligned(chosen.scale)
         better = max((chosen.scale, again), key=lambda scale: len(peaks_there(hits, known, scale)))
         more = peaks_there(hits, known, better)
         if not {*more} - {*peaks}:

@@ -66,7 +66,7 @@ def fit_constants(hits: Hits, peaks: Sequence[KnownPeak], start: MassScale) -> C
     """
     result = Constants(start)
     names = ["alpha"]
-    if not _flight_times_differ(peaks):
+    if not flight_times_differ(peaks):
         result.held["t0_ps"] = "one flight time alone cannot tell t0 from alpha"
     else:
         names.append("t0_ps")
@@ -116,7 +116,10 @@ def _try_beta(hits: Hits, peaks: Sequence[KnownPeak], result: Constants, names: 
         result.held["beta"] = f"the best fit is {tried.scale.beta:.2f}, which no pulse can be"
 
 
-def _flight_times_differ(peaks: Sequence[KnownPeak]) -> bool:
+def flight_times_differ(peaks: Sequence[KnownPeak]) -> bool:
+    """Tell whether these peaks can tell t0 from alpha."""
+    if not peaks:
+        return False
     masses = [peak.mass_da for peak in peaks]
     return bool(np.sqrt(max(masses) / min(masses)) >= _RATIO_FOR_T0)
 
