@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from evapd.config.wiring import Contacts
 from evapd.device import open_transport
 from evapd.device.protocols import DigitalIo
 from evapd.errors import (
@@ -391,6 +392,9 @@ def test_the_rig_file_of_the_page_on_wiring_is_valid():
     rig = yaml.safe_load(page.split("```yaml")[1].split("```")[0])
     config = ModbusDio.Config(**rig["devices"]["io"]["settings"])
     assert config.outputs["inhibit"].safe
+    contacts = Contacts.model_validate(rig["contacts"])
+    assert contacts.inputs.keys() == config.inputs.keys()
+    assert {contacts.inhibit, contacts.heartbeat, contacts.crowbar.output} == config.outputs.keys()
 
 
 SPOKEN = [one for one in TRANSCRIPT["exchanges"] if "meaning" in one]

@@ -45,7 +45,7 @@ class Instruments:
         """
         self._specs = {name: spec for name, spec in loaded.rig.devices.items() if spec.role != "tdc"}
         self._drivers: dict[str, Any] = {name: build_device(name, loaded, plugins) for name in self._specs}
-        self._rig = loaded.rig
+        self._rig, self._clock = loaded.rig, clock
         guard, tick_s = loaded.rig.guard, loaded.rig.control.tick_s
         self._workers = {
             name: DeviceWorker(
@@ -107,7 +107,11 @@ class Instruments:
         """Tell everything that carries energy to make itself safe, pulses first, the detector's supplies last."""
         for role in ("io", *ENERGY_ROLES, *DETECTOR_ROLES):
             for name in self._with_role(role):
-                self._workers[name].safe()
+                # Safe levels may be an open crowbar: one that is closed stays closed.
+                if role == "io" and self._outputs.holds_crowbar:
+                    self._outputs.inhibit(True, self._clock())
+                else:
+                    self._workers[name].safe()
 
     def apply(self, decision: Decision, now_s: float) -> None:
         """Send what a decision asks for; the pulser's inhibit first. Returns at once."""

@@ -27,6 +27,7 @@ class Outputs:
         self._drivers, self._workers, self._clock = drivers, workers, clock
         self._sender = Sender(workers)
         self._beat: bool | None = None
+        self.holds_crowbar = False  # told to close it, and not yet to open it
 
     def inhibit(self, on: bool | None, now_s: float) -> None:  # noqa: FBT001 - the output's level
         """Drive the pulser's inhibit; on is repeated until it is read back, off is sent once."""
@@ -35,6 +36,7 @@ class Outputs:
     def crowbar(self, on: bool | None, now_s: float) -> None:  # noqa: FBT001 - the output's level
         """Close the crowbar or open it, each repeated until it is read back, or leave it as it is."""
         crowbar = self._config.crowbar
+        self.holds_crowbar = bool(on) and crowbar is not None
         self._drive(None if crowbar is None else crowbar.output, on, now_s, insist=True)
 
     def heartbeat(self, level: bool | None) -> None:  # noqa: FBT001 - the output's level
