@@ -157,6 +157,10 @@ def test_commands_answer_programs_in_json(tmp_path):
     assert told.exit_code == 0, told.stderr
     assert json.loads(told.stdout)["hits"] > 10_000
     assert (tmp_path / "m.png").stat().st_size > 10_000
+    plotted = CliRunner().invoke(
+        app, ["plot", str(folder), "-o", str(tmp_path / "r.png"), "--mass", str(mass)]
+    )
+    assert plotted.exit_code == 0, plotted.stderr
     composed = CliRunner().invoke(
         app, ["compose", str(folder), "--ranges", str(ranges), "--mass", str(mass), "--json"]
     )

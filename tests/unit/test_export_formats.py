@@ -15,6 +15,7 @@ from evapd.export.raw import RAW
 from evapd.export.writing import LACKS, SUFFIXES, export_run
 from evapd.record.finalise import finalise
 from evapd.record.nxs import open_run
+from evapd.spectrometry.masses import MassScale
 from support.finished_runs import finished_run, hit_block
 from support.recorded_runs import record_run
 
@@ -239,6 +240,16 @@ def test_a_wrong_mass_file_is_refused_before_anything_is_written(run):
     with pytest.raises(ConfigError, match="no mass calibration"):
         out(run, "pos", mass=wrong)
     assert not (run.parent / "out.pos").exists()
+
+
+def test_a_mass_calibration_takes_the_place_of_the_recorded_masses(run):
+    recorded = np.frombuffer(out(run, "pos"), ">f4").reshape(-1, 4)[:, 3]
+    path = run.parent / "mass.yaml"
+    scale = MassScale(flight_path_mm=110.0, t0_ps=38_000.0, alpha=2 * 1.015, beta=0.7, voltage_mode=True)
+    path.write_text(scale.text())
+    doubled = np.frombuffer(out(run, "pos", "again", mass=path), ">f4").reshape(-1, 4)[:, 3]
+    assert doubled == pytest.approx(2 * recorded, abs=2e-4)
+    assert sidecar(run, "pos", mass=path)["mass_calibration"]["alpha"] == 2 * 1.015
 
 
 def test_projected_ions_lie_on_a_cap_whose_radius_is_the_voltage_over_the_field():
