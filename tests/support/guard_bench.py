@@ -83,6 +83,7 @@ class Bench:
     v_p_scale: float = 1.0
     threshold_v: float = 2000.0  # V_dc at which the rate is the target
     sensitivity: float = 60.0
+    by_v_tot: bool = False  # V_dc + V_p evaporates; threshold_v is then V_dc at a pulse fraction of 0.2
     dark_hz: float = 5.0
     pressure_pa: float | None = 1e-8
     temperature_k: float | None = 50.0
@@ -173,7 +174,8 @@ class Bench:
             self.heartbeat_s = self.now_s
             if self.enabled:
                 pulses = self.rate_hz * dt_s
-                rate = 0.01 * (max(self.v_v, 1.0) / self.threshold_v) ** self.sensitivity * self.burst
+                v_v = (self.v_v + self.v_p_v) / 1.2 if self.by_v_tot else self.v_v
+                rate = 0.01 * (max(v_v, 1.0) / self.threshold_v) ** self.sensitivity * self.burst
                 self.pulses += pulses
                 self.hits += pulses * min(rate, 2.0) + self.dark_hz * dt_s
                 self.background += self.dark_hz * dt_s
