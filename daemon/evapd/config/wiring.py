@@ -68,6 +68,11 @@ class Detector(Section):
         """How many steps lead up; all supplies take the same part of their own way with each."""
         return max(max(1, math.ceil(abs(one.v_v) / one.step_v)) for one in self.supplies.values())
 
+    @property
+    def down_takes_s(self) -> float:
+        """Longest time of the way down in steps, verification included."""
+        return self.steps * self.down_dwell_s + 2.0 * self.settle_s
+
     @model_validator(mode="after")
     def _wires_stay_together(self) -> Self:
         if self.wires is None:

@@ -193,9 +193,7 @@ class DetectorSupplies:
     @property
     def down_takes_s(self) -> float:
         """Longest time of the way down in steps, verification included."""
-        if self.config is None:
-            return 0.0
-        return self._steps * self.config.down_dwell_s + 2.0 * self.config.settle_s
+        return 0.0 if self.config is None else self.config.down_takes_s
 
     # Within.
 

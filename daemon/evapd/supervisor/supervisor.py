@@ -240,7 +240,9 @@ class Supervisor:
 
     def _ramp_down_s(self) -> float:
         rig = self.loaded.rig
-        return 20.0 + rig.specimen.v_dc_max_v / rig.guard.ramp_down_v_per_s + 30.0 * rig.guard.hv_tau_down_s
+        detector_s = 0.0 if rig.detector is None else rig.detector.down_takes_s
+        specimen_s = rig.specimen.v_dc_max_v / rig.guard.ramp_down_v_per_s + 30.0 * rig.guard.hv_tau_down_s
+        return 20.0 + specimen_s + detector_s
 
 
 def supervise(loaded: LoadedRig, progress: Progress) -> tuple[int, dict[str, Any] | None]:
