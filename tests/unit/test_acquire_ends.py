@@ -33,5 +33,15 @@ def test_silence_after_evaporation_is_an_end() -> None:
     assert "no ions" in str(ask(ends, 15.1, hits=500))
 
 
+def test_silence_while_a_person_has_paused_is_not_an_end() -> None:
+    ends = Ends(End(no_ions_s=5))
+    assert ask(ends, 10.0, hits=500) is None
+    for elapsed_s in (20.0, 100.0):
+        paused = ends.reason(elapsed_s=elapsed_s, hits_window=500, v_dc_v=0.0, exhausted=False, standing=True)
+        assert paused is None
+    assert ask(ends, 104.0, hits=500) is None
+    assert "no ions" in str(ask(ends, 106.0, hits=500))
+
+
 def test_unknown_voltage_does_not_end_a_run() -> None:
     assert ask(Ends(End(v_dc_v=3000)), 1.0, v_dc_v=float("nan")) is None

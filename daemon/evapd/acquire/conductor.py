@@ -23,6 +23,7 @@ _ATTEND_S = 5.0
 TDC_READY_S = 5.0
 GUARD_GONE_S = 1.0
 DOWN = ("off", "standby", "safe", "ramping_down", "fault_latched")
+STANDING = ("ramping", "holding", "paused", "aligning", "inhibited")
 
 
 class Conductor:
@@ -214,6 +215,7 @@ class Conductor:
             hits_window=counts.hits_window,
             v_dc_v=self._guard.v_dc_v(),
             exhausted=self._readout.exhausted,
+            standing=self._guard.energy_state in STANDING,
         )
         if reason is None and run.low_space():
             reason = f"less than {self._loaded.rig.record.reserve_mb:g} MB free for recording"

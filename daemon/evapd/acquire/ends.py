@@ -17,9 +17,16 @@ class Ends:
     _last_hits: int = 0
     _last_ion_s: float = math.inf
 
-    def reason(self, *, elapsed_s: float, hits_window: int, v_dc_v: float, exhausted: bool) -> str | None:
-        """Give the first condition that holds, as a sentence for the run's record, or None."""
+    def reason(
+        self, *, elapsed_s: float, hits_window: int, v_dc_v: float, exhausted: bool, standing: bool = False
+    ) -> str | None:
+        """Give the first condition that holds, as a sentence for the run's record, or None.
+
+        While `standing`, pulses are stopped on purpose: a silence then says nothing of the specimen.
+        """
         ends = self.conditions
+        if standing and math.isfinite(self._last_ion_s):
+            self._last_ion_s = elapsed_s
         if hits_window > self._last_hits:
             self._last_hits, self._last_ion_s = hits_window, elapsed_s
         if ends.hits is not None and hits_window >= ends.hits:
