@@ -53,7 +53,9 @@ class Collapse:
                 rate *= self._by_voltage(view, reach_s)
             if rate * now.pulses < _EXPECTED:
                 continue
-            if not (_same_energy(base, now) and _alive(view, now) and _pulses_arrive(view, base, now)):
+            if not _alive(view, now):
+                return None
+            if suspicious and not (_same_energy(base, now) and _pulses_arrive(view, base, now)):
                 return None
             self.base, self.rate = base, rate
             return max(0.0, now.net) / (rate * now.pulses)
