@@ -113,7 +113,7 @@ class FaultRig:
         self.await_ready()
         self.witness.forget(time.monotonic())
         self.daemon.ask("start")
-        self.run_id = str(self.await_run("running")["run"]["id"])
+        self.run_id = str(self.await_run("running", 15.0)["run"]["id"])
         wait_for(lambda: self._steady(0.0), f"the target rate\n{self.daemon.logs()}", 60.0, every_s=0.1)
 
     def await_ready(self) -> None:
@@ -129,12 +129,15 @@ class FaultRig:
 
     def _may_start(self) -> bool:
         status = self.daemon.guard_status() or {}
-        if status.get("energy_state") == "fault_latched" and status["verified_down"]:
+        crowbar = (status.get("wiring") or {}).get("crowbar")
+        if status.get("verified_down") and (crowbar or status.get("energy_state") == "fault_latched"):
             self.daemon.ask_guard("acknowledge")
         known = all(device["state"] == "online" for device in status.get("devices", {}).values())
         tdc = (self.daemon.status() or {}).get("devices", {}).get("tdc", {})
         down = status.get("energy_state") in ("standby", "safe") and self.twin.plant.specimen.v_v < 40.0
-        return known and down and tdc.get("state") == "online" and self._detector_is_on(status)
+        return (
+            known and down and not crowbar and tdc.get("state") == "online" and self._detector_is_on(status)
+        )
 
     def _steady(self, patience_s: float) -> bool:
         """Whether the law holds the rate near the target, over two stretches of half a second."""
