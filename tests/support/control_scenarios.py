@@ -108,6 +108,7 @@ def _abrupt() -> list[Scenario]:
     cases = {
         "abrupt, records 30 ms late": (leaky, soft),
         "30 ms, a tenth, not driven down": (leaky, tenth),
+        "20 ms": (leaky, replace(soft, record_s=0.02)),
         "10 ms": (leaky, replace(soft, record_s=0.01)),
         "10 ms, a tenth, not driven down": (leaky, replace(tenth, record_s=0.01)),
         "30 ms, supply falls with 5 s": (leaky._replace(tau_down_s=5.0), soft),
