@@ -234,12 +234,15 @@ def watch(
     control: ControlAddress = CONTROL,
     *,
     once: Annotated[bool, typer.Option(help="print the present state and end")] = False,
+    attend: Annotated[
+        bool, typer.Option(help="say that somebody is there: attended mode then misses you")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show rate, voltage, hits and alarms live in the terminal."""
     from evapd.client.watch import watch as watch_live
 
-    raise typer.Exit(watch_live(stream, control, once=once, as_json=as_json))
+    raise typer.Exit(watch_live(stream, control, once=once, as_json=as_json, attend=attend))
 
 
 @app.command()

@@ -96,9 +96,15 @@ def test_in_a_run_the_box_lies_in_the_run_s_folder(tmp_path):
     run.mkdir()
     recorder = Recorder(tmp_path, run).tripped(2.0, after_s=1.0)
     recorder.box.run_ends()
+    recorder.bench.run_s(5.0)
+    recorder.bench.core.acknowledge(recorder.bench.now_s)
+    recorder.bench.state_flags = {}
+    recorder.bench.run_s(1.0)
+    recorder.bench.v_v, recorder.bench.v_set_v, recorder.bench.output_on = 500.0, 500.0, True
+    recorder.bench.until(S.RAMPING_DOWN, 2.0)
     recorder.closed()
-    assert len(files(run)) == 1
-    assert not files(tmp_path)
+    assert [path.name for path in files(run)] == ["20231114T221320Z-supply-state.npz"]
+    assert [path.name for path in files(tmp_path)] == ["20231114T221320Z-unasked-voltage.npz"]
 
 
 def test_what_trips_within_five_seconds_is_one_box(tmp_path):

@@ -13,6 +13,7 @@ from evapd.config import load_rig
 from evapd.device import build_device
 from evapd.errors import RequestError
 from evapd.guard import last_good
+from evapd.guard.boxfile import read_box
 from evapd.guard.types import LOOP_COLUMNS
 from evapd.link import LinkFlag, LinkRecord, LinkSender, short_digest
 from evapd.record.journal import read_journal
@@ -180,6 +181,8 @@ def test_a_run_s_journal_lies_in_its_folder_and_a_silent_death_of_acquire_brings
             wait_for(lambda: not rig.twin.plant.trigger.running, "the inhibit", 5.0)
             rig.await_energy("safe")
         wait_for(lambda: (rig.guard_status() or {})["run_id"] == "", "the run's end", 5.0)
+        wait_for(lambda: list((folder / "blackbox").glob("*.npz")), "the black box", 15.0)
+        assert read_box(next((folder / "blackbox").glob("*.npz"))).causes[0]["rule"] == "acquire-lost"
         journalled = list(read_journal(folder / "journal" / "guard"))
         assert {message.header["run"] for message in journalled if message.topic == "loop."} == {"run-1"}
         assert str(rig.loaded.layout.guard_journal) in (rig.guard_status() or {})["journal"]

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -29,7 +30,8 @@ _RATES = 24
 class _Poller:
     """Asks for the status on a thread of its own, so that a silent daemon does not hold up the drawing."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, attend: bool = False) -> None:
+        self._attend = attend
         self.newest: tuple[float, Status] | None = None  # monotonic time of the answer
         self.rates: deque[float] = deque(maxlen=_RATES)
         self.answered = threading.Event()
@@ -45,6 +47,9 @@ class _Poller:
     def _run(self) -> None:
         with Requester(self._address, ASK_S) as requester:
             while not self._end.wait(REDRAW_S):
+                if self._attend:
+                    with suppress(StreamError):  # the guard may be silent; the status then says so
+                        requester.request("attend")
                 try:
                     status = Status.read(requester.request("status"))
                 except StreamError:
@@ -58,12 +63,12 @@ class _Poller:
 class _Watcher:
     """Gathers what is to be shown."""
 
-    def __init__(self, stream_address: str, control_address: str) -> None:
+    def __init__(self, stream_address: str, control_address: str, *, attend: bool = False) -> None:
         self._control_address = control_address
         self._began_s = time.monotonic()
         self._events: deque[str] = deque(maxlen=_EVENTS)
         self._subscriber = Subscriber(stream_address, None, (EVENT,))
-        self.poller = _Poller(control_address)
+        self.poller = _Poller(control_address, attend=attend)
 
     def close(self) -> None:
         self.poller.stop()
@@ -124,6 +129,7 @@ def watch(
     out: TextIO | None = None,
     once: bool = False,
     as_json: bool = False,
+    attend: bool = False,
     ended: Callable[[], bool] = lambda: False,
 ) -> int:
     """Show how things stand until Ctrl-C; works before the daemon is there, and over its restarts.
@@ -134,6 +140,7 @@ def watch(
         out: Where to write; standard output by default.
         once: Write the present state and end.
         as_json: Write JSON documents, one per line.
+        attend: Say that somebody is there, as long as this runs.
         ended: Asked after every redraw.
 
     Returns:
@@ -141,7 +148,7 @@ def watch(
     """
     out = out or sys.stdout
     console = Console(file=out)
-    watcher = _Watcher(stream_address, control_address)
+    watcher = _Watcher(stream_address, control_address, attend=attend)
     try:
         if once:
             watcher.poller.answered.wait(ONCE_S)

@@ -61,6 +61,7 @@ class _Ring:
 class _Trip:
     due_s: float
     began_s: float
+    folder: Path  # of the run that it belongs to, also when that has ended meanwhile
     causes: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -100,8 +101,7 @@ class BlackBox:
 
     def run_ends(self) -> None:
         """Go back to the standing folder; a trip of the run is still written into the run."""
-        if self._trip is None:
-            self._folder = self._standing
+        self._folder = self._standing
 
     def note(
         self, now_s: float, inputs: Inputs, decision: Decision, margins: Sequence[float | None] | None
@@ -140,13 +140,13 @@ class BlackBox:
 
     def _tripped(self, now_s: float, event: Event) -> None:
         if self._trip is None:
-            self._trip = _Trip(due_s=now_s + AFTER_S, began_s=now_s)
+            self._trip = _Trip(due_s=now_s + AFTER_S, began_s=now_s, folder=self._folder)
         self._trip.causes.append({"t_mono_us": round(now_s * US_PER_S), **event.document()})
 
     def _hand_over(self) -> None:
         assert self._trip is not None  # noqa: S101 - asked for only with a trip
         trip, self._trip = self._trip, None
-        folder, since_us = self._folder, round((trip.began_s - BEFORE_S) * US_PER_S)
+        folder, since_us = trip.folder, round((trip.began_s - BEFORE_S) * US_PER_S)
         records, ticks = self._records.copy(), self._ticks.copy()
         kept = ticks["t_mono_us"] >= since_us
         box = Box(
