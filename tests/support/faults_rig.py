@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from evapd.errors import RequestError
 from evapd.record.run import RunStore
 from support.daemon import Daemon
 from support.faults_measure import Fault
@@ -131,7 +132,7 @@ class FaultRig:
         status = self.daemon.guard_status() or {}
         crowbar = (status.get("wiring") or {}).get("crowbar")
         if status.get("verified_down") and (crowbar or status.get("energy_state") == "fault_latched"):
-            self.daemon.ask_guard("acknowledge")
+            self._acknowledge()
         known = all(device["state"] == "online" for device in status.get("devices", {}).values())
         tdc = (self.daemon.status() or {}).get("devices", {}).get("tdc", {})
         down = status.get("energy_state") in ("standby", "safe") and self.twin.plant.specimen.v_v < 40.0
@@ -153,6 +154,13 @@ class FaultRig:
                 return False
         return True
 
+    def _acknowledge(self) -> None:
+        try:
+            self.daemon.ask_guard("acknowledge")
+        except RequestError as error:
+            if error.kind != "StateError":  # not verified down yet: asked again until the deadline
+                raise
+
     def _detector_is_on(self, status: dict[str, Any]) -> bool:
         """Whether the detector's supplies are up, where there are any; asks for them where they are off."""
         detector = (status.get("wiring") or {}).get("detector")
@@ -161,7 +169,7 @@ class FaultRig:
         if detector["state"] == "off":
             self.daemon.ask_guard("detector_on")
         elif detector["state"] == "fault":
-            self.daemon.ask_guard("acknowledge")
+            self._acknowledge()
         return bool(detector["state"] == "on")
 
     def _drift_v(self, over_s: float) -> float:
