@@ -37,7 +37,9 @@ def against_detector(view: View) -> list[str]:
 
 def against_pulses(view: View) -> list[str]:
     """List what is not ready yet while outputs are being switched on."""
-    return against_emission(view) or ([] if view.light is None else laser.against_light(view.inputs, view.light))
+    return against_emission(view) or (
+        [] if view.light is None else laser.against_light(view.inputs, view.light)
+    )
 
 
 def against_emission(view: View) -> list[str]:
