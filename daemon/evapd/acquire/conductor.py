@@ -359,7 +359,7 @@ class Conductor:
             "words": counts.words,
             "rate_per_pulse": rate if math.isfinite(rate) else None,
             "losses": {
-                "flags": str(counts.loss),
+                "flags": [flag.name.lower() for flag in counts.loss if flag.name],
                 "lost_blocks": counts.lost_blocks,
                 "saturated_blocks": counts.saturated_blocks,
                 "counter_jumps": counts.jump_blocks,

@@ -30,6 +30,8 @@ Role = Literal[
     "specimen", "pulser", "pulse", "laser", "vacuum", "temperature", "tdc", "stage", "io",
     "mcp", "anode", "electrode", "reflectron",
 ]  # fmt: skip
+QUICK_ROLES: frozenset[str] = frozenset({"specimen", "pulser", "pulse", "laser", "io"})
+"""What carries energy, lets pulses through or tells of interlocks: read at every tick."""
 
 
 def _ascending(window: tuple[float, float]) -> tuple[float, float]:
@@ -143,6 +145,9 @@ class Guard(Section):
     heartbeat_s: Annotated[Second, Field(gt=0.01, le=2)] = 0.150  # TDC silent: inhibit at once
     silent_ramp_down_s: Annotated[Second, Field(gt=0)] = 5.0
     device_timeout_s: Annotated[Second, Field(gt=0)] = 2.0  # no fresh reading for this long: UNKNOWN
+    energy_timeout_s: Annotated[Second, Field(gt=0)] = (
+        0.8  # the same for what carries energy, pulses or interlocks
+    )
     rate_ceiling: Annotated[float, Field(gt=1)] = 10.0  # times the target, with a floor of counts
     rate_ceiling_counts: Annotated[int, Field(ge=5)] = 60
     trigger_ceiling: Annotated[float, Field(gt=0)] = 0.5  # raw words of one channel per pulse
@@ -161,6 +166,14 @@ class Guard(Section):
     temperature_deviation_k: Annotated[Kelvin, Field(gt=0)] | None = None
     attended: bool = True
     realtime: bool = True  # ask for SCHED_FIFO; the daemon says whether it was granted
+
+    def timeout_s(self, role: str) -> float:
+        """Age of the newest reading from which on a device of that role is UNKNOWN."""
+        return (
+            min(self.energy_timeout_s, self.device_timeout_s)
+            if role in QUICK_ROLES
+            else self.device_timeout_s
+        )
 
 
 class End(Section):

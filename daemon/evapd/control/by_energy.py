@@ -22,7 +22,8 @@ _LASER_TAU_S = 0.02  # an attenuator follows within a tick
 _ENERGY_SLEW_DOWN = 2.0  # 1/s of U: a twenty-fold lower energy within 0.15 s
 _LEAST = 1e-3  # of the highest energy: an energy of 0 has no logarithm
 _THERE = 1e-6
-_LOWERED = 0.97  # V read below this part of what was asked for has been lowered by others
+_LOWERED = 0.97  # V read below this part of what was asked for ...
+_LASTS_S = 0.5  # ... for this long has been lowered by others
 
 
 class ConfinedLaw(RateLaw, Protocol):
@@ -69,6 +70,7 @@ class ByEnergy:
         self._v_v = v_dc_v if math.isfinite(v_dc_v) else 0.0
         self._v_v = min(max(self._v_v, 1.0), self._settings.v_max_v)
         self._set_v = self._v_v
+        self._short_since_s = math.inf  # since when V stands lower than was asked for
         self._energy, self._then_s = 0.0, now_s
         self._confine()
         self._law.reset(self._v_v, now_s)
@@ -145,12 +147,21 @@ class ByEnergy:
         energy_pj, v_v = observation.pulse_energy_pj, float(observation.v_dc_v)
         energy = self._energy
         if energy_pj is not None and math.isfinite(energy_pj) and energy_pj > 0.0:
-            energy = min(max(math.log(energy_pj / self._start_pj), self._lowest - 1.0), self._highest + 1.0)
-        if 1.0 <= v_v < _LOWERED * self._set_v:  # by others, or still on its way
+            energy = math.log(energy_pj) - math.log(self._start_pj)
+            energy = min(max(energy, self._lowest - 1.0), self._highest + 1.0)
+        if self._is_lowered(v_v, observation.t_s):
             self._set_v = v_v
             if self._alone:
                 self._lower_to(v_v)
         return replace(observation, v_dc_v=v_v * math.exp(energy / RATIO))
+
+    def _is_lowered(self, v_v: float, t_s: float) -> bool:
+        """Whether the voltage has stood lower than was asked for longer than a supply may be on its way."""
+        if not 1.0 <= v_v < _LOWERED * self._set_v:
+            self._short_since_s = math.inf
+            return False
+        self._short_since_s = min(self._short_since_s, t_s)
+        return t_s - self._short_since_s >= _LASTS_S
 
     def _lower_to(self, v_v: float) -> None:
         """Let V stand lower from now on; it never comes back by itself."""

@@ -11,6 +11,7 @@ SATURATED_RATIO = 3.0
 _MOST_PER_PULSE = 100.0
 _MOST_VOLTAGE_V = 1e6
 _BACKGROUND_S = 10.0
+_ENOUGH = 6.0  # expected ions from which on their absence tells something
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,10 @@ class Counts:
     background: float
     log_v: float
     saturated: bool
+
+    def fall_short_of(self, ions: float) -> bool:
+        """Whether less than half of so many expected ions came, where those were enough to tell."""
+        return ions > _ENOUGH and self.hits - self.background < 0.5 * ions
 
     @property
     def middle_s(self) -> float:

@@ -116,7 +116,9 @@ class PiLog:
         return False
 
     def _take_in(self, counts: Counts, dt_s: float, now_s: float) -> None:
-        if (fallen := self._voltage.fallen_to(counts.log_v)) is not None:
+        log_rate = self._estimate.x + SENSITIVITY * self._voltage.now
+        gone = counts.fall_short_of(counts.pulses * math.exp(min(log_rate, 3.0)))
+        if (fallen := self._voltage.fallen_to(counts.log_v, now_s, ions_gone=gone)) is not None:
             # Others have lowered the voltage: go on from where it is.
             self._log_v = max(fallen, min(self._limits.lowest, self._log_v))
             self._voltage.follow(self._log_v, now_s)

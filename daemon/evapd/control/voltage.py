@@ -28,6 +28,7 @@ _CLOSING_S, _CLOSING = (
 _FALLING = 0.004
 _SLOWEST_S = 20.0
 _CALM_READINGS = 4
+_LASTS_S = 1.2  # longer than a guard's grace for a readback that is short
 
 
 class VoltageTrack:
@@ -54,7 +55,9 @@ class VoltageTrack:
         self._placed = log_v
         self._taken_s = now_s
         self._doubt_until_s = -math.inf
-        self._unsettled = 0
+        self._unsettled, self._cut_by_others = 0, False
+        self._short_since_s: float | None = None  # since when the supply stands far below
+        self._followed: float | None = None  # by how much it stood below when that was followed
         self._tau_down_s = self._settings.hv_tau_down_s
         self._fell: tuple[float, float] | None = None
         self.moved = self.reckoned = 0.0
@@ -62,6 +65,7 @@ class VoltageTrack:
     def settle(self) -> None:
         """Others may have lowered the voltage: until the readback stands still, it tells where the voltage is."""
         self._unsettled = 0 if self._last is None else _CALM_READINGS
+        self._cut_by_others = self._unsettled > 0
 
     @property
     def offset(self) -> float:
@@ -144,12 +148,33 @@ class VoltageTrack:
         trusted = max(0.0, self._held - _FLOOR)
         return self._place(model, max(-trusted, min(trusted, off)), change)
 
-    def fallen_to(self, log_read: float) -> float | None:
-        """Give ln V when the supply stands far below what was asked for (limited or cut by others), else None."""
+    def fallen_to(self, log_read: float, now_s: float, *, ions_gone: bool) -> float | None:
+        """Give ln V when the supply stands far below what was asked for (limited or cut by others), else None.
+
+        At once after an inhibit, and where the ions are gone as well; else only what lasts, because following a false
+        readback would lower V without end, and hide the difference from those who watch over it. Until then V may not rise.
+        """
         really = log_read - self._offset
         margin = 2.0 * _FLOOR if self._unsettled > 0 else FARTHEST + max(self._held, self._range())
-        if really >= min(self._command, self._model) - margin:
+        short = min(self._command, self._model) - really
+        if short <= margin:
+            self._short_since_s = None
             return None
+        if (ions_gone and self._followed is None) or (self._cut_by_others and self._unsettled > 0):
+            self._cut_by_others = True
+            return really
+        if self._short_since_s is None or self._short_since_s > now_s:
+            self._short_since_s = now_s
+        self._doubt_until_s = max(self._doubt_until_s, now_s + _DOUBT_S)
+        if now_s - self._short_since_s < _LASTS_S:
+            return None
+        self._short_since_s = None
+        if self._followed is not None and abs(short - self._followed) < FARTHEST:
+            # It was followed, and is as far below again: the readback is wrong by that, the voltage is where it was sent.
+            self._offset -= short
+            self._followed = None
+            return None
+        self._followed = short
         return really
 
     def follow(self, log_v: float, now_s: float) -> None:
@@ -160,7 +185,7 @@ class VoltageTrack:
         self._last = self._before = self._mean = self._offset
         self._held = 0.0
         self._doubt_until_s = max(self._doubt_until_s, now_s + _DOUBT_S)
-        self._unsettled = _CALM_READINGS
+        self._unsettled = _CALM_READINGS if self._cut_by_others else 0
 
     def _floor(self) -> float:
         return _FLOOR + 5.0 * self._noise

@@ -17,6 +17,7 @@ Event = Callable[[str, str, str], None]
 
 FIRST_RETRY_S = 0.1
 LONGEST_RETRY_S = 5.0
+SAFE_RETRY_S = 0.5  # while it waits to be made safe
 
 _log = logging.getLogger("evapd.device")
 
@@ -308,8 +309,10 @@ class DeviceWorker:
             text += "; this is a fault in the driver, report it"
         self._close()
         now_s = self._clock()
-        self._retry_s = now_s + self._pause_s
-        self._pause_s = min(2.0 * self._pause_s, LONGEST_RETRY_S)
+        with self._changed:
+            longest_s = SAFE_RETRY_S if self._queue.safe_waits else LONGEST_RETRY_S
+        self._retry_s = now_s + min(self._pause_s, longest_s)
+        self._pause_s = min(2.0 * self._pause_s, longest_s)
         self._count(error, text)
         with self._changed:
             if self._online:

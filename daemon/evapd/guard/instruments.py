@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from evapd.config import LoadedRig
+from evapd.config.model import QUICK_ROLES
 from evapd.config.plugins import INSTALLED, Plugins
 from evapd.config.wiring import DETECTOR_ROLES
 from evapd.device import DeviceState, DeviceWorker, Snapshot, build_device
@@ -21,7 +22,6 @@ from evapd.guard.outputs import Outputs
 from evapd.guard.sending import AGAIN_S, Sender
 from evapd.guard.types import Decision, DeviceView, ReadingT, SupplyOrder
 
-FAST_ROLES = frozenset({"specimen", "pulser", "pulse", "io", "laser"})
 _DETECTOR_PERIOD_S = 0.2  # currents are watched
 _SLOW_PERIOD_S = 0.5
 _CLOSE_S = 2.0
@@ -52,7 +52,7 @@ class Instruments:
                 name,
                 driver,
                 period_s=_period_s(self._specs[name].role, tick_s),
-                stale_s=guard.device_timeout_s,
+                stale_s=guard.timeout_s(self._specs[name].role),
                 clock=clock,
                 on_event=on_event,
             )
@@ -248,6 +248,6 @@ class Instruments:
 
 
 def _period_s(role: str, tick_s: float) -> float:
-    if role in FAST_ROLES:
+    if role in QUICK_ROLES:
         return tick_s
     return _DETECTOR_PERIOD_S if role in DETECTOR_ROLES else _SLOW_PERIOD_S

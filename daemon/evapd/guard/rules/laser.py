@@ -13,11 +13,11 @@ class LaserUnknown(Measured):
     """A laser that the rig may do without, in a run that is driven by it. UNKNOWN is never read as off."""
 
     name = "laser-unknown"
-    trigger = "no fresh reading of a laser that is not `required` for device_timeout_s, in laser mode"
+    trigger = "no fresh reading of a laser that is not `required` for energy_timeout_s, in laser mode"
     effect = Effect.SAFE
     release = "acknowledge"
     advice = "close the safety shutter; look at the laser's cable and mode of its port, then acknowledge"
-    keys = ("device_timeout_s",)
+    keys = ("energy_timeout_s",)
     latch = True
     watches = ENERGISED
 
@@ -28,7 +28,7 @@ class LaserUnknown(Measured):
             return None
         if not laser.known or laser.reading is None:
             return 1.0
-        return min((view.now_s - laser.reading.t_mono_s) / view.guard.device_timeout_s, 0.999)
+        return min((view.now_s - laser.reading.t_mono_s) / view.guard.timeout_s("laser"), 0.999)
 
     def found(self, view: View) -> Finding:
         """Name it."""

@@ -22,26 +22,26 @@ class DeviceUnknown(Measured):
     """A device that is needed gives no fresh reading. UNKNOWN is never read as off."""
 
     name = "device-unknown"
-    trigger = "no fresh reading of a required device for device_timeout_s"
+    trigger = "no fresh reading of a required device for device_timeout_s, or for energy_timeout_s where it carries energy"
     effect = Effect.SAFE
     release = "acknowledge"
     advice = "look at the named device's cable, power and remote mode; it is asked again by itself, then acknowledge"
-    keys = ("device_timeout_s",)
+    keys = ("device_timeout_s", "energy_timeout_s")
     latch = True
     observed = True
     watches = ENERGISED
 
     def load(self, view: View) -> float | None:
-        """Age of the oldest reading over the time-out; 1 when a device is UNKNOWN."""
+        """Largest age of a reading over its time-out; 1 when a device is UNKNOWN."""
         if view.adopted and view.now_s - view.entered_s < view.guard.device_timeout_s:
             return 0.0  # just after a restart they may still be connecting
-        oldest_s = 0.0
+        oldest = 0.0
         for one in view.inputs.required():
             if not one.known:
                 return 1.0
             if one.reading is not None:
-                oldest_s = max(oldest_s, view.now_s - one.reading.t_mono_s)
-        return min(oldest_s / view.guard.device_timeout_s, 0.999)
+                oldest = max(oldest, (view.now_s - one.reading.t_mono_s) / view.guard.timeout_s(one.role))
+        return min(oldest, 0.999)
 
     def found(self, view: View) -> Finding:
         """Name them."""
