@@ -10,7 +10,9 @@ SATURATED_RATIO = 3.0
 # More ions than this in one pulse cannot be counted; larger numbers are garbage.
 _MOST_PER_PULSE = 100.0
 _MOST_VOLTAGE_V = 1e6
-_BACKGROUND_S = 10.0
+# The background is a mean over so many of its counts: it follows the ions where it is part of them, within these times.
+_BACKGROUND_COUNTS = 200.0
+_BACKGROUND_SHORTEST_S, _BACKGROUND_LONGEST_S = 0.5, 10.0
 _ENOUGH = 6.0  # expected ions from which on their absence tells something
 
 
@@ -85,6 +87,9 @@ class Background:
         """Give the counts with the background that is expected in their window."""
         self._told = self._told or counts.background > 0.0
         if self._told:
-            share = -math.expm1(-counts.dt_s / _BACKGROUND_S)
+            rate_hz = self._per_pulse * counts.pulses / max(counts.dt_s, 1e-6)
+            mean_s = _BACKGROUND_COUNTS / max(rate_hz, 1e-6)
+            mean_s = min(max(mean_s, _BACKGROUND_SHORTEST_S), _BACKGROUND_LONGEST_S)
+            share = -math.expm1(-counts.dt_s / mean_s)
             self._per_pulse += share * (counts.background / counts.pulses - self._per_pulse)
         return replace(counts, background=self._per_pulse * counts.pulses)

@@ -38,6 +38,7 @@ _PLENTY_HZ = 2000.0
 _SHARPNESS = 2.0
 _WARINESS = 0.6
 _DANGER = 0.04
+_LEAST_S = 1e-3  # in no time at all nothing could become a jump, and its share would be 0/0
 _TRICKLE = 0.25
 _FLOOR = 1e-9
 
@@ -101,7 +102,7 @@ class ModeBank:
     def predict(self, dt_s: float, shift: float, shift_variance: float, extra_per_s: float) -> None:
         """Let time pass while the voltage changes the log rate by `shift`, known with that variance."""
         self._log_rate = None
-        self._mix(dt_s)
+        self._mix(max(dt_s, _LEAST_S))
         keep_n, keep_s = np.exp(-dt_s / _RIPPLE_S), np.exp(-dt_s / _SLOPE_S)
         state, cov = self.state, self.covariance
         state[:, 0] += dt_s * state[:, 2] + shift
