@@ -110,6 +110,11 @@ class Daemon:
 
     def start_run(self) -> dict[str, Any]:
         """Start a run and wait until it runs and the voltage is above 500 V."""
+        wait_for(
+            lambda: all(one["state"] == "online" for one in (self.status() or {}).get("devices", {}).values()),
+            "every device to be read",
+            30.0,
+        )
         self.ask("start")
         status = self.await_run("running")
         wait_for(lambda: self.twin.plant.specimen.v_v > 500.0, f"voltage in the twin\n{self.logs()}", 30.0)
