@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from evapd.config.section import Section
-from evapd.config.wiring import Contacts, Detector
+from evapd.config.wiring import DETECTOR_ROLES, Contacts, Detector
 from evapd.units import (
     Hertz,
     Kelvin,
@@ -169,11 +169,8 @@ class Guard(Section):
 
     def timeout_s(self, role: str) -> float:
         """Age of the newest reading from which on a device of that role is UNKNOWN."""
-        return (
-            min(self.energy_timeout_s, self.device_timeout_s)
-            if role in QUICK_ROLES
-            else self.device_timeout_s
-        )
+        soon = role in QUICK_ROLES or role in DETECTOR_ROLES
+        return min(self.energy_timeout_s, self.device_timeout_s) if soon else self.device_timeout_s
 
 
 class End(Section):
