@@ -111,7 +111,9 @@ class Daemon:
     def start_run(self) -> dict[str, Any]:
         """Start a run and wait until it runs and the voltage is above 500 V."""
         wait_for(
-            lambda: all(one["state"] == "online" for one in (self.status() or {}).get("devices", {}).values()),
+            lambda: all(
+                one["state"] == "online" for one in (self.status() or {}).get("devices", {}).values()
+            ),
             "every device to be read",
             30.0,
         )

@@ -3,7 +3,8 @@
 A set point is never reported as a reading; what an instrument cannot tell is None, never a guess.
 """
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 
 
@@ -28,6 +29,20 @@ class Reading:
     """Base of all readings: the monotonic time in seconds at which the reply was complete."""
 
     t_mono_s: float
+
+
+def not_finite(reading: Reading) -> str:
+    """Name the values of a reading that are no finite number, "" when all are; every comparison with such a value is False."""
+    wrong = []
+    for one in fields(reading):
+        value = getattr(reading, one.name)
+        told = value.items() if isinstance(value, dict) else [("", value)]
+        wrong += [
+            f"{one.name} {key} {number}".replace("  ", " ")
+            for key, number in told
+            if isinstance(number, float) and not math.isfinite(number)
+        ]
+    return ", ".join(wrong)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

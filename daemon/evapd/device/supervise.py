@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 from evapd.device.commands import Call, CommandQueue
 from evapd.device.protocols import Device
-from evapd.device.readings import Identity, Reading
+from evapd.device.readings import Identity, Reading, not_finite
 from evapd.device.snapshot import DeviceState, Snapshot
 from evapd.device.trace import ByteTrace
-from evapd.errors import DeviceError, DeviceIdentityError, DeviceRefused, LimitError
+from evapd.errors import DeviceError, DeviceIdentityError, DeviceProtocolError, DeviceRefused, LimitError
 
 Event = Callable[[str, str, str], None]
 
@@ -268,6 +268,8 @@ class DeviceWorker:
 
     def _read(self) -> None:
         reading = self._driver.read()
+        if nonsense := not_finite(reading):
+            raise DeviceProtocolError(f"{nonsense} is no number: not taken as a reading")
         now_s = self._clock()
         # On the grid of the period, unless a command or a slow reply has moved us off it.
         on_grid_s = self._next_read_s + self._period_s

@@ -194,9 +194,11 @@ class GuardCore:
     def set(self, changes: dict[str, Any], now_s: float) -> None:
         """Change law, target_rate, pulse_fraction, pulse_rate_hz or energy_pj; in a run this opens a segment."""
         wanted = replace(self.run, **changes)
-        if self.state in ENERGISED and wanted.observes is not self.run.observes:
+        if wanted.observes is not self.run.observes and self.state not in (S.OFF, S.STANDBY, S.SAFE):
+            # Law monitor commands nothing: under it a descent would not be followed to its end.
             raise StateError(
-                "the law cannot change to or from monitor while a run is under way; stop it first"
+                f"the law cannot change to or from monitor while the energy state is '{self.state.label}'; "
+                "stop the run and wait until it is safe"
             )
         if wanted.energy_pj != self.run.energy_pj:
             self.steering.energy.check(wanted.energy_pj)

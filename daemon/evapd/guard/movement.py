@@ -15,6 +15,7 @@ from evapd.guard.supply_model import SupplyModel
 from evapd.guard.types import GuardSettings, Inputs, supply_of
 
 S, E = EnergyState, EnergyEvent
+_LOST = 0.5  # a reading below this part of goal and modelled fall is no arrival
 TRIP_S = 0.5  # pulses stay stopped for this long at least after the rate ceiling tripped
 _QUIET_S = 0.2  # and for this long after a silence is over
 
@@ -205,6 +206,15 @@ class Movement:
         if supply is None:
             return
         v_v = abs(supply.v_meas_v)
+        if self.steering.drawdown.active and v_v < _LOST * min(self.steering.v_set_v, self.model.v_v):
+            # Faster than the bleeder lets it fall: nothing may be brought back up to a goal from an arc.
+            self.fault(
+                inputs,
+                now_s,
+                f"while drawn down the specimen fell to {v_v:.0f} V where {self.model.v_v:.0f} V was expected: "
+                "arc, output lost, or hv_tau_down_s too long",
+            )
+            return
         if self.steering.settle(v_v, now_s - supply.t_mono_s):
             self.model.start(v_v, now_s)
         if not self.settling or self.steering.drawdown.active:

@@ -17,7 +17,7 @@ from evapd.config import LoadedRig
 from evapd.device.portlock import PortLock
 from evapd.errors import ConfigError, EvapdError
 from evapd.guard import last_good
-from evapd.guard.energy import EnergyState
+from evapd.guard.energy import DOWNWARD, EnergyState
 from evapd.guard.realtime import (
     LOOP_PRIORITY,
     WORKER_PRIORITY,
@@ -184,7 +184,8 @@ class Loop:
             return None
         core, now_s = self._service.core, time.monotonic()
         down = core.state in _IDLE or (core.state is EnergyState.FAULT_LATCHED and core.verified)
-        if core.run.observes or (down and core.wiring.detector.down):
+        watching = core.run.observes and core.state not in DOWNWARD
+        if watching or (down and core.wiring.detector.down):
             return 0
         if not self._service.seen_specimen and now_s - self._asked_s > UNSEEN_S:
             _log.warning(

@@ -3,11 +3,11 @@
 import math
 from collections import deque
 
-from evapd.device.readings import GaugeReading
 from evapd.guard.detector_state import DetectorState
 from evapd.guard.detector_view import FLOOR_V, DetectorView, SupplyView
 from evapd.guard.energy import EnergyState
 from evapd.guard.rules.base import Effect, Finding, Measured, View
+from evapd.guard.rules.pressure import pressures
 from evapd.link import LinkFlag, LinkRecord
 from evapd.units import NS_PER_S
 
@@ -196,10 +196,8 @@ def permit_load(view: View) -> float | None:
     limit_pa = _limit_pa(view)
     if limit_pa is None:
         return None
-    reading = view.inputs.reading("vacuum", GaugeReading)
-    if reading is None or not reading.pressure_pa:
-        return math.inf
-    return max(math.inf if pa is None else pa / limit_pa for pa in reading.pressure_pa.values())
+    told = [math.inf if one.pressure_pa is None else one.pressure_pa / limit_pa for one in pressures(view)]
+    return max(told, default=math.inf)
 
 
 def permit_complaint(view: View) -> str | None:
@@ -209,15 +207,16 @@ def permit_complaint(view: View) -> str | None:
         return "no pressure limit is configured: set detector.pressure_max_pa"
     if load < 1.0:
         return None
-    reading = view.inputs.reading("vacuum", GaugeReading)
-    if reading is None or not reading.pressure_pa:
+    worst = max(
+        pressures(view),
+        key=lambda one: math.inf if one.pressure_pa is None else one.pressure_pa,
+        default=None,
+    )
+    if worst is None:
         return "no gauge reads the pressure; an unknown pressure is a bad one"
-    name, pa = max(reading.pressure_pa.items(), key=lambda item: math.inf if item[1] is None else item[1])
-    if pa is None:
-        return (
-            f"gauge '{name}': {reading.status.get(name, 'no valid value')}; an unknown pressure is a bad one"
-        )
-    return f"gauge '{name}' reads {pa:.2g} Pa, the detector's limit is {limit_pa:.2g} Pa"
+    if worst.pressure_pa is None:
+        return f"gauge '{worst.name}': {worst.status}; an unknown pressure is a bad one"
+    return f"gauge '{worst.name}' reads {worst.pressure_pa:.2g} Pa, the detector's limit is {limit_pa:.2g} Pa"
 
 
 def _limit_pa(view: View) -> float | None:

@@ -5,9 +5,10 @@ from collections import deque
 from itertools import pairwise
 from statistics import median
 
-from evapd.device.readings import GaugeReading, ThermometerReading
+from evapd.device.readings import ThermometerReading
 from evapd.guard.energy import ENERGISED, PULSING
 from evapd.guard.rules.base import Effect, Finding, Grace, Measured, View
+from evapd.guard.rules.pressure import pressures
 
 _RATE_TOLERANCE = 0.01
 _PULSER_GRACE_S = 0.5
@@ -212,9 +213,9 @@ class VacuumWarning(Measured):
 
     def found(self, view: View) -> Finding:
         """Say how high."""
-        return Finding(
-            f"the pressure is {_worst_pa(view) or 0.0:.2g} Pa, warned from {view.guard.pressure_warn_pa:.2g} Pa"
-        )
+        worst_pa = _worst_pa(view) or 0.0
+        how = "not known" if math.isinf(worst_pa) else f"{worst_pa:.2g} Pa"
+        return Finding(f"the pressure is {how}, warned from {view.guard.pressure_warn_pa:.2g} Pa")
 
 
 class Temperature(Measured):
@@ -287,23 +288,21 @@ class TemperatureStale(Measured):
 
 def vacuum_complaint(view: View) -> str | None:
     """What speaks against high voltage in this vacuum, in words."""
-    limit_pa, reading = view.guard.pressure_max_pa, view.inputs.reading("vacuum", GaugeReading)
-    if limit_pa is None or reading is None:
+    limit_pa = view.guard.pressure_max_pa
+    if limit_pa is None:
         return None
-    for name, pressure_pa in reading.pressure_pa.items():
+    for name, pressure_pa, status in pressures(view):
         if pressure_pa is None:
-            return f"gauge '{name}': {reading.status.get(name, 'no valid value')}; an unknown pressure is a bad one"
+            return f"gauge '{name}': {status}; an unknown pressure is a bad one"
         if pressure_pa >= limit_pa:
             return f"gauge '{name}' reads {pressure_pa:.2g} Pa, the limit is {limit_pa:.2g} Pa"
     return None
 
 
 def _worst_pa(view: View) -> float | None:
-    """Highest pressure; infinite where a gauge has no valid value, None without a reading."""
-    reading = view.inputs.reading("vacuum", GaugeReading)
-    if reading is None or not reading.pressure_pa:
-        return None
-    return max(math.inf if one is None else one for one in reading.pressure_pa.values())
+    """Highest pressure; infinite where a gauge has no valid value, None without a gauge."""
+    told = [math.inf if one.pressure_pa is None else one.pressure_pa for one in pressures(view)]
+    return max(told, default=None)
 
 
 def _specimen_sensor(view: View) -> tuple[str, float | None, float | None, str] | None:
