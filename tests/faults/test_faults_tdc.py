@@ -1,6 +1,5 @@
 """Faults of the TDC and its cable in a run at its target."""
 
-from evapd.blocks import Loss
 from support.faults_measure import Fault
 from support.faults_rig import FaultRig
 
@@ -10,8 +9,7 @@ NO_RISE_V = 5.0  # blind, the voltage may not rise by more
 
 def loss_names(fault: Fault) -> set[str]:
     """Every kind of loss that the run's status has flagged."""
-    flags = Loss(int((fault.rig.daemon.status() or {})["losses"]["flags"]))
-    return {str(flag.name) for flag in Loss if flag in flags}
+    return {name.upper() for name in (fault.rig.daemon.status() or {})["losses"]["flags"]}
 
 
 def test_unplugged(rig: FaultRig) -> None:

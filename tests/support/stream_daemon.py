@@ -25,7 +25,7 @@ STATUS: dict[str, Any] = {
     "pulses": 123_456_789,
     "words": 6_000_000,
     "rate_per_pulse": 0.0101,
-    "losses": {"flags": "0", "lost_blocks": 0, "journal": 0},
+    "losses": {"flags": [], "lost_blocks": 0, "journal": 0},
     "journal": {"frames": 5},
     "devices": {
         "specimen-supply": {

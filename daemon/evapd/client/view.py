@@ -129,9 +129,9 @@ def _closeness(guard: GuardStatus) -> str:
 
 def _losses(losses: dict[str, Any]) -> str:
     found = [
-        f"{name} {value}"
+        f"{name} {' '.join(value) if isinstance(value, list) else value}"
         for name, value in losses.items()
-        if value not in (0, None, "", "NONE", "0", "Loss.NONE")
+        if value
     ]
     return ", ".join(found) or "none"
 

@@ -76,8 +76,9 @@ def status_text(status: Mapping[str, Any]) -> str:
         lines += closeness_lines(guard)
         lines += wiring_lines(guard.get("wiring") or {})
     lines.append(f"hits           {status['hits']:,d} in {status['pulses']:,d} pulses")
-    losses = {key: value for key, value in status["losses"].items() if value and value != "0"}
-    lines.append("losses         " + (", ".join(f"{key} {value}" for key, value in losses.items()) or "none"))
+    losses = {key: value for key, value in status["losses"].items() if value}
+    told = (f"{key} {' '.join(value) if isinstance(value, list) else value}" for key, value in losses.items())
+    lines.append("losses         " + (", ".join(told) or "none"))
     if sums := status.get("time_sums"):
         lines.append(f"time sums      {time_sums_text(sums)}")
     for name, device in sorted(status["devices"].items()):
