@@ -39,6 +39,7 @@ class FaultRig:
         self.run_id = ""
         specimen = self._specimen()
         self._shape = (specimen.radius_nm, specimen.field_factor)
+        self._cold_k = dict(self.twin.plant.temperature_k)
 
     def start(self) -> None:
         """Start twin and processes."""
@@ -111,6 +112,7 @@ class FaultRig:
     def _new_run(self) -> None:
         with self.twin.disturbances.lock:
             self._specimen().radius_nm, self._specimen().field_factor = self._shape
+            self.twin.plant.temperature_k.update(self._cold_k)  # a cryostat takes minutes
         self.await_ready()
         self.witness.forget(time.monotonic())
         self.daemon.ask("start")
