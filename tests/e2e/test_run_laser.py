@@ -41,7 +41,9 @@ def test_a_run_in_laser_mode_holds_the_rate_and_its_file_has_the_energies() -> N
             assert run._file[f"{PULSER}/pulse_mode"].asstr()[()] == "laser"
             assert run._file[f"{PULSER}/source1/pulse_energy"][()] == pytest.approx([20.0])
             measured = run.histories()["pulse_energy"].value
-            assert np.median(measured[len(measured) // 2 :]) == pytest.approx(20.0, rel=0.01)
+            lit = measured[measured > 1.0]  # the way down, in the dark, may take longer than the run
+            assert len(lit) > 10
+            assert np.median(lit) == pytest.approx(20.0, rel=0.01)
             hits = run.hits()
             assert (hits.v_p_v == 0.0).all()
             assert hits.mass_to_charge_da is not None
