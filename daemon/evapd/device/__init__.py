@@ -1,6 +1,7 @@
 """What a driver fulfils and what the daemon does with it: contracts, transports, supervision."""
 
 from evapd.device.build import build_device
+from evapd.device.link import Link, TransportFactory, limited, number, same_serial
 from evapd.device.opening import open_transport
 from evapd.device.protocols import (
     Device,
@@ -53,6 +54,7 @@ __all__ = [
     "Identity",
     "Laser",
     "LaserReading",
+    "Link",
     "Piece",
     "PulseAmplitude",
     "PulseAmplitudeReading",
@@ -68,6 +70,10 @@ __all__ = [
     "Thermometer",
     "ThermometerReading",
     "Transport",
+    "TransportFactory",
     "build_device",
+    "limited",
+    "number",
     "open_transport",
+    "same_serial",
 ]
