@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from evapd.device.transport import Transport
 from evapd.device.protocols import DriverConfig
+from evapd.device.transport import Transport
 from evapd.errors import DeviceIdentityError, DeviceLost, DeviceProtocolError, DeviceTimeout, LimitError
 
 TransportFactory = Callable[[str, float], Transport]
