@@ -2,12 +2,19 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from evapd.device.protocols import DriverConfig
 from evapd.device.transport import Transport
-from evapd.errors import DeviceIdentityError, DeviceLost, DeviceProtocolError, DeviceTimeout, LimitError
+from evapd.errors import (
+    DeviceError,
+    DeviceIdentityError,
+    DeviceLost,
+    DeviceProtocolError,
+    DeviceTimeout,
+    LimitError,
+)
 
 TransportFactory = Callable[[str, float], Transport]
 
@@ -102,6 +109,31 @@ class Link:
         """Send a question and give the one line that answers it."""
         self.send(data)
         return self.line()
+
+    def insist(self, steps: Iterable[bytes], accept: Callable[[bytes], object]) -> None:
+        """Send every step of a `make_safe`, whatever is answered; after silence the rest is sent without waiting.
+
+        Args:
+            steps: commands of which each is answered by one line.
+            accept: raises DeviceError for an answer that does not acknowledge.
+
+        Raises:
+            DeviceLost: at once, when the link is gone.
+            DeviceError: the first failure, when all was sent.
+        """
+        failures: list[DeviceError] = []
+        for step in steps:
+            try:
+                if any(isinstance(failure, DeviceTimeout) for failure in failures):
+                    self.send(step)
+                else:
+                    accept(self.ask(step))
+            except DeviceLost:
+                raise
+            except DeviceError as failure:
+                failures.append(failure)
+        if failures:
+            raise failures[0]
 
     def line(self, *, alone: bool = True, timeout_s: float | None = None) -> bytes:
         """Read one line ended by CR, LF or both, in either order, and give it without its end.

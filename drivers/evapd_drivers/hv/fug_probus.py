@@ -23,12 +23,9 @@ from evapd.device import open_transport
 from evapd.device.protocols import DriverConfig, HighVoltageSupply
 from evapd.device.readings import HighVoltageReading, Identity
 from evapd.errors import (
-    DeviceError,
     DeviceIdentityError,
-    DeviceLost,
     DeviceProtocolError,
     DeviceRefused,
-    DeviceTimeout,
 )
 from evapd.units import Ampere, Volt
 from evapd_drivers.link import Link, TransportFactory, limited, number, same_serial
@@ -197,19 +194,7 @@ class FugProbus:
             DeviceError: the first failure, when all was sent, or what the check found.
         """
         steps = [encode_set("S0B", 0), encode_set("S0", 0), self._switch(on=False)]
-        failures: list[DeviceError] = []
-        for step in steps:
-            try:
-                if any(isinstance(failure, DeviceTimeout) for failure in failures):
-                    self._link.send(step)
-                else:
-                    self._acknowledged(step)
-            except DeviceLost:
-                raise
-            except DeviceError as failure:
-                failures.append(failure)
-        if failures:
-            raise failures[0]
+        self._link.insist(steps, decode_ack)
         left_v = abs(self._value("S0", MAX_V))
         if left_v > self._tolerance_v and self._flag("DON"):
             self._refuse_local()
