@@ -3,6 +3,7 @@
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from conformance.instruments.bnc_577 import Bnc577Generator
 from conformance.instruments.dg645 import Dg645Generator
 from conformance.instruments.ea_scpi import EaScpiSupply
 from conformance.instruments.fug_probus import FugProbusSupply
@@ -11,12 +12,15 @@ from conformance.instruments.modbus_dio import ModbusModule
 from conformance.instruments.nkt_origami import NktOrigamiLaser
 from conformance.instruments.pfeiffer_tpg26x import PfeifferController
 from conformance.instruments.tdc_stream import TdcStreamTdc
+from conformance.instruments.technix_sr import TechnixSupply
 from evapd.device.conformance import conformance_tests, table
 
 # A new driver: its description in `instruments/`, its line here.
 INSTRUMENTS = {
     "fug-probus": FugProbusSupply,
+    "technix-sr": TechnixSupply,
     "dg645": Dg645Generator,
+    "bnc-577": Bnc577Generator,
     "ea-scpi": EaScpiSupply,
     "nkt-origami": NktOrigamiLaser,
     "pfeiffer-tpg26x": PfeifferController,

@@ -1,9 +1,11 @@
 """The simulated instruments by the names of their drivers."""
 
+from importlib.metadata import entry_points
 from typing import Any
 
 from evapd_sim.plant import Plant
 from evapd_sim.wire.base import Wire
+from evapd_sim.wire.bnc_577 import Bnc577Wire
 from evapd_sim.wire.dg645 import Dg645Wire
 from evapd_sim.wire.ea_scpi import EaScpiWire
 from evapd_sim.wire.fug_probus import FugProbusWire
@@ -11,18 +13,44 @@ from evapd_sim.wire.lakeshore_336 import LakeShore336Wire
 from evapd_sim.wire.modbus_dio import ModbusDioWire
 from evapd_sim.wire.nkt_origami import NktOrigamiWire
 from evapd_sim.wire.pfeiffer_tpg26x import PfeifferTpg26xWire
+from evapd_sim.wire.smaract_mcs2 import SmarActMcs2Wire
 from evapd_sim.wire.tdc_stream import TdcStreamWire
+from evapd_sim.wire.technix_sr import TechnixSrWire
 
 WIRES: dict[str, type[Wire]] = {
     "fug-probus": FugProbusWire,
+    "technix-sr": TechnixSrWire,
     "dg645": Dg645Wire,
+    "bnc-577": Bnc577Wire,
     "ea-scpi": EaScpiWire,
     "pfeiffer-tpg26x": PfeifferTpg26xWire,
     "lakeshore-336": LakeShore336Wire,
     "modbus-dio": ModbusDioWire,
     "nkt-origami": NktOrigamiWire,
+    "smaract-mcs2": SmarActMcs2Wire,
     "tdc-stream": TdcStreamWire,
 }
+
+
+OUTSIDE = "evapd.wires"  # entry-point group by which other packages offer theirs
+
+
+def all_wires() -> dict[str, type[Wire]]:
+    """Give ours, and those of other installed packages; ours win where a name is taken.
+
+    Raises:
+        ValueError: when another package's instrument cannot be imported, or is none.
+    """
+    outside: dict[str, type[Wire]] = {}
+    for entry in entry_points(group=OUTSIDE):
+        try:
+            found = entry.load()
+        except (ImportError, AttributeError) as error:
+            raise ValueError(f"the simulated instrument '{entry.name}' ({entry.value}): {error}") from error
+        if not (isinstance(found, type) and issubclass(found, Wire)):
+            raise ValueError(f"'{entry.name}' ({entry.value}) is no simulated instrument: derive it from Wire")
+        outside[entry.name] = found
+    return outside | WIRES
 
 
 def make_wire(name: str, plant: Plant, **settings: Any) -> Wire:
@@ -31,6 +59,7 @@ def make_wire(name: str, plant: Plant, **settings: Any) -> Wire:
     Raises:
         ValueError: when there is no such instrument, or one of its settings is unknown.
     """
-    if name not in WIRES:
-        raise ValueError(f"no simulated instrument '{name}', there are {', '.join(WIRES)}")
-    return WIRES[name](plant, **settings)
+    wires = WIRES if name in WIRES else all_wires()
+    if name not in wires:
+        raise ValueError(f"no simulated instrument '{name}', there are {', '.join(wires)}")
+    return wires[name](plant, **settings)

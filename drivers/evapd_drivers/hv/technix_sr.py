@@ -1,0 +1,275 @@
+"""Technix SR high-voltage supplies (and capacitor chargers of the same interface), RS-232 at 9600 baud 8N1 or Ethernet (TCP port 4660).
+
+Written from the RS-232 control protocol as three open clients describe it (HVCtl's protocol notes, hvl_ccb, EPICS-Technix); the maker's page was not
+seen. Lines end by CR. The answer to `d1,819` is `d1,819`, to `a1` it is `a1819`: the command, and behind it what was asked. Values are counts of
+12 bits, so that `rated_v` and `rated_a` say what 4095 means; on and off are pulses of at least 100 ms.
+
+Confidence: commands, echo and the status byte agree in two clients or more. In doubt: which way round `P8` inhibits (one client has it inverted, so it
+is only read), what LOCAL does to a command (asked before each set), whether the unit tells arcs by `F` (not used).
+It tells neither who it is nor its set points: `v_set_v` is what it echoed last since it was opened, None before and in LOCAL.
+**Without a command for 5 s it goes off and local by itself** (one client's note): that is its dead man, `read()` keeps it awake. A unit that has gone
+local is taken back by the next set or `output(True)`, but only while it is off.
+Nothing here was tried on hardware.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from evapd.device import DriverConfig, HighVoltageReading, HighVoltageSupply, Identity, open_transport
+from evapd.device.link import Link, TransportFactory, limited, number
+from evapd.errors import (
+    DeviceError,
+    DeviceLost,
+    DeviceProtocolError,
+    DeviceRefused,
+    DeviceTimeout,
+    LimitError,
+)
+from evapd.units import Ampere, Second, Volt
+
+FULL = 4095  # counts of full scale
+
+
+class Status(NamedTuple):
+    """The status byte, least significant bit first."""
+
+    voltage_regulation: bool
+    fault: bool
+    interlock_open: bool
+    output_on: bool
+    on_held: bool
+    off_held: bool
+    local: bool
+    inhibited: bool
+
+
+def encode(command: str, value: int) -> bytes:
+    """`d1,819`: a command with its counts, or with 1 or 0."""
+    return f"{command},{value}\r".encode()
+
+
+def decode_echo(command: bytes, line: bytes) -> None:
+    """Accept nothing but the command itself: it may have understood another number."""
+    if line.strip() != command.strip():
+        raise DeviceProtocolError(f"{line!r} where the echo of {command!r} is due")
+
+
+def decode_counts(query: bytes, line: bytes, high: int = FULL) -> float:
+    """`a1819`: the question, and behind it a number from 0 to `high`."""
+    text = line.strip()
+    if not text.startswith(query):
+        raise DeviceProtocolError(f"{line!r} where {query!r} was asked")
+    return number(text[len(query) :], 0, high)
+
+
+def decode_status(line: bytes) -> Status:
+    """`E9`: eight bits as one decimal number."""
+    value = decode_counts(b"E", line, 255)
+    if not value.is_integer():
+        raise DeviceProtocolError(f"{line!r} is no status byte")
+    return Status(*(bool(int(value) >> bit & 1) for bit in range(8)))
+
+
+class TechnixSr:
+    """A Technix SR as high-voltage supply; V and A, signed as at the output."""
+
+    protocol: ClassVar[type] = HighVoltageSupply
+    own_timeout_s: ClassVar[float] = 5.0  # without a command it goes off and local
+    conformance_skips: ClassVar[dict[str, str]] = {
+        "what_is_set_is_read_back": "set points cannot be asked: what was echoed is told until it is closed, and no longer",
+    }
+
+    class Config(DriverConfig):
+        """Settings; `rated_v` and `rated_a` stand on the type plate, the limits are magnitudes."""
+
+        rated_v: Annotated[Volt, Field(gt=0, le=300e3)]
+        rated_a: Annotated[Ampere, Field(gt=0, le=10)]
+        v_max_v: Annotated[Volt, Field(gt=0, le=300e3)]
+        i_max_a: Annotated[
+            Ampere, Field(gt=0, le=10)
+        ]  # programmed before it is switched on, where nothing else was
+        polarity: Literal["positive", "negative"] = "positive"
+        pulse_s: Annotated[Second, Field(ge=0.1, le=1)] = 0.12  # of the commands on and off
+
+        @field_validator("serial_number")
+        @classmethod
+        def _not_told(cls, value: str | None) -> str | None:
+            if value is not None:
+                raise ValueError("this supply tells no serial number: remove the key")
+            return value
+
+        @model_validator(mode="after")
+        def _within_its_rating(self) -> Self:
+            if self.v_max_v > self.rated_v or self.i_max_a > self.rated_a:
+                raise ValueError("v_max_v and i_max_a must not exceed rated_v and rated_a")
+            return self
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        transport_factory: TransportFactory = open_transport,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._sleep = sleep
+        self._link = Link(config, transport_factory, clock)
+        self._sign = 1.0 if config.polarity == "positive" else -1.0
+        self._echoed_v: float | None = None
+        self._limit_programmed = False
+
+    def open(self) -> Identity:
+        """Open and read; there is nobody to ask for a name, so a status byte and two readings in range are what identifies it."""
+        with self._link.opening():
+            self._echoed_v, self._limit_programmed = None, False
+            self.read()
+        return Identity(vendor="Technix", model=f"SR, {self._config.rated_v:g} V by the settings")
+
+    def close(self) -> None:
+        """Close the link; the output goes off by itself after `own_timeout_s`."""
+        self._link.close()
+
+    def read(self) -> HighVoltageReading:
+        """Read status and monitors, the voltage (V) last: `t_mono_s` is the time of that reply."""
+        status = self._status()
+        i_meas_a = self._monitor(b"a2") * self._config.rated_a
+        v_meas_v = self._sign * self._monitor(b"a1") * self._config.rated_v
+        if status.local:
+            self._echoed_v = None  # its knob governs
+        return HighVoltageReading(
+            t_mono_s=self._clock(),
+            v_set_v=self._echoed_v,
+            v_meas_v=v_meas_v,
+            i_meas_a=i_meas_a,
+            output_on=status.output_on,
+            tripped=status.fault,
+            interlock_open=status.interlock_open,
+            inhibited=status.inhibited,
+            remote=not status.local,
+            current_limited=status.output_on and not status.voltage_regulation,
+        )
+
+    def set_voltage(self, v_v: float) -> None:
+        """Set the output voltage in V, of the configured polarity and within `v_max_v`, in steps of `rated_v` / 4095."""
+        v_v = limited("voltage", self._sign * v_v, 0.0, self._config.v_max_v, "V")
+        counts = _counts(v_v, self._config.v_max_v, self._config.rated_v)
+        self._take_remote()
+        self._echoed_v = None
+        self._acknowledged(encode("d1", counts))
+        self._echoed_v = self._sign * counts * self._config.rated_v / FULL
+
+    def set_slew(self, v_per_s: float) -> None:
+        """Refuse: this supply has no ramp of its own."""
+        raise LimitError(f"slew {v_per_s:g} V/s: a Technix SR has no ramp of its own; nothing was sent")
+
+    def set_current_limit(self, a: float) -> None:
+        """Set the current limit in A, up to `i_max_a`, in steps of `rated_a` / 4095."""
+        a = limited("current limit", a, 0.0, self._config.i_max_a, "A")
+        self._take_remote()
+        self._program_limit(a)
+
+    def output(self, on: bool) -> None:  # noqa: FBT001 - the contract's signature
+        """Press on or off; on: programs the current limit where nobody has, and refuses with the reason when it stays off."""
+        if not on:
+            self._pulse("P6")
+            self._refuse_unless(on=False)
+            return
+        status = self._take_remote()
+        if status.off_held:
+            self._acknowledged(encode("P6", 0))
+        if not self._limit_programmed:
+            self._program_limit(self._config.i_max_a)
+        self._pulse("P5")
+        self._refuse_unless(on=True)
+
+    def make_safe(self) -> None:
+        """Set point 0 and the off command, then remote control, so that a unit in LOCAL obeys: each is sent even when one before it failed.
+
+        A held on command is released before the off command is, else it would act again. After silence the rest is sent without waiting.
+
+        Raises:
+            DeviceError: the first failure, when all was sent, or that the output is still on.
+        """
+        failures: list[DeviceError] = []
+        for step in (encode("d1", 0), encode("P6", 1), encode("P7", 0), encode("d1", 0)):
+            self._insist(step, failures)
+        self._sleep(self._config.pulse_s)
+        if failures or self._status_or(failures).on_held:
+            self._insist(encode("P5", 0), failures)
+        self._insist(encode("P6", 0), failures)
+        self._echoed_v = None
+        if failures:
+            raise failures[0]
+        self._echoed_v = 0.0
+        self._refuse_unless(on=False)
+
+    def _insist(self, command: bytes, failures: list[DeviceError]) -> None:
+        try:
+            if any(isinstance(failure, DeviceTimeout) for failure in failures):
+                self._link.send(command)
+            else:
+                self._acknowledged(command)
+        except DeviceLost:
+            raise
+        except DeviceError as failure:
+            failures.append(failure)
+
+    def _status_or(self, failures: list[DeviceError]) -> Status:
+        """Ask for the status; where it cannot be had, the worst is assumed."""
+        try:
+            return self._status()
+        except DeviceLost:
+            raise
+        except DeviceError as failure:
+            failures.append(failure)
+            return Status(*[True] * 8)
+
+    def _status(self) -> Status:
+        return decode_status(self._link.ask(b"E\r"))
+
+    def _monitor(self, query: bytes) -> float:
+        return decode_counts(query, self._link.ask(query + b"\r")) / FULL
+
+    def _acknowledged(self, command: bytes) -> None:
+        decode_echo(command, self._link.ask(command))
+
+    def _program_limit(self, a: float) -> None:
+        self._acknowledged(encode("d2", _counts(a, self._config.i_max_a, self._config.rated_a)))
+        self._limit_programmed = True
+
+    def _pulse(self, command: str) -> None:
+        self._acknowledged(encode(command, 1))
+        self._sleep(self._config.pulse_s)
+        self._acknowledged(encode(command, 0))
+
+    def _take_remote(self) -> Status:
+        """See to it that commands count: a unit that went local by itself is taken back while it is off."""
+        status = self._status()
+        if status.local and not status.output_on:
+            self._acknowledged(encode("P7", 0))
+            status = self._status()
+        if status.local:
+            raise DeviceRefused("the supply is in LOCAL: switch it to remote control at its front panel")
+        return status
+
+    def _refuse_unless(self, *, on: bool) -> None:
+        deadline_s = self._clock() + self._config.timeout_s
+        while (status := self._status()).output_on is not on:
+            if self._clock() > deadline_s:
+                reasons = {
+                    "LOCAL": status.local,
+                    "interlock open": status.interlock_open,
+                    "fault": status.fault,
+                }
+                found = ", ".join(reason for reason, holds in reasons.items() if holds) or "no reason is told"
+                raise DeviceRefused(f"the output stays {'off' if on else 'on'}: {found}")
+
+
+def _counts(value: float, most: float, full: float) -> int:
+    """The nearest of 4095 steps that does not exceed what is allowed."""
+    return min(round(value / full * FULL), int(most / full * FULL + 1e-9))

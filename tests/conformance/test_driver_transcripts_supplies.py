@@ -1,0 +1,59 @@
+"""The codecs of supplies that talk in counts or frames decode the committed byte transcripts, and say what they mean."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from evapd_drivers.hv import technix_sr as technix
+
+FOLDER = Path(__file__).parents[1] / "wire" / "transcripts"
+
+
+def technix_status(reply):
+    status = technix.decode_status(reply)
+    return {
+        "output_on": status.output_on, "remote": not status.local, "interlock_open": status.interlock_open,
+        "fault": status.fault, "inhibited": status.inhibited,
+    }  # fmt: skip
+
+
+# What a reply means, by instrument and query; queries that no driver asks are not listed.
+DECODERS = {
+    "technix-sr": {
+        "status": technix_status,
+        "voltage": lambda reply: technix.decode_counts(b"a1", reply),
+        "current": lambda reply: technix.decode_counts(b"a2", reply),
+    },
+}
+COMMANDS = {
+    "technix-sr": {
+        name: lambda value, command=command: technix.encode(command, value)
+        for name, command in {
+            "set_voltage": "d1", "set_current": "d2", "hv_on": "P5", "hv_off": "P6", "local": "P7",
+        }.items()
+    },
+}  # fmt: skip
+
+
+def cases(kind, table):
+    for instrument, known in table.items():
+        content = yaml.safe_load((FOLDER / f"{instrument}.yaml").read_text(encoding="utf-8"))
+        for number, exchange in enumerate(content["exchanges"]):
+            what = exchange.get("meaning", {}).get(kind)
+            if what in known:
+                yield pytest.param(instrument, exchange, id=f"{instrument}-{number}-{what}")
+
+
+@pytest.mark.parametrize(("instrument", "exchange"), list(cases("query", DECODERS)))
+def test_a_supplys_reply_means_what_the_transcript_says(instrument, exchange):
+    meaning = exchange["meaning"]
+    value = DECODERS[instrument][meaning["query"]](exchange["reply"].encode("latin-1"))
+    assert value == (pytest.approx(meaning["value"]) if isinstance(value, float) else meaning["value"])
+
+
+@pytest.mark.parametrize(("instrument", "exchange"), list(cases("command", COMMANDS)))
+def test_a_supplys_command_is_the_bytes_of_the_transcript(instrument, exchange):
+    meaning = exchange["meaning"]
+    sent = COMMANDS[instrument][meaning["command"]](meaning["value"])
+    assert sent == exchange["send"].encode("latin-1")
