@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from conformance import transcripts_of_timing as timing
 from evapd.errors import DeviceProtocolError, DeviceRefused
 from evapd_drivers.gauge import pfeiffer_tpg26x as tpg
 from evapd_drivers.hv import fug_probus as fug
@@ -95,7 +96,7 @@ DECODERS = {
         "e_freq": nkt_number("e_freq"), "e_div": nkt_number("e_div"), "e_power": nkt_number("e_power"),
         "e_mlp": lambda line, _: told(line, lambda part: nkt.decode_optical(part, 200_000.0)),
     },
-}  # fmt: skip
+} | timing.DECODERS  # fmt: skip
 
 
 def exchanges(instrument):
@@ -145,7 +146,7 @@ COMMANDS = {
         for name in ("e_freq", "e_div", "e_power")
     },
     "lakeshore-336": {"set_setpoint_k": lambda value: lakeshore.encode("SETP", "1", f"{value:.3f}")},
-}
+} | timing.COMMANDS
 
 
 def parts(command):

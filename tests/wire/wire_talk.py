@@ -47,7 +47,12 @@ def give(wire: Any, plant: Plant, given: dict[str, Any]) -> None:
             plant.interlock.update(value)
         elif key == "drift":
             plant.laser.drift = value
-        elif key in {"exception", "local", "locked_elsewhere", "dialect", "error"}:
+        elif key == "axes":
+            for number, state in value.items():
+                for name, number_or_flag in state.items():
+                    assert hasattr(plant.stage.axes[number], name)
+                    setattr(plant.stage.axes[number], name, number_or_flag)
+        elif not key.startswith("_") and hasattr(wire, key):
             setattr(wire, key, value)
         else:
             raise AssertionError(f"the transcript gives '{key}', which no instrument knows")
