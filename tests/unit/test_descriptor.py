@@ -7,6 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evapd.config.descriptor import (
+    FileDescriptor,
+    LibraryDescriptor,
+    ModuleDescriptor,
     PtyDescriptor,
     SerialDescriptor,
     TcpDescriptor,
@@ -31,6 +34,9 @@ from evapd.errors import ConfigError
     ("unix:twin/tdc.sock", UnixDescriptor("twin/tdc.sock")),
     ("visa:TCPIP0::127.0.0.1::17777::SOCKET", VisaDescriptor("TCPIP0::127.0.0.1::17777::SOCKET")),
     ("pty:twin/vacuum", PtyDescriptor("twin/vacuum")),
+    ("library:/opt/sc/libscTDC.so.1", LibraryDescriptor("/opt/sc/libscTDC.so.1")),
+    ("module:Swabian.TimeTagger", ModuleDescriptor("Swabian.TimeTagger")),
+    ("file:runs/tungsten", FileDescriptor("runs/tungsten")),
 ])  # fmt: skip
 def test_each_kind_is_read(text: str, wanted: object) -> None:
     assert parse_descriptor(text) == wanted
@@ -48,7 +54,10 @@ def test_a_wrong_descriptor_says_what_is_allowed(text: str, says: str) -> None:
         parse_descriptor(text)
 
 
-@given(st.text(max_size=60) | st.from_regex(r"(serial|tcp|unix|visa|pty):[a-z0-9:\[\]./-]*", fullmatch=True))
+@given(
+    st.text(max_size=60)
+    | st.from_regex(r"(serial|tcp|unix|visa|pty|library|module|file):[a-z0-9:\[\]./-]*", fullmatch=True)
+)
 def test_any_text_is_a_descriptor_that_writes_itself_back_or_an_error(text: str) -> None:
     try:
         descriptor = parse_descriptor(text)
@@ -59,10 +68,10 @@ def test_any_text_is_a_descriptor_that_writes_itself_back_or_an_error(text: str)
 
 def test_only_relative_paths_move_below_the_folder() -> None:
     moved = [str(below(parse_descriptor(text), Path("/data"))) for text in (
-        "serial:twin/a:9600-8N1", "unix:twin/b", "serial:/dev/ttyUSB0:9600-8N1", "tcp:h:1", "visa:X",
+        "serial:twin/a:9600-8N1", "unix:twin/b", "serial:/dev/ttyUSB0:9600-8N1", "tcp:h:1", "visa:X", "library:libx.so", "module:a.b", "file:runs/c",
     )]  # fmt: skip
     assert moved == [
-        "serial:/data/twin/a:9600-8N1", "unix:/data/twin/b", "serial:/dev/ttyUSB0:9600-8N1", "tcp:h:1", "visa:X",
+        "serial:/data/twin/a:9600-8N1", "unix:/data/twin/b", "serial:/dev/ttyUSB0:9600-8N1", "tcp:h:1", "visa:X", "library:libx.so", "module:a.b", "file:/data/runs/c",
     ]  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """Descriptors: where an instrument is connected, as one line of text.
 
 `serial:/dev/ttyUSB0:115200-8N1`, `tcp:host:port` (IPv6 in brackets), `unix:PATH`, `visa:RESOURCE`, and, on the side that
-listens, `pty:PATH`.
+listens, `pty:PATH`. What has no cable: `library:PATH` (a vendor's shared library), `module:NAME` (a vendor's Python
+module), `file:PATH` (something recorded).
 """
 
 import re
@@ -12,7 +13,7 @@ from typing import Literal, cast
 
 from evapd.errors import ConfigError
 
-ALLOWED = "serial:PATH:BAUD-8N1, tcp:HOST:PORT, unix:PATH, visa:RESOURCE or pty:PATH"
+ALLOWED = "serial:PATH:BAUD-8N1, tcp:HOST:PORT, unix:PATH, visa:RESOURCE, pty:PATH, library:PATH, module:NAME or file:PATH"
 Parity = Literal["N", "E", "O", "M", "S"]
 
 _SERIAL = re.compile(
@@ -76,7 +77,46 @@ class PtyDescriptor:
         return f"pty:{self.path}"
 
 
-Descriptor = SerialDescriptor | TcpDescriptor | UnixDescriptor | VisaDescriptor | PtyDescriptor
+@dataclass(frozen=True, slots=True)
+class LibraryDescriptor:
+    """A vendor's shared library: a path, or a name that the dynamic loader finds."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"library:{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleDescriptor:
+    """A vendor's Python module by its import name."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"module:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class FileDescriptor:
+    """A file or folder with something recorded."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"file:{self.path}"
+
+
+Descriptor = (
+    SerialDescriptor
+    | TcpDescriptor
+    | UnixDescriptor
+    | VisaDescriptor
+    | PtyDescriptor
+    | LibraryDescriptor
+    | ModuleDescriptor
+    | FileDescriptor
+)
 
 
 def parse_descriptor(text: str) -> Descriptor:
@@ -99,7 +139,7 @@ def parse_descriptor(text: str) -> Descriptor:
 
 def below(descriptor: Descriptor, folder: Path) -> Descriptor:
     """Make a relative path of a descriptor absolute below `folder`; others stay as they are."""
-    if isinstance(descriptor, SerialDescriptor | UnixDescriptor | PtyDescriptor):
+    if isinstance(descriptor, SerialDescriptor | UnixDescriptor | PtyDescriptor | FileDescriptor):
         return replace(descriptor, path=str(folder / descriptor.path))
     return descriptor
 
@@ -113,6 +153,9 @@ _NAMED: dict[str, Callable[[str], Descriptor]] = {
     "unix": UnixDescriptor,
     "visa": VisaDescriptor,
     "pty": PtyDescriptor,
+    "library": LibraryDescriptor,
+    "module": ModuleDescriptor,
+    "file": FileDescriptor,
 }
 
 

@@ -3,6 +3,9 @@
 import time
 
 from evapd.config.descriptor import (
+    FileDescriptor,
+    LibraryDescriptor,
+    ModuleDescriptor,
     PtyDescriptor,
     SerialDescriptor,
     TcpDescriptor,
@@ -45,6 +48,8 @@ def open_transport(
             raise DeviceError(
                 f"{pty} is the listening side of a simulated instrument; connect with serial:PATH:BAUD-8N1"
             )
+        case LibraryDescriptor() | ModuleDescriptor() | FileDescriptor() as other:
+            raise DeviceError(f"{other} is no cable: this driver needs serial:, tcp:, unix: or visa:")
         case visa:
             from evapd.device.visa import open_visa  # noqa: PLC0415
 
