@@ -16,7 +16,7 @@ from evapd_sim import cli_disturb, cli_words
 from evapd_sim.plant import Plant
 from evapd_sim.wire.alone import Alone
 from evapd_sim.wire.base import Wire
-from evapd_sim.wire.registry import WIRES
+from evapd_sim.wire.registry import all_wires
 from evapd_sim.wire.serve import serve_wire
 
 # A frame must leave at least every 5 ms while physics computes in another thread; Python's own default alone is 5 ms.
@@ -57,10 +57,10 @@ def wire(
     ] = False,
 ) -> None:
     """Simulate one instrument alone, for any client, until SIGINT or SIGTERM."""
-    if list_all:
-        _list()
-        return
     try:
+        if list_all:
+            _list()
+            return
         plant = Plant()
         plant.trigger.rate_hz = pulse_rate
         instrument = _make(name or "", plant, settings or [], baud)
@@ -77,9 +77,18 @@ app.command()(cli_disturb.events)
 
 
 def _make(name: str, plant: Plant, settings: list[str], baud: int | None) -> Wire:
-    if name not in WIRES:
-        raise ConfigError(f"no simulated instrument '{name}', there are {', '.join(WIRES)}")
-    return WIRES[name](plant, **_read_settings(name, settings) | ({"baud": baud} if baud else {}))
+    wires = _wires()
+    if name not in wires:
+        raise ConfigError(f"no simulated instrument '{name}', there are {', '.join(wires)}")
+    kind = wires[name]
+    return kind(plant, **_read_settings(name, kind, settings) | ({"baud": baud} if baud else {}))
+
+
+def _wires() -> dict[str, type[Wire]]:
+    try:
+        return all_wires()
+    except ValueError as error:
+        raise ConfigError(f"{error}; mend or remove that package") from error
 
 
 def _serve(instrument: Wire, listen: str, alone: Alone) -> None:
@@ -91,8 +100,8 @@ def _serve(instrument: Wire, listen: str, alone: Alone) -> None:
         stop.wait()
 
 
-def _options(name: str) -> dict[str, inspect.Parameter]:
-    parameters = inspect.signature(WIRES[name].__init__).parameters
+def _options(kind: type[Wire]) -> dict[str, inspect.Parameter]:
+    parameters = inspect.signature(kind.__init__).parameters
     return {
         key: parameter
         for key, parameter in parameters.items()
@@ -100,9 +109,9 @@ def _options(name: str) -> dict[str, inspect.Parameter]:
     }
 
 
-def _read_settings(name: str, texts: list[str]) -> dict[str, Any]:
+def _read_settings(name: str, wire_class: type[Wire], texts: list[str]) -> dict[str, Any]:
     """Check `key=value` texts against what the instrument takes."""
-    options, chosen = _options(name), {}
+    options, chosen = _options(wire_class), {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or key not in options:
@@ -122,10 +131,10 @@ def _read_settings(name: str, texts: list[str]) -> dict[str, Any]:
 
 
 def _list() -> None:
-    for name in WIRES:
-        summary = (inspect.getdoc(WIRES[name]) or "").splitlines()[0]
+    for name, kind in _wires().items():
+        summary = (inspect.getdoc(kind) or "").splitlines()[0]
         print(f"{name}: {summary}")
-        for key, parameter in _options(name).items():
+        for key, parameter in _options(kind).items():
             print(f"    {key} = {parameter.default!r}")
 
 
