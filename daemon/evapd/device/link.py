@@ -19,7 +19,6 @@ from evapd.errors import (
 TransportFactory = Callable[[str, float], Transport]
 
 MAX_LINE = 512  # no instrument here answers longer; more without a line end is noise
-_LINE_END = re.compile(rb"[\r\n]")
 _NUMBER = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 
 
@@ -60,12 +59,21 @@ def same_serial(wanted: str | None, found: str) -> None:
 
 
 class Link:
-    """The driver's end of a transport: opened late, one question at a time, each answer within a deadline."""
+    """The driver's end of a transport: opened late, one question at a time, each answer within a deadline.
+
+    A line, or frame, ends at any byte of `ends`.
+    """
 
     def __init__(
-        self, config: DriverConfig, transport_factory: TransportFactory, clock: Callable[[], float]
+        self,
+        config: DriverConfig,
+        transport_factory: TransportFactory,
+        clock: Callable[[], float],
+        *,
+        ends: bytes = b"\r\n",
     ) -> None:
         self._config = config
+        self._end = re.compile(b"[" + re.escape(ends) + b"]")
         self._factory = transport_factory
         self._clock = clock
         self._transport: Transport | None = None
@@ -136,7 +144,7 @@ class Link:
             raise failures[0]
 
     def line(self, *, alone: bool = True, timeout_s: float | None = None) -> bytes:
-        """Read one line ended by CR, LF or both, in either order, and give it without its end.
+        """Read one line ended by CR, LF or both, in either order (or by what else ends it), and give it without its end.
 
         Args:
             alone: that more text behind the line is an error, because it would answer the next question.
@@ -150,7 +158,7 @@ class Link:
         deadline_s = self._clock() + timeout_s
         while True:
             self._buffer = self._buffer.lstrip(b"\r\n\0")
-            if end := _LINE_END.search(self._buffer):
+            if end := self._end.search(self._buffer):
                 line, self._buffer = self._buffer[: end.start()], self._buffer[end.end() :]
                 break
             if len(self._buffer) > MAX_LINE:
