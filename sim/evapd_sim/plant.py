@@ -8,6 +8,8 @@ import math
 import threading
 from dataclasses import dataclass, field
 
+from evapd_sim.stage import Stage
+
 STRIP_OHM = 100e6  # of a stack of micro-channel plates: 20 uA at 2 kV
 GAS_S_PER_PA = 2.5e-5  # dark current between plates: 50 uA at 2 kV and 1e-3 Pa
 
@@ -112,6 +114,7 @@ class Plant:
     interlock: dict[str, bool] = field(
         default_factory=lambda: {"door": True, "valve": True, "water": True, "ups": True}
     )
+    stage: Stage = field(default_factory=Stage)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def supply(self, name: str) -> SupplyOutput:

@@ -11,6 +11,7 @@ from conformance.instruments.lakeshore_336 import LakeShoreController
 from conformance.instruments.modbus_dio import ModbusModule
 from conformance.instruments.nkt_origami import NktOrigamiLaser
 from conformance.instruments.pfeiffer_tpg26x import PfeifferController
+from conformance.instruments.smaract_mcs2 import SmarActMcs2Stage
 from conformance.instruments.tdc_stream import TdcStreamTdc
 from conformance.instruments.technix_sr import TechnixSupply
 from evapd.device.conformance import conformance_tests, table
@@ -26,6 +27,7 @@ INSTRUMENTS = {
     "pfeiffer-tpg26x": PfeifferController,
     "lakeshore-336": LakeShoreController,
     "modbus-dio": ModbusModule,
+    "smaract-mcs2": SmarActMcs2Stage,
     "tdc-stream": TdcStreamTdc,
 }
 

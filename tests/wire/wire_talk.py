@@ -48,14 +48,19 @@ def give(wire: Any, plant: Plant, given: dict[str, Any]) -> None:
         elif key == "drift":
             plant.laser.drift = value
         elif key == "axes":
-            for number, state in value.items():
-                for name, number_or_flag in state.items():
-                    assert hasattr(plant.stage.axes[number], name)
-                    setattr(plant.stage.axes[number], name, number_or_flag)
+            give_axes(plant, value)
         elif not key.startswith("_") and hasattr(wire, key):
             setattr(wire, key, value)
         else:
             raise AssertionError(f"the transcript gives '{key}', which no instrument knows")
+
+
+def give_axes(plant: Plant, axes: dict[int, dict[str, Any]]) -> None:
+    """Set attributes of axes of the stage."""
+    for number, state in axes.items():
+        for name, value in state.items():
+            assert hasattr(plant.stage.axes[number], name), name
+            setattr(plant.stage.axes[number], name, value)
 
 
 def deliver(wire: Any, *, words: list[list[int]], **rest: Any) -> None:

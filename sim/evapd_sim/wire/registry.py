@@ -9,6 +9,7 @@ from evapd_sim.wire.bnc_577 import Bnc577Wire
 from evapd_sim.wire.dg645 import Dg645Wire
 from evapd_sim.wire.ea_scpi import EaScpiWire
 from evapd_sim.wire.fug_probus import FugProbusWire
+from evapd_sim.wire.iseg_shr import IsegShrWire
 from evapd_sim.wire.lakeshore_336 import LakeShore336Wire
 from evapd_sim.wire.modbus_dio import ModbusDioWire
 from evapd_sim.wire.nkt_origami import NktOrigamiWire
@@ -19,6 +20,7 @@ from evapd_sim.wire.technix_sr import TechnixSrWire
 
 WIRES: dict[str, type[Wire]] = {
     "fug-probus": FugProbusWire,
+    "iseg-shr": IsegShrWire,
     "technix-sr": TechnixSrWire,
     "dg645": Dg645Wire,
     "bnc-577": Bnc577Wire,

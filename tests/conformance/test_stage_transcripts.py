@@ -1,0 +1,61 @@
+"""The codecs of the stage drivers decode the committed byte transcripts, and their commands are those of the transcripts."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from evapd_drivers.stage import smaract_mcs2 as mcs2
+
+FOLDER = Path(__file__).parents[1] / "wire" / "transcripts"
+
+
+def part(decoded, meant):
+    """Of a record, what the transcript names."""
+    return {name: getattr(decoded, name) for name in meant}
+
+
+# What a reply means, by instrument and query; queries that no driver asks are not listed.
+DECODERS = {
+    "smaract-mcs2": {
+        "serial": lambda line, _: mcs2.decode_serial(line),
+        "channels": lambda line, _: mcs2.decode_integer(line, 1, 255),
+        "error_count": lambda line, _: mcs2.decode_integer(line, 0, 64),
+        "state": lambda line, meant: part(mcs2.decode_state(line), meant),
+        "position_mm": lambda line, _: mcs2.decode_mm(line),
+        "error": lambda line, _: dict(zip(("code", "text"), mcs2.decode_error(line), strict=True)),
+    },
+}  # fmt: skip
+COMMANDS = {
+    "smaract-mcs2": {
+        "set_move_mode": lambda value: mcs2.encode(":CHAN0:MMOD", value),
+        "set_hold_ms": lambda value: mcs2.encode(":CHAN0:HOLD", value),
+        "set_reference_options": lambda value: mcs2.encode(":CHAN0:REF:OPT", value),
+        "move_mm": lambda value: mcs2.encode(":MOVE0", round(value * mcs2.PM_PER_MM)),
+        "reference": lambda value: mcs2.encode(f":REF{value}"),
+        "stop": lambda value: mcs2.encode(f":STOP{value}"),
+    },
+}
+
+
+def cases(table, key):
+    """Give the exchanges of all instruments whose meaning a table knows."""
+    for name, known in table.items():
+        content = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+        for number, exchange in enumerate(content["exchanges"]):
+            meaning = exchange.get("meaning", {})
+            if meaning.get(key) in known:
+                yield pytest.param(known[meaning[key]], exchange, id=f"{name}-{number}-{meaning[key]}")
+
+
+@pytest.mark.parametrize(("decode", "exchange"), list(cases(DECODERS, "query")))
+def test_a_reply_means_what_the_transcript_says(decode, exchange):
+    meant = exchange["meaning"]["value"]
+    value = decode(exchange["reply"].encode("latin-1").strip(b"\r\n"), meant)
+    assert value == (pytest.approx(meant) if isinstance(meant, float) else meant)
+
+
+@pytest.mark.parametrize(("encode", "exchange"), list(cases(COMMANDS, "command")))
+def test_a_command_is_what_the_transcript_sends(encode, exchange):
+    sent = encode(exchange["meaning"]["value"])
+    assert sent.strip() == exchange["send"].encode("latin-1").strip()
