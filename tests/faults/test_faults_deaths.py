@@ -25,6 +25,11 @@ def reaped(rig: FaultRig, name: str) -> int:
     return rig.daemon.reap(name, 60.0)
 
 
+def alarms(rig: FaultRig) -> list[str]:
+    """What an operator reads."""
+    return [str(alarm) for alarm in (rig.daemon.status() or {"alarms": []})["alarms"]]
+
+
 def resume(fault: Fault, name: str) -> None:
     """Let a stopped process go on."""
     os.kill(fault.rig.daemon.processes[name].pid, signal.SIGCONT)
@@ -138,19 +143,23 @@ def test_guard_killed(rig: FaultRig) -> None:
 
 def test_guard_killed_and_nobody_takes_its_place(rig: FaultRig) -> None:
     with rig.fault("19b", "guard killed, no successor", "`kill -KILL`",
-                   "no rise; the run is closed ABORTED < 10 s, acquire refuses a new one; V stays until hardware acts") as fault:  # fmt: skip
+                   "no rise; closed ABORTED < 10 s, a new run is refused, the alarm says what to do by hand; V stays until hardware acts") as fault:  # fmt: skip
         fault.kill("guard")
         reaped(rig, "guard")
         fault.closed("ABORTED")
         fault.row.reaction = f"run closed {1e3 * (rig.witness.newest.t_s - fault.since_s):.0f} ms"
         rig.daemon.ask("start")
         wait_for(
-            lambda: (rig.daemon.status() or {}).get("alarms") and (rig.daemon.status() or {})["run_state"] == "idle",
-            "acquire to refuse the run", 15.0, every_s=0.1,
+            lambda: any("the run cannot start: the guard does not answer" in alarm for alarm in alarms(rig)),
+            lambda: f"acquire to refuse the run; {alarms(rig)}", 15.0, every_s=0.1,
         )  # fmt: skip
-        assert any("guard" in alarm for alarm in (rig.daemon.status() or {})["alarms"])
+        rig.await_run("idle", 5.0)
+        assert any("nobody guards the specimen" in alarm and "by hand" in alarm for alarm in alarms(rig)), (
+            alarms(rig)
+        )
         fault.rises_at_most(NO_RISE_V)
     rig.daemon.spawn("guard")
+    wait_for(lambda: not any("nobody guards" in alarm for alarm in alarms(rig)), "the alarm to end", 20.0)
 
 
 def test_client_killed(rig: FaultRig) -> None:

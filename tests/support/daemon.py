@@ -63,7 +63,11 @@ class Daemon:
 
     def await_answer(self) -> None:
         """Wait until acquire answers and sees the guard."""
-        wait_for(lambda: (self.status() or {}).get("guard"), f"an answer of the daemon\n{self.logs()}", 60.0)
+        wait_for(
+            lambda: (self.status() or {}).get("guard"),
+            lambda: f"an answer of the daemon\n{self.logs()}",
+            60.0,
+        )
 
     def logs(self) -> str:
         """The processes' messages, for a failure's text."""
@@ -94,7 +98,7 @@ class Daemon:
         """Wait for a state of the run."""
         wait_for(
             lambda: (self.status() or {}).get("run_state") == state,
-            f"run state {state}; {self.status()}\n{self.logs()}",
+            lambda: f"run state {state}; {self.status()}\n{self.logs()}",
             timeout_s,
         )
         return self.status() or {}
@@ -103,7 +107,7 @@ class Daemon:
         """Wait for a state of the specimen's energy."""
         wait_for(
             lambda: (self.guard_status() or {}).get("energy_state") in states,
-            f"energy {states}\n{self.logs()}",
+            lambda: f"energy {states}\n{self.logs()}",
             timeout_s,
         )
         return self.guard_status() or {}
@@ -119,7 +123,9 @@ class Daemon:
         )
         self.ask("start")
         status = self.await_run("running")
-        wait_for(lambda: self.twin.plant.specimen.v_v > 500.0, f"voltage in the twin\n{self.logs()}", 30.0)
+        wait_for(
+            lambda: self.twin.plant.specimen.v_v > 500.0, lambda: f"voltage in the twin\n{self.logs()}", 30.0
+        )
         return dict(status["run"])
 
     def kill(self, name: str, signum: signal.Signals = signal.SIGKILL) -> float:

@@ -58,7 +58,9 @@ class Fault:
     def inhibited_within(self, goal_s: float) -> None:
         """Wait until pulses are off; fails when that took longer than the goal."""
         wait_for(
-            lambda: not self.rig.witness.newest.live, f"pulses off\n{self.rig.daemon.logs()}", goal_s + 20.0
+            lambda: not self.rig.witness.newest.live,
+            lambda: f"pulses off\n{self.rig.daemon.logs()}",
+            goal_s + 20.0,
         )
         truth = self.truth()
         self._inhibit_s = float(truth.t_s[~truth.live][0]) - self.since_s
@@ -71,7 +73,7 @@ class Fault:
         """Wait until the supply is told to come down; fails when that took longer than the goal."""
         wait_for(
             lambda: self._fell() is not None,
-            f"the voltage to be told down\n{self.rig.daemon.logs()}",
+            lambda: f"the voltage to be told down\n{self.rig.daemon.logs()}",
             goal_s + 20.0,
         )
         self._descent_s = self._fell()

@@ -70,7 +70,7 @@ class FaultRig:
         """Wait for a state of the run, asking seldom enough not to be a load."""
         wait_for(
             lambda: (self.daemon.status() or {}).get("run_state") == state,
-            f"run state {state}\n{self.daemon.logs()}",
+            lambda: f"run state {state}\n{self.daemon.logs()}",
             timeout_s,
             every_s=0.05,
         )
@@ -79,7 +79,10 @@ class FaultRig:
     def await_energy(self, *states: str, timeout_s: float = 60.0) -> str:
         """Wait for one of the states of the specimen's energy; gives which."""
         wait_for(
-            lambda: self.energy() in states, f"energy {states}\n{self.daemon.logs()}", timeout_s, every_s=0.05
+            lambda: self.energy() in states,
+            lambda: f"energy {states}\n{self.daemon.logs()}",
+            timeout_s,
+            every_s=0.05,
         )
         return self.energy()
 
@@ -117,7 +120,7 @@ class FaultRig:
         self.witness.forget(time.monotonic())
         self.daemon.ask("start")
         self.run_id = str(self.await_run("running", 15.0)["run"]["id"])
-        wait_for(lambda: self._steady(0.0), f"the target rate\n{self.daemon.logs()}", 60.0, every_s=0.1)
+        wait_for(lambda: self._steady(0.0), lambda: f"the target rate; {self._story()}", 60.0, every_s=0.1)
 
     def await_ready(self) -> None:
         """Wait until a run may begin; what no acknowledgement heals is healed by a restart of both processes."""
@@ -128,7 +131,12 @@ class FaultRig:
             devices = {name: device["state"] for name, device in status.get("devices", {}).items()}
             print(f"restarting both: {status.get('energy_state')}, {devices}, {status.get('alarms')}")
             self.restart()
-            wait_for(self._may_start, f"all devices after a restart\n{self.daemon.logs()}", 40.0, every_s=0.1)
+            wait_for(
+                self._may_start,
+                lambda: f"all devices after a restart\n{self.daemon.logs()}",
+                40.0,
+                every_s=0.1,
+            )
 
     def _may_start(self) -> bool:
         status = self.daemon.guard_status() or {}
@@ -155,6 +163,15 @@ class FaultRig:
             if not near and time.monotonic() > until_s:
                 return False
         return True
+
+    def _story(self) -> str:
+        """What a person would ask for when a run does not get where it should."""
+        guard, (hits, pulses) = self.daemon.guard_status() or {}, self._counts()
+        said = {
+            key: guard.get(key)
+            for key in ("energy_state", "v_dc_set_v", "v_dc_v", "mode", "alarms", "margins", "lateness_us")
+        }
+        return f"{said}; {hits} hits of {pulses} pulses; true V drifts {self._drift_v(1.0):.1f}\n{self.daemon.logs()}"
 
     def _acknowledge(self) -> None:
         try:

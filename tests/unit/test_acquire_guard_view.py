@@ -94,3 +94,21 @@ def test_a_status_that_makes_no_sense_is_a_guard_that_does_not_answer() -> None:
         wait_for(lambda: view.status is None, "an unknown guard")
         assert "guard" in kinds(out)
         assert view.energy_state == "unknown"
+
+
+def test_a_silent_guard_is_an_alarm_until_it_answers_and_no_new_run_makes_it_forgotten() -> None:
+    with rig_folder() as folder:
+        guard, bus = Guard(folder), Bus(make_framer(), Published())
+        view = GuardView(guard.address, bus, lambda change: None)
+        service = [Command("status", NoArgs, lambda _: guard.status)]
+        with Service(guard.address, service):
+            view.start()
+            wait_for(lambda: view.status is not None, "the guard's status")
+        wait_for(lambda: view.status is None, "its silence to be noticed")
+        bus.event("run", "alarm", "of the last run")
+        bus.forget_alarms()
+        assert list(bus.alarms) == ["guard"]
+        assert "by hand" in bus.alarms["guard"]
+        with Service(guard.address, service):
+            wait_for(lambda: not bus.alarms, "the alarm to end")
+            view.stop()

@@ -8,6 +8,7 @@ from evapd.stream.frame import EVENT, STATE, Frame, Framer, Message
 
 _log = logging.getLogger(__name__)
 _ENDED_BY_NEWS = {"device", "time_sum"}
+_OUTLIVES_A_RUN = "guard"  # ended by the guard's answer alone
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "alarm": logging.ERROR}
 
 
@@ -71,6 +72,11 @@ class Bus:
         content = {"kind": kind, "severity": severity, "what": what, "source": "acquire", **extra}
         with self._lock:
             self.emit(self.framer.document(EVENT, content))
+
+    def forget_alarms(self) -> None:
+        """Forget what belonged to the last run; that nobody guards the specimen is no matter of a run."""
+        for kind in set(self.alarms) - {_OUTLIVES_A_RUN}:
+            self.alarms.pop(kind, None)
 
     def state(self, content: dict[str, Any]) -> None:
         """Tell the present state."""

@@ -150,7 +150,7 @@ class Conductor:
             self.backlog.tick()
         else:
             self.backlog.pause()
-            self._bus.alarms.clear()
+            self._bus.forget_alarms()
             self._energy_asked = False
             name, notes = wanted
             self.run = ActiveRun(
@@ -290,7 +290,7 @@ class Conductor:
             self._guard.ask("run_end", reason=reason)
         except EvapdError as error:
             # A guard that does not answer has seen the silence, or is dead and its successor ramps down.
-            self._bus.event("guard", "alarm", f"the guard did not confirm the end of the run: {error}")
+            self._bus.event("run end", "alarm", f"the guard did not confirm the end of the run: {error}")
 
     def _await_guard(self, run: ActiveRun) -> None:
         """Wait until the voltage is down and the guard's journal has left the run folder, as long as the guard answers."""
@@ -310,7 +310,7 @@ class Conductor:
                 return
             self.alive()
             time.sleep(0.05)
-        self._bus.event("guard", "alarm", "the guard did not reach safe in time; look at the supply")
+        self._bus.event("run end", "alarm", "the guard did not reach safe in time; look at the supply")
 
     def _finalise(self) -> None:
         if self.finaliser is None:

@@ -17,6 +17,10 @@ _log = logging.getLogger(__name__)
 POLL_S = 0.02
 STATUS_EVERY_S = 0.5
 TIMEOUT_S = 0.5
+_BY_HAND = (
+    "nobody guards the specimen, which may stand under voltage: start the guard again, "
+    "or stop the pulser and switch the supply off by hand"
+)
 
 
 class GuardView:
@@ -72,15 +76,16 @@ class GuardView:
             instance, journal = str(status["instance"]), Path(status["journal"])
         except (EvapdError, KeyError, TypeError) as error:
             if self.status is not None:
-                self._bus.event("guard", "alarm", f"the guard does not answer: {error}")
+                self._bus.event("guard", "alarm", f"the guard does not answer: {error}; {_BY_HAND}")
             self.status = None
             return
+        if self.status is None:
+            self._bus.alarms.pop("guard", None)
         self.status = status
         if instance != self._instance:
             self._instance = instance
             self._stop_following()
             self._follower = JournalFollower(journal)
-            self._bus.alarms.pop("guard", None)
             self._bus.event("guard", "info", f"guard {instance} answers, {self.energy_state}")
 
     def _follow(self) -> None:
