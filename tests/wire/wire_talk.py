@@ -36,15 +36,13 @@ def give(wire: Any, plant: Plant, given: dict[str, Any]) -> None:
             supply.load_ohm = supply.v_v / value
         elif key == "inhibit_input":
             plant.trigger.inhibit_input = value
-        elif key in {"pressure_pa", "gauge_status", "temperature_k"}:
+        elif key in {"pressure_pa", "gauge_status", "temperature_k", "interlock"}:
             getattr(plant, key).update(value)
         elif key == "sensor_status":
             wire.sensor_status.update(value)
         elif key in {"discrete", "coils", "registers"}:
             for address, values in value.items():
                 getattr(wire, key)[address : address + len(values)] = values
-        elif key == "interlock":
-            plant.interlock.update(value)
         elif key == "drift":
             plant.laser.drift = value
         elif key == "axes":
