@@ -8,10 +8,12 @@ from conformance.instruments.dg645 import Dg645Generator
 from conformance.instruments.ea_scpi import EaScpiSupply
 from conformance.instruments.fug_probus import FugProbusSupply
 from conformance.instruments.lakeshore_336 import LakeShoreController
+from conformance.instruments.library_tdcs import Xhptdc8Board
 from conformance.instruments.modbus_dio import ModbusModule
 from conformance.instruments.nkt_origami import NktOrigamiLaser
 from conformance.instruments.pfeiffer_tpg26x import PfeifferController
 from conformance.instruments.smaract_mcs2 import SmarActMcs2Stage
+from conformance.instruments.spellman_xrv import SpellmanSupply
 from conformance.instruments.tdc_stream import TdcStreamTdc
 from conformance.instruments.technix_sr import TechnixSupply
 from evapd.device.conformance import conformance_tests, table
@@ -20,6 +22,7 @@ from evapd.device.conformance import conformance_tests, table
 INSTRUMENTS = {
     "fug-probus": FugProbusSupply,
     "technix-sr": TechnixSupply,
+    "spellman-xrv": SpellmanSupply,
     "dg645": Dg645Generator,
     "bnc-577": Bnc577Generator,
     "ea-scpi": EaScpiSupply,
@@ -29,6 +32,7 @@ INSTRUMENTS = {
     "modbus-dio": ModbusModule,
     "smaract-mcs2": SmarActMcs2Stage,
     "tdc-stream": TdcStreamTdc,
+    "cronologic-xhptdc8": Xhptdc8Board,
 }
 
 test_conformance = conformance_tests(*INSTRUMENTS.values())

@@ -1,0 +1,73 @@
+"""TDCs behind a vendor's library: a library made of C in its place, fed with 10 kHz of pulses and a trickle of ions."""
+
+import atexit
+import functools
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from evapd.device.conformance import InstrumentUnderTest
+from evapd_drivers.tdc.xhptdc8 import Xhptdc8
+from evapd_sim.sdk.xhptdc8 import FakeXhptdc8
+
+STEP_S, PULSES = 1e-3, 10
+
+
+@functools.cache
+def built():
+    """A folder for compiled libraries, the same for all tests of a session."""
+    folder = tempfile.mkdtemp(prefix="evapd-sdk-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+class Feeding:
+    """Delivers steps of 1 ms from a thread of its own, as a twin does."""
+
+    def __init__(self, deliver):
+        self._deliver, self._ended = deliver, threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def close(self):
+        self._ended.set()
+        self._thread.join(5.0)
+
+    def _run(self):
+        rng = np.random.default_rng(0)
+        while not self._ended.wait(STEP_S):
+            pulse = np.sort(rng.integers(0, PULSES, rng.poisson(0.3)))
+            words = len(pulse) * 5
+            self._deliver(
+                np.repeat(pulse, 5), np.tile(np.arange(5), len(pulse)), np.sort(rng.integers(1000, 90_000, words)),
+                pulses=PULSES,
+            )  # fmt: skip
+
+
+class LibraryTdc(InstrumentUnderTest):
+    """A vendor's library; `fake` makes it."""
+
+    fake = None
+
+    def start(self, endpoint):
+        self.made = type(self).fake(built())
+        self.feeding = Feeding(self.made.deliver)
+        return f"library:{self.made.path}"
+
+    def stop(self):
+        self.feeding.close()
+
+    def refuse(self):
+        self.made.refuse()
+
+    def renumber(self):
+        self.made.renumber()
+
+
+class Xhptdc8Board(LibraryTdc):
+    driver = Xhptdc8
+    fake = FakeXhptdc8
+    serial = "21.7"
