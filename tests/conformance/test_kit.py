@@ -12,6 +12,7 @@ from conformance.instruments.library_tdcs import Xhptdc8Board
 from conformance.instruments.modbus_dio import ModbusModule
 from conformance.instruments.nkt_origami import NktOrigamiLaser
 from conformance.instruments.pfeiffer_tpg26x import PfeifferController
+from conformance.instruments.scpi_generators import KeysightGenerator, TektronixGenerator
 from conformance.instruments.smaract_mcs2 import SmarActMcs2Stage
 from conformance.instruments.spellman_xrv import SpellmanSupply
 from conformance.instruments.tdc_stream import TdcStreamTdc
@@ -25,6 +26,8 @@ INSTRUMENTS = {
     "spellman-xrv": SpellmanSupply,
     "dg645": Dg645Generator,
     "bnc-577": Bnc577Generator,
+    "keysight-33500": KeysightGenerator,
+    "tektronix-afg": TektronixGenerator,
     "ea-scpi": EaScpiSupply,
     "nkt-origami": NktOrigamiLaser,
     "pfeiffer-tpg26x": PfeifferController,

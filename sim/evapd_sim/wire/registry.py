@@ -14,7 +14,10 @@ from evapd_sim.wire.lakeshore_336 import LakeShore336Wire
 from evapd_sim.wire.modbus_dio import ModbusDioWire
 from evapd_sim.wire.nkt_origami import NktOrigamiWire
 from evapd_sim.wire.pfeiffer_tpg26x import PfeifferTpg26xWire
+from evapd_sim.wire.pi_gcs2 import PiGcs2Wire
 from evapd_sim.wire.smaract_mcs2 import SmarActMcs2Wire
+from evapd_sim.wire.scpi_generator import Keysight33500Wire, TektronixAfgWire
+from evapd_sim.wire.spellman_xrv import SpellmanXrvWire
 from evapd_sim.wire.tdc_stream import TdcStreamWire
 from evapd_sim.wire.technix_sr import TechnixSrWire
 
@@ -22,14 +25,18 @@ WIRES: dict[str, type[Wire]] = {
     "fug-probus": FugProbusWire,
     "iseg-shr": IsegShrWire,
     "technix-sr": TechnixSrWire,
+    "spellman-xrv": SpellmanXrvWire,
     "dg645": Dg645Wire,
     "bnc-577": Bnc577Wire,
+    "keysight-33500": Keysight33500Wire,
+    "tektronix-afg": TektronixAfgWire,
     "ea-scpi": EaScpiWire,
     "pfeiffer-tpg26x": PfeifferTpg26xWire,
     "lakeshore-336": LakeShore336Wire,
     "modbus-dio": ModbusDioWire,
     "nkt-origami": NktOrigamiWire,
     "smaract-mcs2": SmarActMcs2Wire,
+    "pi-gcs2": PiGcs2Wire,
     "tdc-stream": TdcStreamWire,
 }
 
