@@ -114,8 +114,7 @@ def test_interpreter_is_hogged(plugged: tuple[FaultRig, Plugin, dict[str, Manage
         plugin.order("acquire", "")
         fault.is_over()
         rig.await_energy("evaporating", timeout_s=20.0)
-        told = fault.accounted()
-        fault.nothing_lost(told, tail_s=2.0)
+        told = fault.drained(20.0, tail_s=2.0)
         assert late_ms(told, fault)[1] == 0
         fault.rises_at_most(20.0)
 

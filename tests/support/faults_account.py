@@ -24,6 +24,7 @@ class Account:
         missing_words: words that the TDC saw within the recorded pulses and that are not in the journal.
         gaps: pulses that no block of words covers, between two that do.
         tail_pulses: pulses that the TDC counted after the last recorded one.
+        last_pulse: the last recorded one, -1 where there is none.
         events: of the guard, in order.
         loop: columns of the guard's loop.
     """
@@ -35,6 +36,7 @@ class Account:
     missing_words: int = 0
     gaps: int = 0
     tail_pulses: int = 0
+    last_pulse: int = -1
     events: list[dict[str, Any]] = field(default_factory=list)
     loop: dict[str, Any] = field(default_factory=dict)
 
@@ -110,7 +112,8 @@ def _compare(told: Account, truth: Truth, covered: list[tuple[int, int]], pulses
     recorded = np.searchsorted(pulses, last[inside], "right") - np.searchsorted(pulses, first[inside], "left")
     told.missing_words = int(np.maximum(truth.words[inside] - recorded, 0).sum())
     end = int(last.max(initial=-1))
-    told.tail_pulses = max(0, end - (covered[-1][1] if covered else -1))
+    told.last_pulse = covered[-1][1] if covered else -1
+    told.tail_pulses = max(0, end - told.last_pulse)
 
 
 def _read_guard(told: Account, store: RunStore) -> None:

@@ -121,6 +121,14 @@ class Fault:
         self.row.reaction = f"{self.row.reaction}; {ions} ions above {times:g} x".removeprefix("-; ")
         assert ions <= limit, f"{ions} ions above {times:g} times the target, wanted at most {limit}"
 
+    def alarms(self) -> list[str]:
+        """What an operator reads now."""
+        return [str(alarm) for alarm in (self.rig.daemon.status() or {"alarms": []})["alarms"]]
+
+    def told_by_hand(self, device: str) -> bool:
+        """Whether an alarm names the device and what to do by hand."""
+        return any(device in alarm and "by hand" in alarm for alarm in self.alarms())
+
     def complained(self, told: Account, *rules: str) -> None:
         """Fail when none of these rules complained after the fault."""
         seen = told.rules(self.since_s)
@@ -153,6 +161,26 @@ class Fault:
         """Fail when recorded data is missing, or when the end is missing by more than `tail_s`."""
         assert told.whole, f"lost: {told.lost(self.rig.rate_hz)}; {told.acquire.problems[:3]}"
         assert told.tail_pulses <= tail_s * self.rig.rate_hz + 1, f"lost: {told.lost(self.rig.rate_hz)}"
+
+    def drained(self, goal_s: float, tail_s: float = 0.5) -> Account:
+        """Wait until what the TDC saw during the fault has come through the pipeline to the record; gives the record."""
+        due = self.rig.witness.newest.first_pulse
+        told = self.accounted()
+
+        def through() -> bool:
+            nonlocal told
+            told = self.accounted()
+            return told.last_pulse >= due
+
+        since_s = time.monotonic()
+        wait_for(
+            through, lambda: f"the pipeline to be drained; {told.lost(self.rig.rate_hz)}", goal_s, every_s=0.5
+        )
+        self.row.reaction = (
+            f"{self.row.reaction}; drained within {time.monotonic() - since_s:.1f} s".removeprefix("-; ")
+        )
+        self.nothing_lost(told, tail_s)
+        return told
 
     def rises_at_most(self, goal_v: float) -> None:
         """Fail when the specimen's true voltage rose by more since the fault."""

@@ -6,6 +6,7 @@ from itertools import pairwise
 from statistics import median
 
 from evapd.device.readings import ThermometerReading
+from evapd.guard.descent import ENERGY_ROLES
 from evapd.guard.energy import ENERGISED, PULSING
 from evapd.guard.rules.base import Effect, Finding, Grace, Measured, View
 from evapd.guard.rules.pressure import pressures
@@ -46,8 +47,13 @@ class DeviceUnknown(Measured):
 
     def found(self, view: View) -> Finding:
         """Name them."""
-        missing = [f"{one.name} is UNKNOWN: {one.why}" for one in view.inputs.required() if not one.known]
-        return Finding("; ".join(missing))
+        missing = [one for one in view.inputs.required() if not one.known]
+        texts = [f"{one.name} is UNKNOWN: {one.why}" for one in missing]
+        if energised := [one.name for one in missing if one.role in ENERGY_ROLES]:
+            texts.append(
+                f"until it answers {' and '.join(energised)} cannot be commanded: switch it off by hand"
+            )
+        return Finding("; ".join(texts))
 
 
 class PulserMismatch(Measured):

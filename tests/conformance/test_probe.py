@@ -1,0 +1,142 @@
+"""`evapd probe`: every driver's identification is asked, the right one answers, and nothing else is ever sent."""
+
+import json
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from conformance.test_kit import INSTRUMENTS
+from evapd.cli import app
+from evapd.device.conformance.instrument import offers
+from evapd.device.probe import USUAL_LINES, block, lines_to_try, probe
+from evapd.errors import ConfigError, DeviceLost
+from support.scripted_peer import Peer, SocketPeer
+
+KNOWN = [name for name, kind in INSTRUMENTS.items() if hasattr(kind.driver, "identify")]
+# What answers to more than one name, because the makers share a command family.
+RELATED: dict[str, set[str]] = {}
+
+
+@pytest.fixture
+def served(tmp_path):
+    """Serve one of the described instruments; its descriptor, and itself."""
+    running = []
+
+    def serve(name):
+        running.append(INSTRUMENTS[name]())
+        return running[-1].start(f"unix:{tmp_path / 'who'}"), running[-1]
+
+    yield serve
+    for one in running:
+        one.stop()
+
+
+@pytest.fixture
+def peer_at(tmp_path):
+    """Serve a function of the command."""
+    made = []
+
+    def serve(answer):
+        peer = Peer(answer)
+        made.append(SocketPeer(tmp_path / "peer.sock", peer.feed))
+        return peer, made[-1].connect
+
+    yield serve
+    for one in made:
+        one.close()
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_an_instrument_is_known_by_its_own_driver_alone_and_stays_off(name, served):
+    connect, instrument = served(name)
+    found, _ = probe(connect, timeout_s=0.2)
+    assert {one.driver for one in found} == {name} | RELATED.get(name, set())
+    assert not (offers(INSTRUMENTS[name], "energised") and instrument.energised())
+
+
+def test_silence_finds_nobody_and_says_so(peer_at):
+    peer, connect = peer_at(lambda _: b"")
+    told = CliRunner().invoke(app, ["probe", connect, "--timeout", "0.05"])
+    assert told.exit_code == 1
+    assert "Nothing answered" in told.output
+    assert peer.heard
+
+
+def test_a_stranger_is_quoted_so_that_a_person_may_know_it(peer_at):
+    _, connect = peer_at(lambda command: b"ACME,X1,7,1.0\r\n" if command == b"*IDN?" else b"")
+    told = CliRunner().invoke(app, ["probe", connect, "--timeout", "0.05"])
+    assert told.exit_code == 1
+    assert "ACME,X1,7,1.0" in told.output
+
+
+def test_garbage_is_nobody(peer_at):
+    _, connect = peer_at(lambda _: b"\xff\xfe\x00\x81\r\n")
+    assert probe(connect, timeout_s=0.05)[0] == []
+
+
+def test_each_question_is_asked_once_though_many_drivers_have_it(peer_at):
+    peer, connect = peer_at(lambda _: b"?\r\n")
+    probe(connect, timeout_s=0.05)
+    assert peer.heard.count(b"*IDN?") <= 3  # with LF, with CR LF, with CR
+
+
+def test_a_late_answer_is_not_taken_for_the_next_question(peer_at):
+    # It answers the question before the present one.
+    waiting = []
+
+    def one_behind(command):
+        waiting.append(b"FUG HCP 14 - 20 000 MOD 17022-01-01\r\n" if command == b"*IDN?" else b"?\r\n")
+        return waiting.pop(0) if len(waiting) > 1 else b""
+
+    _, connect = peer_at(one_behind)
+    assert probe(connect, timeout_s=0.05)[0] == []
+
+
+def test_what_is_printed_can_be_pasted(served):
+    connect, _ = served("fug-probus")
+    told = CliRunner().invoke(app, ["probe", connect, "--name", "specimen-supply"])
+    assert told.exit_code == 0
+    device = yaml.safe_load(told.output)["devices"]["specimen-supply"]
+    assert device["driver"] == "fug-probus"
+    assert device["settings"] == {
+        "connect": connect, "serial_number": "17022-01-01", "v_max_v": None, "i_max_a": None,
+    }  # fmt: skip
+
+
+def test_programs_get_json(served):
+    told = json.loads(CliRunner().invoke(app, ["probe", served("dg645")[0], "--json"]).output)
+    assert told["found"][0]["driver"] == "dg645"
+    assert told["found"][0]["identity"]["serial"] == "001234"
+
+
+def test_a_block_for_a_role_that_only_one_can_have_names_it(served):
+    (found,), _ = probe(served("dg645")[0])
+    assert "role: pulser\n" in block(found, "trigger")
+
+
+def test_a_serial_port_without_a_speed_stands_for_the_usual_ones():
+    assert lines_to_try("serial:/dev/ttyUSB0") == tuple(f"serial:/dev/ttyUSB0:{line}" for line in USUAL_LINES)
+    assert lines_to_try("serial:/dev/ttyUSB0:9600-8N1") == ("serial:/dev/ttyUSB0:9600-8N1",)
+
+
+@pytest.mark.parametrize("text", ["", "serial:", "serial:/dev/x:fast", "tcp:host", "gopher:x", "tcp:h:0"])
+def test_what_is_no_descriptor_is_refused(text):
+    with pytest.raises(ConfigError):
+        lines_to_try(text)
+
+
+def test_where_nobody_listens_it_says_so(tmp_path):
+    with pytest.raises(DeviceLost):
+        probe(f"unix:{tmp_path / 'nobody'}")
+
+
+def test_the_usual_speeds_are_tried_until_somebody_answers(tmp_path):
+    instrument = INSTRUMENTS["fug-probus"]()
+    instrument.start(f"pty:{tmp_path / 'port'}")
+    try:
+        found, _ = probe(f"serial:{tmp_path / 'port'}", timeout_s=0.3)
+    finally:
+        instrument.stop()
+    assert [one.driver for one in found] == ["fug-probus"]
+    assert found[0].connect.endswith(":115200-8N1")  # at 9600, tried first, it heard noise
