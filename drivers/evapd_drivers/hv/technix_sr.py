@@ -14,11 +14,11 @@ Nothing here was tried on hardware.
 
 import time
 from collections.abc import Callable
-from typing import Annotated, ClassVar, Literal, NamedTuple, Self
+from typing import Annotated, ClassVar, NamedTuple, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from evapd.device import DriverConfig, HighVoltageReading, HighVoltageSupply, Identity, open_transport
+from evapd.device import HighVoltageReading, HighVoltageSupply, Identity, open_transport
 from evapd.device.link import Link, TransportFactory, limited, number
 from evapd.errors import (
     DeviceError,
@@ -29,8 +29,7 @@ from evapd.errors import (
     LimitError,
 )
 from evapd.units import Ampere, Second, Volt
-
-FULL = 4095  # counts of full scale
+from evapd_drivers.hv.counted import FULL, CountedConfig, counts
 
 
 class Status(NamedTuple):
@@ -82,24 +81,12 @@ class TechnixSr:
         "what_is_set_is_read_back": "set points cannot be asked: what was echoed is told until it is closed, and no longer",
     }
 
-    class Config(DriverConfig):
-        """Settings; `rated_v` and `rated_a` stand on the type plate, the limits are magnitudes."""
+    class Config(CountedConfig):
+        """Settings; `rated_v` and `rated_a` stand on the type plate."""
 
         rated_v: Annotated[Volt, Field(gt=0, le=300e3)]
         rated_a: Annotated[Ampere, Field(gt=0, le=10)]
-        v_max_v: Annotated[Volt, Field(gt=0, le=300e3)]
-        i_max_a: Annotated[
-            Ampere, Field(gt=0, le=10)
-        ]  # programmed before it is switched on, where nothing else was
-        polarity: Literal["positive", "negative"] = "positive"
         pulse_s: Annotated[Second, Field(ge=0.1, le=1)] = 0.12  # of the commands on and off
-
-        @field_validator("serial_number")
-        @classmethod
-        def _not_told(cls, value: str | None) -> str | None:
-            if value is not None:
-                raise ValueError("this supply tells no serial number: remove the key")
-            return value
 
         @model_validator(mode="after")
         def _within_its_rating(self) -> Self:
@@ -119,7 +106,7 @@ class TechnixSr:
         self._clock = clock
         self._sleep = sleep
         self._link = Link(config, transport_factory, clock)
-        self._sign = 1.0 if config.polarity == "positive" else -1.0
+        self._sign = config.sign
         self._echoed_v: float | None = None
         self._limit_programmed = False
 
@@ -157,11 +144,11 @@ class TechnixSr:
     def set_voltage(self, v_v: float) -> None:
         """Set the output voltage in V, of the configured polarity and within `v_max_v`, in steps of `rated_v` / 4095."""
         v_v = limited("voltage", self._sign * v_v, 0.0, self._config.v_max_v, "V")
-        counts = _counts(v_v, self._config.v_max_v, self._config.rated_v)
+        steps = counts(v_v, self._config.v_max_v, self._config.rated_v)
         self._take_remote()
         self._echoed_v = None
-        self._acknowledged(encode("d1", counts))
-        self._echoed_v = self._sign * counts * self._config.rated_v / FULL
+        self._acknowledged(encode("d1", steps))
+        self._echoed_v = self._sign * steps * self._config.rated_v / FULL
 
     def set_slew(self, v_per_s: float) -> None:
         """Refuse: this supply has no ramp of its own."""
@@ -239,7 +226,7 @@ class TechnixSr:
         decode_echo(command, self._link.ask(command))
 
     def _program_limit(self, a: float) -> None:
-        self._acknowledged(encode("d2", _counts(a, self._config.i_max_a, self._config.rated_a)))
+        self._acknowledged(encode("d2", counts(a, self._config.i_max_a, self._config.rated_a)))
         self._limit_programmed = True
 
     def _pulse(self, command: str) -> None:
@@ -268,8 +255,3 @@ class TechnixSr:
                 }
                 found = ", ".join(reason for reason, holds in reasons.items() if holds) or "no reason is told"
                 raise DeviceRefused(f"the output stays {'off' if on else 'on'}: {found}")
-
-
-def _counts(value: float, most: float, full: float) -> int:
-    """The nearest of 4095 steps that does not exceed what is allowed."""
-    return min(round(value / full * FULL), int(most / full * FULL + 1e-9))

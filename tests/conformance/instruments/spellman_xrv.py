@@ -1,0 +1,41 @@
+"""Spellman XRV of 30 kV: 1000 V left set, HV off, no current allowed."""
+
+from conformance.instruments.served import Served
+from evapd.device.conformance import Setpoint
+from evapd_drivers.hv.spellman_xrv import SpellmanXrv
+
+
+class SpellmanSupply(Served):
+    wire_name = "spellman-xrv"
+    wire_settings = {"rated_kv": 30.0, "rated_ma": 10.0, "adc_ideal": True}
+    driver = SpellmanXrv
+    settings = {"v_max_v": "15 kV", "i_max_a": "5 mA"}
+    setpoints = (
+        Setpoint("set_voltage", good=(900.0, 0.0, 400.0), bad=(-1.0, 15000.1), tolerance=4.0),
+        Setpoint("set_slew", bad=(0.0, 100.0)),
+        Setpoint("set_current_limit", good=(1e-3, 5e-3), bad=(5.1e-3, -1e-6)),
+    )
+    serial_port = True
+
+    def left_behind(self):
+        self.wire.front_panel(1000.0)
+
+    def energised(self):
+        with self.plant.lock:
+            return self.plant.specimen.demand_v > 0.0
+
+    def alter(self):
+        v_v = 1300.0 if self.wire.set_points["10"] != 177 else 1250.0
+        self.wire.front_panel(v_v)
+        return lambda reading: abs(reading.v_set_v - v_v) < 4.0
+
+    def refuse(self):
+        with self.plant.lock:
+            self.wire.interlock(is_open=True, latches=True)
+
+    def local(self):
+        self.wire.go_local(local=True)
+
+    def trip(self):
+        with self.plant.lock:
+            self.wire.trip()
