@@ -1,11 +1,16 @@
 """Commands for those who connect an instrument, or write a driver for one."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evapd.errors import ConfigError
+from evapd.errors import ConfigError, DeviceError
+
+if TYPE_CHECKING:
+    from evapd.device.probe import Answer, Found
 
 EXIT_USAGE = 2
 
@@ -32,6 +37,64 @@ def new_driver(
     )
 
 
+def probe(
+    descriptor: Annotated[
+        str,
+        typer.Argument(
+            help="serial:/dev/ttyUSB0 (tries the usual speeds), serial:PATH:BAUD-8N1, tcp:HOST:PORT"
+        ),
+    ],
+    *,
+    name: Annotated[str, typer.Option(help="of the device in the rig file")] = "my-device",
+    timeout_s: Annotated[float, typer.Option("--timeout", help="seconds for each answer", min=0.05)] = 0.5,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON for programs")] = False,
+) -> None:
+    """Ask an instrument who it is with the identification of every installed driver, and print what to paste into a rig file.
+
+    Only identifications are sent: nothing is set, switched or reset. Stop a daemon that owns the port first.
+    """
+    from evapd.device.probe import block
+    from evapd.device.probe import probe as ask_around
+
+    try:
+        found, answers = ask_around(descriptor, timeout_s=timeout_s)
+    except ConfigError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(EXIT_USAGE) from None
+    except DeviceError as error:
+        typer.echo(f"{descriptor}: {error}", err=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(json.dumps(_document(found, answers), indent=2))
+    elif found:
+        typer.echo("devices:\n" + "\n".join(block(one, name) for one in found))
+    else:
+        typer.echo(f"{descriptor}: no driver knows what is there. {_said(answers)}", err=True)
+    if not found:
+        raise typer.Exit(1)
+
+
+def _said(answers: "list[Answer]") -> str:
+    said = [f"  {one.connect}: {one.question!r} -> {one.reply!r}" for one in answers if one.reply is not None]
+    return (
+        "\n".join(["It said:", *said]) if said else "Nothing answered: is it on, and this interface chosen?"
+    )
+
+
+def _document(found: "list[Found]", answers: "list[Answer]") -> dict[str, Any]:
+    return {
+        "found": [
+            {"driver": one.driver, "connect": one.connect, "identity": asdict(one.identity)} for one in found
+        ],
+        "answers": [
+            asdict(one)
+            | {"question": one.question.decode("latin-1"), "reply": one.reply and one.reply.decode("latin-1")}
+            for one in answers
+        ],
+    }
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("new-driver")(new_driver)
+    app.command()(probe)

@@ -78,6 +78,11 @@ class ModbusDio:
         self._points: dict[str, Point] = {**config.inputs, **config.outputs}
         self._runs = runs((point.kind, point.address) for point in self._points.values())
 
+    @staticmethod
+    def identify(link: Link) -> Identity:
+        """Ask who is there: function 43/14 of unit 1; changes nothing."""
+        return ModbusClient(link, "the module", 1, link.timeout_s, link.clock).identity()
+
     def open(self) -> Identity:
         """Open, check identification and expected registers, read every level; writes nothing."""
         with self._link.opening():

@@ -62,6 +62,10 @@ class Link:
     """The driver's end of a transport: opened late, one question at a time, each answer within a deadline.
 
     A line, or frame, ends at any byte of `ends`.
+
+    Attributes:
+        timeout_s: the configured deadline of one answer.
+        clock: monotonic time in s.
     """
 
     def __init__(
@@ -75,7 +79,8 @@ class Link:
         self._config = config
         self._end = re.compile(b"[" + re.escape(ends) + b"]")
         self._factory = transport_factory
-        self._clock = clock
+        self.clock = clock
+        self.timeout_s = config.timeout_s
         self._transport: Transport | None = None
         self._buffer = b""
 
@@ -154,8 +159,8 @@ class Link:
             DeviceTimeout: no line end within the deadline, however many bytes dribble in.
             DeviceProtocolError: too long, not ASCII, or two lines where one is due.
         """
-        timeout_s = self._config.timeout_s if timeout_s is None else timeout_s
-        deadline_s = self._clock() + timeout_s
+        timeout_s = self.timeout_s if timeout_s is None else timeout_s
+        deadline_s = self.clock() + timeout_s
         while True:
             self._buffer = self._buffer.lstrip(b"\r\n\0")
             if end := self._end.search(self._buffer):
@@ -165,7 +170,7 @@ class Link:
                 raise DeviceProtocolError(
                     f"{self._config.connect}: no line end in {MAX_LINE} bytes: wrong baud rate?"
                 )
-            left_s = deadline_s - self._clock()
+            left_s = deadline_s - self.clock()
             if left_s <= 0:
                 raise DeviceTimeout(
                     f"{self._config.connect}: half a line {self._buffer!r} in {timeout_s:g} s"

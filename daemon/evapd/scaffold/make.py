@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from evapd.config.check import PROTOCOLS_OF_ROLE
 from evapd.errors import ConfigError
 from evapd.scaffold.parts import Parts, kind_names, read_kind, template
 
@@ -79,6 +80,7 @@ def _words(parts: Parts, name: str) -> dict[str, str]:
         "title": about["title"],
         "sentence": about["title"][:1].upper() + about["title"][1:],
         "connect": about["connect"],
+        "role": next(role for role, names in PROTOCOLS_OF_ROLE.items() if about["protocol"] in names),
         "transport": about["connect"].partition(":")[0],
         "protocol": about["protocol"],
         "stdlib": _standard_imports(parts),
@@ -101,7 +103,7 @@ def _words(parts: Parts, name: str) -> dict[str, str]:
         "setpoint_import": ", Setpoint" if parts.text("setpoints") else "",
         "setpoints": _setpoints(parts),
         "under_test": parts.text("under_test", 4),
-        "rig_settings": _line(parts.text("rig_settings", 4)),
+        "rig_settings": _line(parts.text("rig_settings", 6)),
     }
     return words | {"transcript": parts.text("transcript")}
 

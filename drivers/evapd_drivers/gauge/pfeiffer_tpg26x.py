@@ -107,6 +107,14 @@ class PfeifferTpg26x:
         self._clock = clock
         self._link = Link(config, transport_factory, clock)
 
+    @staticmethod
+    def identify(link: Link) -> Identity:
+        """Ask who is there: ends a stream of readings, asks for the firmware; changes nothing else."""
+        link.send(ETX)
+        if decode_ack(link.ask(encode("PNR"))) or decode_ack(link.ask(encode("PNR"))):
+            return decode_firmware(link.ask(ENQ))
+        raise DeviceIdentityError("NAK to PNR: a controller of another family")
+
     def open(self) -> Identity:
         """Open, stop a stream of readings, ask for the firmware, read once; changes nothing else."""
         with self._link.opening():

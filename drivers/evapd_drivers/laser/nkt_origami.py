@@ -164,6 +164,16 @@ class NktOrigami:
         self._link = Link(config, transport_factory, clock)
         self._rates_hz: dict[int, float] = {}  # by index; empty: `e_freq` takes Hz
 
+    @staticmethod
+    def identify(link: Link) -> Identity:
+        """Ask who is there: what answers its status is an ORIGAMI; changes nothing."""
+        link.send(encode(STATUS))
+        for _ in range(_MANY_LINES):
+            line = link.line(alone=False).lstrip(b">? \t").rstrip()
+            if decode_status(line) is not None:
+                return Identity(vendor="NKT Photonics", model="ORIGAMI", raw=line.decode())
+        raise DeviceIdentityError("no status in all that was said")
+
     def open(self) -> Identity:
         """Open, check that a laser's command line answers, ask for its rates, read the state; changes nothing.
 

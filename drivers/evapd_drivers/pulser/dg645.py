@@ -83,10 +83,15 @@ class Dg645:
         self._link = Link(config, transport_factory, clock)
         self._missed = 0
 
+    @staticmethod
+    def identify(link: Link) -> Identity:
+        """Ask who is there; changes nothing, in no instrument."""
+        return decode_identity(link.ask(b"*IDN?\n"))
+
     def open(self) -> Identity:
         """Open, check the identity, empty the error queue, begin the count of missed triggers; the trigger stays as it is."""
         with self._link.opening():
-            identity = decode_identity(self._link.ask(b"*IDN?\n"))
+            identity = self.identify(self._link)
             same_serial(self._config.serial_number, identity.serial)
             self._errors()
             if self._config.inhibit_input is not None:

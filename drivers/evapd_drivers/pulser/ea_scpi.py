@@ -98,10 +98,16 @@ class EaScpi:
         self.v_p_min_v = config.supply_min_v * config.gain
         self.v_p_max_v = config.supply_max_v * config.gain
 
+    @staticmethod
+    def identify(link: Link) -> Identity:
+        """Ask who is there; changes nothing, in no instrument."""
+        return decode_identity(link.ask(b"*IDN?\n"))
+
     def open(self) -> Identity:
         """Open, check maker and serial number, read the state; neither locks nor switches."""
         with self._link.opening():
-            identity = decode_identity(self._ask(b"*IDN?\n"))
+            identity = self.identify(self._link)
+            self._sleep(self._config.pause_s)
             same_serial(self._config.serial_number, identity.serial)
             self.read()
         return identity
