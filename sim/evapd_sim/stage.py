@@ -73,9 +73,9 @@ class StageAxis:
         """Start a move to a place of the controller's scale."""
         self.goal_mm, self.seeking, self.at_stop = encoder_mm + self.origin_mm, False, 0
 
-    def seek(self) -> None:
-        """Start the search for the reference mark; what was known of the zero is given up."""
-        self.goal_mm, self.seeking, self.referenced, self.at_stop = 0.0, True, False, 0
+    def seek(self, mark_mm: float = 0.0) -> None:
+        """Start the search for a mark (the reference, or a limit switch); what was known of the zero is given up."""
+        self.goal_mm, self.seeking, self.referenced, self.at_stop = mark_mm, True, False, 0
 
     def halt(self) -> None:
         """End a move where it is; the search for the mark has failed then."""
