@@ -30,6 +30,7 @@ class Wire(ABC):
         bits_per_byte: start, data, parity and stop bits of one character.
         tick_s: how often a server calls `poll` when nothing else happens.
         tells_serial: whether a reader can learn the serial number.
+        serial_line: whether it is had on a serial line, where some echo; set by a server, False on a socket.
         wake: set by a server; called when there is something to `poll` before its time.
     """
 
@@ -41,6 +42,7 @@ class Wire(ABC):
         self.baud = baud
         self.bits_per_byte = bits_per_byte
         self.now_s = 0.0
+        self.serial_line = True
         self.wake: Callable[[], None] = _nobody_waits
         self._started = False
 

@@ -23,12 +23,12 @@ class PtyEndpoint:
 
     Args:
         path: where the link appears.
-        baud: speed that the instrument is set to.
+        baud: speed that the instrument is set to; may be changed while it is open.
     """
 
     def __init__(self, path: str, baud: int) -> None:
         self._path = Path(path)
-        self._baud = baud
+        self.baud = baud
         self._master = -1
         self._slave = -1
         self.overruns = 0  # bytes lost because nobody read them: the line has no flow control
@@ -36,7 +36,7 @@ class PtyEndpoint:
     @property
     def address(self) -> str:
         """Descriptor of the reader's side."""
-        return f"serial:{self._path}:{self._baud}"
+        return f"serial:{self._path}:{self.baud}"
 
     def open(self) -> None:
         """Make the terminal and the link."""
@@ -94,4 +94,4 @@ class PtyEndpoint:
         settings = bytearray(_TERMIOS2.size)
         fcntl.ioctl(self._master, _TCGETS2, settings)
         *_, speed_in, speed_out = _TERMIOS2.unpack(settings)
-        return bool(speed_in == speed_out == self._baud)
+        return bool(speed_in == speed_out == self.baud)

@@ -8,6 +8,7 @@ from evapd_sim.wire.base import Wire
 from evapd_sim.wire.bnc_577 import Bnc577Wire
 from evapd_sim.wire.dg645 import Dg645Wire
 from evapd_sim.wire.ea_scpi import EaScpiWire
+from evapd_sim.wire.edwards_tic import EdwardsTicWire
 from evapd_sim.wire.fug_probus import FugProbusWire
 from evapd_sim.wire.iseg_shr import IsegShrWire
 from evapd_sim.wire.lakeshore_336 import LakeShore336Wire
@@ -31,6 +32,7 @@ WIRES: dict[str, type[Wire]] = {
     "keysight-33500": Keysight33500Wire,
     "tektronix-afg": TektronixAfgWire,
     "ea-scpi": EaScpiWire,
+    "edwards-tic": EdwardsTicWire,
     "pfeiffer-tpg26x": PfeifferTpg26xWire,
     "lakeshore-336": LakeShore336Wire,
     "modbus-dio": ModbusDioWire,

@@ -41,6 +41,7 @@ class WireServer(Faults):
         self._on_tick = on_tick
         self._incoming = Pacer(byte_s)
         self._outgoing = Pacer(byte_s)
+        self._baud = wire.baud
         self._unsent: deque[memoryview] = deque()
         self._plugged = True
         self._stop = False
@@ -152,6 +153,15 @@ class WireServer(Faults):
         if not self._line_is_busy():
             self._say(self.wire.poll(now_s), now_s)
         self._send(now_s)
+        if self.wire.baud != self._baud and not self._line_is_busy():
+            self._change_speed()
+
+    def _change_speed(self) -> None:
+        """Let the line be as fast as the instrument is from now on; what it said before has left at its old speed."""
+        self._baud = self.wire.baud
+        if isinstance(self._endpoint, PtyEndpoint):
+            self._endpoint.baud = self._baud
+            self._incoming.byte_s = self._outgoing.byte_s = self.wire.bits_per_byte / self._baud
 
     def _line_is_busy(self) -> bool:
         return bool(self._unsent) or (self._outgoing.byte_s > 0 and bool(self._outgoing))
@@ -230,6 +240,7 @@ def serve_wire(
         byte_s = wire.bits_per_byte / wire.baud
         served = PtyEndpoint(target.path, wire.baud)
     else:
+        wire.serial_line = False
         served = SocketEndpoint(target)
     try:
         served.open()
