@@ -13,6 +13,7 @@ from conformance.instruments.modbus_dio import ModbusModule
 from conformance.instruments.nkt_origami import NktOrigamiLaser
 from conformance.instruments.pfeiffer_tpg26x import PfeifferController
 from conformance.instruments.scpi_generators import KeysightGenerator, TektronixGenerator
+from conformance.instruments.pi_gcs2 import PiGcs2Stage
 from conformance.instruments.smaract_mcs2 import SmarActMcs2Stage
 from conformance.instruments.spellman_xrv import SpellmanSupply
 from conformance.instruments.tdc_stream import TdcStreamTdc
@@ -34,6 +35,7 @@ INSTRUMENTS = {
     "lakeshore-336": LakeShoreController,
     "modbus-dio": ModbusModule,
     "smaract-mcs2": SmarActMcs2Stage,
+    "pi-gcs2": PiGcs2Stage,
     "tdc-stream": TdcStreamTdc,
     "cronologic-xhptdc8": Xhptdc8Board,
 }

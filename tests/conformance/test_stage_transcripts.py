@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from evapd_drivers.stage import pi_gcs2 as gcs
 from evapd_drivers.stage import smaract_mcs2 as mcs2
 
 FOLDER = Path(__file__).parents[1] / "wire" / "transcripts"
@@ -25,6 +26,14 @@ DECODERS = {
         "position_mm": lambda line, _: mcs2.decode_mm(line),
         "error": lambda line, _: dict(zip(("code", "text"), mcs2.decode_error(line), strict=True)),
     },
+    "pi-gcs2": {
+        "identity": lambda line, meant: part(gcs.decode_identity(line), meant),
+        "names": lambda line, _: gcs.decode_names(line.splitlines()),
+        "numbers": lambda line, meant: pytest.approx(gcs.decode_numbers(list(meant), line.splitlines())),
+        "flags": lambda line, meant: gcs.decode_flags(list(meant), line.splitlines()),
+        "error": lambda line, _: gcs.decode_error(line),
+        "motion": lambda line, meant: gcs.decode_motion(line, len(meant)),
+    },
 }  # fmt: skip
 COMMANDS = {
     "smaract-mcs2": {
@@ -34,6 +43,11 @@ COMMANDS = {
         "move_mm": lambda value: mcs2.encode(":MOVE0", round(value * mcs2.PM_PER_MM)),
         "reference": lambda value: mcs2.encode(f":REF{value}"),
         "stop": lambda value: mcs2.encode(f":STOP{value}"),
+    },
+    "pi-gcs2": {
+        "set_servo": lambda value: gcs.encode("SVO", "1", str(value)),
+        "reference": lambda value: gcs.encode("FRF", value),
+        "move_mm": lambda value: gcs.encode("MOV", "1", str(value)),
     },
 }
 

@@ -45,9 +45,7 @@ class _Drive:
     @property
     def on_target(self) -> bool:
         return (
-            self.servo
-            and not self.axis.moving
-            and abs(self.axis.encoder_mm - self.target_mm) < _ON_TARGET_MM
+            self.servo and not self.axis.moving and abs(self.axis.encoder_mm - self.target_mm) < _ON_TARGET_MM
         )
 
 
@@ -95,7 +93,9 @@ class PiGcs2Wire(LineWire):
 
     def renumber(self, serial: str) -> None:
         """Become the unit `serial`."""
-        self._identity = f"(c)2015-2020 Physik Instrumente (PI) GmbH & Co. KG, {self._model}, {serial}, 01.021"
+        self._identity = (
+            f"(c)2015-2020 Physik Instrumente (PI) GmbH & Co. KG, {self._model}, {serial}, 01.021"
+        )
 
     def _advanced(self, dt_s: float) -> None:  # noqa: ARG002 - the stage keeps its own time
         self.plant.stage.advance_to(self.now_s)
@@ -133,9 +133,7 @@ class PiGcs2Wire(LineWire):
         try:
             if words[0] in self._queries:
                 return self._told(self._queries[words[0]](words[1:]))
-            if words[0] not in self._commands:
-                raise _Refused(_UNKNOWN)
-            self._commands[words[0]](words[1:])
+            self._commands.get(words[0], _unknown)(words[1:])
         except _Refused as refusal:
             self.error = refusal.code
         return b""
@@ -176,9 +174,7 @@ class PiGcs2Wire(LineWire):
         return str(code)
 
     def _each(self, answer: Callable[[_Drive], str]) -> Callable[[list[str]], list[str]]:
-        return lambda names: [
-            f"{name}={answer(self._drive(name))}" for name in (names or list(self.drives))
-        ]
+        return lambda names: [f"{name}={answer(self._drive(name))}" for name in (names or list(self.drives))]
 
     def _drive(self, name: str) -> _Drive:
         if name not in self.drives:
@@ -307,6 +303,10 @@ class PiGcs2Wire(LineWire):
         for drive in self.drives.values():
             drive.axis.lose_power()
             drive.servo, drive.target_mm = False, 0.0
+
+
+def _unknown(words: list[str]) -> None:  # noqa: ARG001 - called like every command
+    raise _Refused(_UNKNOWN)
 
 
 def _key(text: str) -> int:

@@ -1,0 +1,109 @@
+"""The GCS controller in virtual time: servo, reference, single bytes, error codes, reboot."""
+
+import pytest
+
+from evapd_sim.plant import Plant
+from evapd_sim.wire.pi_gcs2 import PiGcs2Wire
+
+
+class Bench:
+    def __init__(self, **settings):
+        self.plant, self.now_s = Plant(), 10.0
+        self.wire = PiGcs2Wire(self.plant, **settings)
+        self.wire.advance(self.now_s)
+
+    def ask(self, text, after_s=0.0):
+        self.now_s += after_s
+        return self.wire.receive(text.encode("latin-1"), self.now_s)
+
+    def error(self):
+        return int(self.ask("ERR?\n"))
+
+    def ready(self):
+        self.ask("SVO 1 1 2 1\nFRF\n")
+        self.ask("", 1.0)
+        assert self.ask("FRF? 1 2\n") == b"1=1 \n2=1\n"
+        return self
+
+
+@pytest.fixture
+def bench():
+    return Bench()
+
+
+def test_a_move_needs_servo_and_reference(bench):
+    for setup, code in (("", 5), ("SVO 1 1\n", 5), ("FRF 1\n", 0)):
+        bench.ask(setup)
+        bench.ask("", 1.0)
+        bench.ask("MOV 1 1\n")
+        assert bench.error() == code
+    assert bench.ask("POS? 1\n", 1.0) == b"1=1.000000\n"
+
+
+def test_without_ron_an_axis_moves_unreferenced_and_its_place_may_be_named(bench):
+    bench.ask("SVO 1 1\nRON 1 0\nPOS 1 7.5\nMVR 1 0.5\n")
+    assert bench.error() == 0
+    assert bench.ask("POS? 1\n", 1.0) == b"1=8.000000\n"
+
+
+@pytest.mark.parametrize(("mark", "place"), [("FRF", 0.0), ("FNL", -25.0), ("FPL", 25.0)])
+def test_a_reference_move_ends_at_its_mark(bench, mark, place):
+    bench.plant.stage.axes[0].push(3.0)
+    bench.ask(f"SVO 1 1\n{mark} 1\n")
+    assert bench.ask("\x07") == b"\xb0\n"
+    assert bench.ask("\x07", 20.0) == b"\xb1\n"
+    assert bench.ask("POS? 1\n") == f"1={place:.6f}\n".encode()
+
+
+def test_the_stop_byte_acts_before_a_line_is_complete(bench):
+    bench.ready().ask("MOV 1 20 2 20\n")
+    assert bench.ask("\x05", 0.2) == b"3\n"
+    assert bench.ask("SVO? \x18") == b""
+    assert bench.ask("\x05") == b"0\n"
+    assert bench.ask("1\n") == b"1=1\n"
+    assert bench.error() == 10
+
+
+def test_halt_stops_one_axis_and_leaves_the_stopped_error(bench):
+    bench.ready().ask("MOV 1 20 2 20\nHLT 2\n", 0.2)
+    assert bench.ask("\x05") == b"1\n"
+    assert bench.error() == 10
+
+
+def test_switching_the_servo_off_ends_the_move(bench):
+    bench.ready().ask("MOV 1 20\n")
+    bench.ask("SVO 1 0\n", 0.2)
+    assert bench.ask("\x05") == b"0\n"
+    assert bench.ask("ONT? 1\n") == b"1=0\n"
+
+
+def test_an_axis_that_is_pushed_is_no_longer_on_target(bench):
+    bench.ready()
+    assert bench.ask("ONT? 1\n") == b"1=1\n"
+    bench.plant.stage.axes[0].push(0.01)
+    assert bench.ask("ONT? 1\n") == b"1=0\n"
+
+
+def test_a_reboot_takes_a_second_and_loses_the_reference(bench):
+    bench.ready().ask("RBT\n")
+    assert bench.ask("POS?\n", 0.5) == b""
+    assert bench.ask("FRF?\n", 1.0) == b"1=0 \n2=0\n"
+
+
+def test_a_controller_of_one_axis_answers_one_line(bench):
+    single = Bench(model="C-863.11", axes=1)
+    assert single.ask("SAI?\n") == b"1\n"
+    assert single.ask("\x04") == b"0x0002\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("MOV 1", 26), ("MOV", 26), ("MOV 1 x", 1), ("MOV 3 1", 15), ("MOV 1 25.1", 7), ("VEL 1 0", 8), ("SVO 1 2", 17), ("SPA? 1 0X99", 54),
+        ("SPA? 1 ZZ", 1), ("POS 1 0", 5), ("X" * 300, 3), ("@", 2),
+    ],
+)  # fmt: skip
+def test_what_is_refused_answers_nothing_and_leaves_its_code(bench, command, code):
+    bench.ready()
+    assert bench.ask(command + "\n") == b""
+    assert (bench.error(), bench.error()) == (code, 0)
