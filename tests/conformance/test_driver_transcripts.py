@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from conformance import transcripts_of_ambience as ambience
 from conformance import transcripts_of_timing as timing
 from evapd.errors import DeviceProtocolError, DeviceRefused
 from evapd_drivers.gauge import pfeiffer_tpg26x as tpg
@@ -96,7 +97,7 @@ DECODERS = {
         "e_freq": nkt_number("e_freq"), "e_div": nkt_number("e_div"), "e_power": nkt_number("e_power"),
         "e_mlp": lambda line, _: told(line, lambda part: nkt.decode_optical(part, 200_000.0)),
     },
-} | timing.DECODERS  # fmt: skip
+} | timing.DECODERS | ambience.DECODERS  # fmt: skip
 
 
 def exchanges(instrument):
@@ -128,25 +129,29 @@ def test_a_supplys_error_line_is_a_refusal(exchange):
         fug.decode_ack(exchange["reply"].encode().strip())
 
 
-COMMANDS = {
-    "fug-probus": {
-        "set_voltage_v": lambda value: fug.encode_set("S0", value),
-        "set_current_limit_a": lambda value: fug.encode_set("S1", value),
-        "set_ramp_v_per_s": lambda value: fug.encode_set("S0R", value),
-        "set_ramp_mode": lambda value: fug.encode_set("S0B", value),
-    },
-    "dg645": {
-        "set_rate_hz": lambda value: dg645.encode("TRAT", value),
-        "set_trigger_source": lambda value: dg645.encode("TSRC", value),
-        "set_inhibit_input": lambda value: dg645.encode("INHB", value),
-    },
-    "ea-scpi": {"set_voltage_v": ea_scpi.encode_volts},
-    "nkt-origami": {
-        f"set_{name}": lambda value, name=name: nkt.encode(name, value)
-        for name in ("e_freq", "e_div", "e_power")
-    },
-    "lakeshore-336": {"set_setpoint_k": lambda value: lakeshore.encode("SETP", "1", f"{value:.3f}")},
-} | timing.COMMANDS
+COMMANDS = (
+    {
+        "fug-probus": {
+            "set_voltage_v": lambda value: fug.encode_set("S0", value),
+            "set_current_limit_a": lambda value: fug.encode_set("S1", value),
+            "set_ramp_v_per_s": lambda value: fug.encode_set("S0R", value),
+            "set_ramp_mode": lambda value: fug.encode_set("S0B", value),
+        },
+        "dg645": {
+            "set_rate_hz": lambda value: dg645.encode("TRAT", value),
+            "set_trigger_source": lambda value: dg645.encode("TSRC", value),
+            "set_inhibit_input": lambda value: dg645.encode("INHB", value),
+        },
+        "ea-scpi": {"set_voltage_v": ea_scpi.encode_volts},
+        "nkt-origami": {
+            f"set_{name}": lambda value, name=name: nkt.encode(name, value)
+            for name in ("e_freq", "e_div", "e_power")
+        },
+        "lakeshore-336": {"set_setpoint_k": lambda value: lakeshore.encode("SETP", "1", f"{value:.3f}")},
+    }
+    | timing.COMMANDS
+    | ambience.COMMANDS
+)
 
 
 def parts(command):

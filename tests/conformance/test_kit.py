@@ -6,14 +6,15 @@ from pathlib import Path
 from conformance.instruments.bnc_577 import Bnc577Generator
 from conformance.instruments.dg645 import Dg645Generator
 from conformance.instruments.ea_scpi import EaScpiSupply
+from conformance.instruments.edwards_tic import EdwardsController
 from conformance.instruments.fug_probus import FugProbusSupply
 from conformance.instruments.lakeshore_336 import LakeShoreController
 from conformance.instruments.library_tdcs import Xhptdc8Board
 from conformance.instruments.modbus_dio import ModbusModule
 from conformance.instruments.nkt_origami import NktOrigamiLaser
 from conformance.instruments.pfeiffer_tpg26x import PfeifferController
-from conformance.instruments.scpi_generators import KeysightGenerator, TektronixGenerator
 from conformance.instruments.pi_gcs2 import PiGcs2Stage
+from conformance.instruments.scpi_generators import KeysightGenerator, TektronixGenerator
 from conformance.instruments.smaract_mcs2 import SmarActMcs2Stage
 from conformance.instruments.spellman_xrv import SpellmanSupply
 from conformance.instruments.tdc_stream import TdcStreamTdc
@@ -31,6 +32,7 @@ INSTRUMENTS = {
     "tektronix-afg": TektronixGenerator,
     "ea-scpi": EaScpiSupply,
     "nkt-origami": NktOrigamiLaser,
+    "edwards-tic": EdwardsController,
     "pfeiffer-tpg26x": PfeifferController,
     "lakeshore-336": LakeShoreController,
     "modbus-dio": ModbusModule,
