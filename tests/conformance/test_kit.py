@@ -8,6 +8,8 @@ from conformance.instruments.dg645 import Dg645Generator
 from conformance.instruments.ea_scpi import EaScpiSupply
 from conformance.instruments.edwards_tic import EdwardsController
 from conformance.instruments.fug_probus import FugProbusSupply
+from conformance.instruments.heinzinger_pnc import HeinzingerSupply
+from conformance.instruments.iseg_shr import IsegShrSupply
 from conformance.instruments.lakeshore_336 import LakeShoreController
 from conformance.instruments.library_tdcs import Xhptdc8Board
 from conformance.instruments.modbus_dio import ModbusModule
@@ -24,8 +26,10 @@ from evapd.device.conformance import conformance_tests, table
 # A new driver: its description in `instruments/`, its line here.
 INSTRUMENTS = {
     "fug-probus": FugProbusSupply,
+    "iseg-shr": IsegShrSupply,
     "technix-sr": TechnixSupply,
     "spellman-xrv": SpellmanSupply,
+    "heinzinger-pnc": HeinzingerSupply,
     "dg645": Dg645Generator,
     "bnc-577": Bnc577Generator,
     "keysight-33500": KeysightGenerator,
