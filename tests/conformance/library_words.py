@@ -35,6 +35,20 @@ def block_until(driver, enough):
             return block
 
 
+def rest_of(driver):
+    """Disarm, give everything that comes as one block."""
+    driver.disarm()
+    blocks = []
+    while (block := driver.read_block(0.0)) is not None:
+        blocks.append(block)
+    return joined(blocks)
+
+
+def joined(blocks):
+    """Blocks of words or of hits as one."""
+    return (join_words if hasattr(blocks[0], "bin_ps") else join_hits)(blocks)
+
+
 def measured(driver, deliver, words, pulses=PULSES, steps=20):
     """Deliver words to an armed driver in steps, disarm, give all that it read as one block."""
     blocks, step = [], pulses // steps
@@ -43,10 +57,7 @@ def measured(driver, deliver, words, pulses=PULSES, steps=20):
         assert deliver(words.pulse[a:b] - first, words.channel[a:b], words.time[a:b], pulses=step)
         while (block := driver.read_block(0.0)) is not None and block.n:
             blocks.append(block)
-    driver.disarm()
-    while (block := driver.read_block(0.0)) is not None:
-        blocks.append(block)
-    return (join_words if hasattr(blocks[0], "bin_ps") else join_hits)(blocks)
+    return joined([*blocks, rest_of(driver)])
 
 
 def same_words(block, words):

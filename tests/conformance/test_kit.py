@@ -11,7 +11,7 @@ from conformance.instruments.fug_probus import FugProbusSupply
 from conformance.instruments.heinzinger_pnc import HeinzingerSupply
 from conformance.instruments.iseg_shr import IsegShrSupply
 from conformance.instruments.lakeshore_336 import LakeShoreController
-from conformance.instruments.library_tdcs import Xhptdc8Board
+from conformance.instruments.library_tdcs import ScTdcHits, ScTdcWords, Xhptdc8Board
 from conformance.instruments.modbus_dio import ModbusModule
 from conformance.instruments.nkt_origami import NktOrigamiLaser
 from conformance.instruments.pfeiffer_tpg26x import PfeifferController
@@ -44,6 +44,8 @@ INSTRUMENTS = {
     "pi-gcs2": PiGcs2Stage,
     "tdc-stream": TdcStreamTdc,
     "cronologic-xhptdc8": Xhptdc8Board,
+    "surface-concept": ScTdcHits,
+    "surface-concept-words": ScTdcWords,
 }
 
 test_conformance = conformance_tests(*INSTRUMENTS.values())

@@ -58,7 +58,9 @@ class Xhptdc8(TaggerSource):
 
         board: Annotated[int, Field(ge=0, lt=c.BOARDS)] = 0  # in the order of serial numbers
         start: Input = "A"
-        channels: dict[Input, Annotated[int, Field(ge=0, le=6)]] = {"B": 0, "C": 1, "D": 2, "E": 3, "F": 4}  # noqa: RUF012 - frozen
+        channels: dict[Input, Annotated[int, Field(ge=0, le=6)]] = Field(
+            default={"B": 0, "C": 1, "D": 2, "E": 3, "F": 4}
+        )
         threshold_v: Annotated[Volt, Field(ge=-1.32, le=1.18)] = -0.35
         rising: bool = False
         external_clock: bool = False  # 10 MHz

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from evapd.device.conformance import InstrumentUnderTest
+from evapd_drivers.tdc.surface_concept import SurfaceConceptHits, SurfaceConceptWords
 from evapd_drivers.tdc.xhptdc8 import Xhptdc8
+from evapd_sim.sdk.sctdc import FakeScTdc
 from evapd_sim.sdk.xhptdc8 import FakeXhptdc8
 
 STEP_S, PULSES = 1e-3, 10
@@ -71,3 +73,26 @@ class Xhptdc8Board(LibraryTdc):
     driver = Xhptdc8
     fake = FakeXhptdc8
     serial = "21.7"
+
+
+class ScTdcWords(LibraryTdc):
+    driver = SurfaceConceptWords
+    fake = FakeScTdc
+    settings = {"ini": str(built() / "tdc_gpx3.ini")}
+
+
+class ScTdcHits(ScTdcWords):
+    """It matches in hardware: one hit where the other has five words."""
+
+    driver = SurfaceConceptHits
+
+    def start(self, endpoint):
+        self.made = FakeScTdc(built())
+        self.feeding = Feeding(self._deliver)
+        return f"library:{self.made.path}"
+
+    def _deliver(self, pulse, channels, times, *, pulses):
+        hits = np.asarray(pulse)[::5]
+        self.made.deliver_hits(
+            hits, np.full(len(hits), 5e5), np.zeros(len(hits)), np.zeros(len(hits)), pulses=pulses
+        )

@@ -1,0 +1,294 @@
+"""Surface Concept delay-line detectors and TDCs through the maker's scTDC library: hits matched in hardware, or raw words.
+
+Sources: public headers scTDC.h, scTDC_types.h and the maker's Python wrapper. Confidence: middle, several programs use the same structures
+and functions. Nothing here was tried on hardware. Tried against a library made of C with the same functions and a thread of its own.
+Doubts: where the counter of starts begins with a measurement (taken as 0) and how wide it is (`counter_bits`); how long an exposure may
+be (`exposure_s`; between two measurements pulses go by uncounted, which is flagged); which TDC channel is which end of a line.
+Starts are counted in hardware and told with events only: while nothing is detected, no pulse is counted.
+The user's pipe is the default: the buffered one hands out events only when its buffer is full or the exposure over.
+"""
+
+import time
+from abc import abstractmethod
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from evapd.blocks import HitBlock, Loss, TdcBlock
+from evapd.device.protocols import HitSource, TdcSource
+from evapd.device.readings import Identity, TdcDescription
+from evapd.errors import DeviceTimeout
+from evapd.units import UM_PER_MM, Second
+from evapd_drivers.tdc.inbox import Inbox, joined
+from evapd_drivers.tdc.pulse_order import Over, PulseOrder
+from evapd_drivers.tdc.sctdc_library import DLD_EVENT, TDC_EVENT, Properties1, ScTdc
+from evapd_drivers.tdc.source import POLL_S, LibrarySource
+from evapd_drivers.tdc.vendor import LibraryConfig
+
+B = TypeVar("B", TdcBlock, HitBlock)
+HOLD_S = 0.005  # the newest pulse is over when nothing of it has come for so long
+STATUS_S = 0.05  # between two questions whether a measurement runs
+INT32 = 2**31
+
+
+class ScSettings(LibraryConfig):
+    """Settings of both: `ini` is the maker's file of this detector; the library tells no serial number."""
+
+    ini: str
+    pipe: Literal["user", "buffered"] = "user"
+    buffered_events: Annotated[int, Field(ge=1, le=1 << 24)] = 4096  # of the buffered pipe
+    exposure_s: Annotated[Second, Field(ge=0.01, le=2_000_000)] = 86_400.0
+    counter_bits: Annotated[int, Field(ge=16, le=64)] = 64
+    settle_pulses: Annotated[int, Field(ge=0, le=100_000)] = 0  # by which events come out of order
+    waiting_events: Annotated[int, Field(ge=1000)] = (
+        4_000_000  # for the readout thread, before they are dropped
+    )
+    timeout_s: Annotated[Second, Field(gt=0, le=30)] = 2.0
+    serial_number: None = None
+
+
+class ScSource(LibrarySource[B], Generic[B]):
+    """What hits and words of the library share: measurements that follow each other, and pulses that are over."""
+
+    dtype: ClassVar[np.dtype[Any]]
+    time_column: ClassVar[str]
+
+    def __init__(self, config: ScSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(config, clock=clock)
+        self._sc_settings = config
+        self._inbox = Inbox(config.waiting_events)
+        self._sc: ScTdc | None = None
+        self._order = self._new_order()
+        self._lost = 0
+        self._flags = Loss.NONE  # for the next block
+        self._last_event_s = self._last_status_s = self._not_ready_s = 0.0
+        self._last_tick = 0
+
+    @abstractmethod
+    def _describe(self, tdc: ScTdc) -> TdcDescription:
+        """Ask the library for bin width and geometry."""
+
+    @abstractmethod
+    def _block(self, over: Over, loss: Loss) -> B:
+        """Make a block of events of pulses that are over."""
+
+    @property
+    def _tdc(self) -> ScTdc:
+        if self._sc is None:
+            raise RuntimeError("not open")
+        return self._sc
+
+    def _new_order(self) -> PulseOrder:
+        settings = self._sc_settings
+        return PulseOrder(
+            self.dtype,
+            counter_bits=settings.counter_bits,
+            settle=settings.settle_pulses,
+            counter="start_counter",
+            time=self.time_column,
+        )
+
+    def _connect(self) -> tuple[Identity, TdcDescription]:
+        self._inbox = Inbox(self._sc_settings.waiting_events)
+        self._sc = tdc = ScTdc(self._sc_settings.library, self._sc_settings.ini, self._inbox, self.dtype)
+        description = self._describe(tdc)
+        if self._sc_settings.pipe == "user":
+            tdc.open_user_pipe()
+        else:
+            tdc.open_buffered_pipe(self._sc_settings.buffered_events)
+        return Identity(vendor="Surface Concept", model="scTDC", raw=f"library {tdc.version}"), description
+
+    def _release(self) -> None:
+        tdc, self._sc = self._sc, None
+        if tdc is not None:
+            tdc.close()
+
+    def _start(self) -> None:
+        self._inbox.clear()
+        self._order = self._new_order()
+        self._lost, self._flags = 0, Loss.NONE
+        self._last_event_s = self._last_status_s = self._clock()
+        self._not_ready_s = 0.0
+        self._last_tick = self._inbox.ticks = 0
+        deadline_s = self._clock() + self._sc_settings.timeout_s
+        while not self._tdc.measure(round(1000 * self._sc_settings.exposure_s)):
+            if self._clock() >= deadline_s:
+                raise DeviceTimeout(
+                    f"scTDC is not ready for a measurement in {self._sc_settings.timeout_s:g} s"
+                )
+            time.sleep(POLL_S)
+
+    def _stop(self) -> list[B]:
+        self._tdc.interrupt()
+        if not self._tdc.ended.wait(self._sc_settings.timeout_s):
+            raise DeviceTimeout(f"scTDC does not end its measurement in {self._sc_settings.timeout_s:g} s")
+        return list(self._received())
+
+    def _poll(self) -> B | None:
+        if self._tdc.ended.is_set():
+            return self._measure_on()
+        for block in self._received():
+            return block
+        if self._order.held and self._clock() - self._last_event_s >= HOLD_S:
+            return self._emitted(self._order.flush())
+        return None
+
+    def _received(self) -> list[B]:
+        """What came from the library's thread: one block, or none."""
+        mail = self._inbox.take()
+        self._lost += mail.lost
+        if mail.lost:
+            self._flags |= Loss.WORDS_LOST | Loss.OVERFLOW
+        if not mail.records:
+            return []
+        self._last_event_s = self._clock()
+        return [self._emitted(self._order.add(joined(mail.records, self.dtype)))]
+
+    def _measure_on(self) -> B | None:
+        """The exposure is over, or a buffer of the library was full: start the next, and say that pulses are missing."""
+        overrun, rest = self._tdc.overrun, self._received()
+        if not self._tdc.measure(round(1000 * self._sc_settings.exposure_s)):
+            self._not_ready_s = self._not_ready_s or self._clock()
+            if self._clock() - self._not_ready_s > self._sc_settings.timeout_s:
+                raise DeviceTimeout(f"scTDC starts no measurement in {self._sc_settings.timeout_s:g} s")
+            return rest[0] if rest else None
+        self._not_ready_s = 0.0
+        block = self._emitted(self._order.flush())
+        self._order.restart()
+        self._flags |= Loss.WORDS_LOST | Loss.COUNTER_JUMP | (Loss.SATURATED if overrun else Loss.NONE)
+        if rest:
+            self._pending.append(block)
+            return rest[0]
+        return block
+
+    def _beat(self) -> B | None:
+        now_s, ticks = self._clock(), self._inbox.ticks
+        if now_s - self._last_status_s >= STATUS_S:
+            self._last_status_s = now_s
+            if not self._tdc.measuring() and not self._tdc.ended.is_set():
+                return None
+        if ticks and ticks == self._last_tick:
+            return None  # it has told its milliseconds until now, and does no more
+        self._last_tick = ticks
+        return self._emitted(Over(self._order.due, self._order.due - 1, *self._nothing, Loss.NONE))
+
+    @property
+    def _nothing(self) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        return np.empty(0, np.int64), np.empty(0, self.dtype)
+
+    def _flush(self) -> B:
+        return self._emitted(self._order.flush())
+
+    def _emitted(self, over: Over) -> B:
+        loss, self._flags = over.loss | self._flags, Loss.NONE
+        return self._block(over, loss)
+
+    def _lost_words(self) -> int:
+        return self._lost + self._order.impossible
+
+
+class SurfaceConceptHits(ScSource[HitBlock]):
+    """A delay-line detector that matches in hardware: positions in pixels, times in sums of four signals."""
+
+    protocol: ClassVar[type] = HitSource
+    dtype = DLD_EVENT
+    time_column = "sum"
+
+    class Config(ScSettings):
+        """Settings: `centre_px` is the detector's centre, by default half its size."""
+
+        centre_px: tuple[float, float] | None = None
+
+    def __init__(self, config: Config, *, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(config, clock=clock)
+        self._centre_px = config.centre_px
+        self._um_per_px, self._middle_px, self._ps_per_bin = (0.0, 0.0), (0.0, 0.0), 0.0
+
+    def _describe(self, tdc: ScTdc) -> TdcDescription:
+        told = Properties1()
+        tdc.properties(1, told)
+        self._um_per_px = (told.pixel_x_mm * UM_PER_MM, told.pixel_y_mm * UM_PER_MM)
+        self._middle_px = self._centre_px or (told.size_x / 2, told.size_y / 2)
+        bin_ps = as_fraction(told.pixel_t_ns or tdc.bin_ns)
+        self._ps_per_bin = float(bin_ps)
+        return TdcDescription(bin_ps=bin_ps, channels=1, counter_bits=self._sc_settings.counter_bits)
+
+    def _block(self, over: Over, loss: Loss) -> HitBlock:
+        tof_ps = np.rint(over.events["sum"] * self._ps_per_bin)
+        pulse, events = over.pulse - over.first_pulse, over.events
+        sound = (tof_ps < INT32) & (pulse < 2 * INT32)
+        if not sound.all():
+            loss |= Loss.DAMAGED
+            self._lost += int(np.count_nonzero(~sound))
+            tof_ps, pulse, events = tof_ps[sound], pulse[sound], events[sound]
+        _, index, count = np.unique(pulse, return_inverse=True, return_counts=True)
+        x_um, y_um = (
+            np.rint((events[column] - middle) * scale).astype(np.int32)
+            for column, middle, scale in zip(("dif1", "dif2"), self._middle_px, self._um_per_px, strict=True)
+        )
+        return HitBlock(
+            first_pulse=over.first_pulse,
+            last_pulse=over.last_pulse,
+            pulse=pulse.astype(np.uint32),
+            tof_ps=tof_ps.astype(np.int32),
+            x_um=x_um,
+            y_um=y_um,
+            quality=np.zeros(len(pulse), np.uint8),
+            multiplicity=np.minimum(count, 255).astype(np.uint8)[index],
+            anchor=self._anchor(over.last_pulse + 1),
+            loss=loss,
+        )
+
+
+class SurfaceConceptWords(ScSource[TdcBlock]):
+    """The TDC of such a detector, or one alone: every signal with the count of its start."""
+
+    protocol: ClassVar[type] = TdcSource
+    dtype = TDC_EVENT
+    time_column = "time_data"
+
+    class Config(ScSettings):
+        """Settings: `channels` is the block's channel of each of the TDC's, 16 for each subdevice; others are left out."""
+
+        channels: dict[Annotated[int, Field(ge=0, le=63)], Annotated[int, Field(ge=0, le=6)]] = Field(
+            default={0: 1, 1: 2, 2: 3, 3: 4, 4: 0}
+        )
+
+    def __init__(self, config: Config, *, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(config, clock=clock)
+        self._table = np.full(64, -1, np.int16)
+        self._table[list(config.channels)] = list(config.channels.values())
+
+    def _describe(self, tdc: ScTdc) -> TdcDescription:
+        channels = 1 + int(self._table.max())
+        return TdcDescription(
+            bin_ps=as_fraction(tdc.bin_ns), channels=channels, counter_bits=self._sc_settings.counter_bits
+        )
+
+    def _block(self, over: Over, loss: Loss) -> TdcBlock:
+        number = over.events["subdevice"] * np.uint32(16) + over.events["channel"]
+        channel = self._table[np.minimum(number, 63)]
+        sound = (over.events["time_data"] < INT32) & (number < 64)
+        if not sound.all():
+            loss |= Loss.DAMAGED
+            self._lost += int(np.count_nonzero(~sound))
+        wanted = np.flatnonzero(sound & (channel >= 0))
+        return TdcBlock(
+            first_pulse=over.first_pulse,
+            last_pulse=over.last_pulse,
+            bin_ps=self.describe().bin_ps,
+            pulse=over.pulse[wanted].astype(np.uint64),
+            channel=channel[wanted].astype(np.uint8),
+            time=over.events["time_data"][wanted].astype(np.int32),
+            anchor=self._anchor(over.last_pulse + 1),
+            loss=loss,
+        )
+
+
+def as_fraction(bin_ns: float) -> Fraction:
+    """A bin width in ns, as a library tells it, as a fraction of ps with a millionth of a bin's accuracy."""
+    return Fraction(bin_ns * 1000.0).limit_denominator(100_000)
