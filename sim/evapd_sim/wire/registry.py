@@ -10,9 +10,12 @@ from evapd_sim.wire.dg645 import Dg645Wire
 from evapd_sim.wire.ea_scpi import EaScpiWire
 from evapd_sim.wire.edwards_tic import EdwardsTicWire
 from evapd_sim.wire.fug_probus import FugProbusWire
+from evapd_sim.wire.heinzinger_pnc import HeinzingerPncWire
 from evapd_sim.wire.iseg_shr import IsegShrWire
 from evapd_sim.wire.lakeshore_336 import LakeShore336Wire
 from evapd_sim.wire.modbus_dio import ModbusDioWire
+from evapd_sim.wire.newport_esp301 import NewportEsp301Wire
+from evapd_sim.wire.newport_smc100 import NewportSmc100Wire
 from evapd_sim.wire.nkt_origami import NktOrigamiWire
 from evapd_sim.wire.pfeiffer_tpg26x import PfeifferTpg26xWire
 from evapd_sim.wire.pi_gcs2 import PiGcs2Wire
@@ -27,6 +30,7 @@ WIRES: dict[str, type[Wire]] = {
     "iseg-shr": IsegShrWire,
     "technix-sr": TechnixSrWire,
     "spellman-xrv": SpellmanXrvWire,
+    "heinzinger-pnc": HeinzingerPncWire,
     "dg645": Dg645Wire,
     "bnc-577": Bnc577Wire,
     "keysight-33500": Keysight33500Wire,
@@ -39,6 +43,8 @@ WIRES: dict[str, type[Wire]] = {
     "nkt-origami": NktOrigamiWire,
     "smaract-mcs2": SmarActMcs2Wire,
     "pi-gcs2": PiGcs2Wire,
+    "newport-esp301": NewportEsp301Wire,
+    "newport-smc100": NewportSmc100Wire,
     "tdc-stream": TdcStreamWire,
 }
 
