@@ -1,0 +1,1 @@
+"""How well a stage comes back: the reproducibility procedure, its figures and its picture."""
