@@ -239,3 +239,8 @@ def test_random_frames_are_answers_to_the_question_or_device_errors(frame, signe
     with contextlib.suppress(DeviceError):
         assert codec.decode(22, b"\x02" + frame, signed=signed)
         assert frame.startswith(b"22,")
+
+
+def test_who_is_there_can_be_asked_without_settings(supply, make):
+    driver = make()
+    assert SpellmanXrv.identify(driver._link).model == "30 kV 10 mA"

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from evapd.device.link import number
+from evapd_drivers.hv import heinzinger_pnc as heinzinger
 from evapd_drivers.hv import spellman_xrv as spellman
 from evapd_drivers.hv import technix_sr as technix
 
@@ -44,6 +46,15 @@ DECODERS = {
         "voltage": lambda reply: technix.decode_counts(b"a1", reply),
         "current": lambda reply: technix.decode_counts(b"a2", reply),
     },
+    "heinzinger-pnc": {
+        "identity": lambda reply: {
+            name: getattr(heinzinger.decode_identity(reply)[0], name)
+            for name in ("vendor", "model", "serial")
+        },
+    }
+    | dict.fromkeys(
+        ("voltage_set", "current_set", "voltage", "current"), lambda reply: number(reply.strip(), -1e4, 1e4)
+    ),
     "spellman-xrv": {
         "status": spellman_status,
         "scaling": lambda reply: [
@@ -67,6 +78,10 @@ COMMANDS = {
             "set_voltage": "d1", "set_current": "d2", "hv_on": "P5", "hv_off": "P6", "local": "P7",
         }.items()
     },
+    "heinzinger-pnc": {
+        name: lambda value, command=command: heinzinger.encode(command, value)
+        for name, command in {"set_voltage": "VOLT", "set_current": "CURR"}.items()
+    },
     "spellman-xrv": {
         name: lambda value, command=command: spellman.encode(command, *([] if value is None else [value]), signed=True)
         for name, command in {"set_voltage": 10, "set_current": 11, "output": 98, "reset": 31}.items()
@@ -77,10 +92,10 @@ COMMANDS = {
 def cases(kind, table):
     for instrument, known in table.items():
         content = yaml.safe_load((FOLDER / f"{instrument}.yaml").read_text(encoding="utf-8"))
-        for number, exchange in enumerate(content["exchanges"]):
+        for place, exchange in enumerate(content["exchanges"]):
             what = exchange.get("meaning", {}).get(kind)
             if what in known and "error" not in exchange["meaning"]:
-                yield pytest.param(instrument, exchange, id=f"{instrument}-{number}-{what}")
+                yield pytest.param(instrument, exchange, id=f"{instrument}-{place}-{what}")
 
 
 @pytest.mark.parametrize(("instrument", "exchange"), list(cases("query", DECODERS)))

@@ -13,6 +13,7 @@ from conformance.instruments.iseg_shr import IsegShrSupply
 from conformance.instruments.lakeshore_336 import LakeShoreController
 from conformance.instruments.library_tdcs import ScTdcHits, ScTdcWords, Xhptdc8Board
 from conformance.instruments.modbus_dio import ModbusModule
+from conformance.instruments.newport import NewportEsp301Stage, NewportSmc100Stage
 from conformance.instruments.nkt_origami import NktOrigamiLaser
 from conformance.instruments.pfeiffer_tpg26x import PfeifferController
 from conformance.instruments.pi_gcs2 import PiGcs2Stage
@@ -42,6 +43,8 @@ INSTRUMENTS = {
     "modbus-dio": ModbusModule,
     "smaract-mcs2": SmarActMcs2Stage,
     "pi-gcs2": PiGcs2Stage,
+    "newport-esp301": NewportEsp301Stage,
+    "newport-smc100": NewportSmc100Stage,
     "tdc-stream": TdcStreamTdc,
     "cronologic-xhptdc8": Xhptdc8Board,
     "surface-concept": ScTdcHits,

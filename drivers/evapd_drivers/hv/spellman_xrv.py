@@ -32,6 +32,7 @@ from evapd_drivers.hv.counted import FULL, CountedConfig, counts
 
 ADC_FULL = 1.2  # of the rating, at 4095 counts of a monitor
 STX, ETX = b"\x02", b"\x03"
+_LONGEST = 200  # bytes of a frame
 ERRORS = {
     "1": "incorrect format", "2": "invalid command", "3": "out of range", "4": "overrun", "5": "flash programming",
     "7": "boot loader",
@@ -101,6 +102,14 @@ def decode_counts(fields: list[str], least: int = 1) -> list[int]:
     return [int(value) for value in values]
 
 
+def decode_scaling(fields: list[str]) -> tuple[float, float]:
+    """Full scale in kV and mA."""
+    kv, ma = ([number(field.encode(), 0.0, 1e6) for field in fields] + [0.0, 0.0])[:2]
+    if kv <= 0.0 or ma <= 0.0:
+        raise DeviceProtocolError(f"{fields} where kV and mA of full scale are due")
+    return kv, ma
+
+
 def interlock_open(status: list[bool]) -> bool:
     """Whether one of the interlocks that the status tells is open."""
     closed = [status[place] for place in (INTERLOCK_1, INTERLOCK_2, INTERNAL) if place < len(status)]
@@ -136,6 +145,14 @@ class SpellmanXrv:
         self._rated_v = self._rated_a = math.inf  # until the unit itself says it at open
         self.own_timeout_s = config.watchdog_s  # without a frame it goes off by itself
 
+    @staticmethod
+    def identify(link: Link) -> Identity:
+        """Ask for the scaling, in a frame with its checksum as a serial line wants it; changes nothing, in no instrument."""
+        link.send(encode(28, signed=True))
+        frame = link.transport.read_until(ETX, limit=_LONGEST)
+        kv, ma = decode_scaling(decode(28, frame, signed=False))
+        return Identity(vendor="Spellman", model=f"{kv:g} kV {ma:g} mA")
+
     def open(self) -> Identity:
         """Open, ask for scaling, firmware and, where configured, the watchdog; read the state; changes nothing.
 
@@ -143,7 +160,7 @@ class SpellmanXrv:
             DeviceIdentityError: when the limits of the settings exceed the unit's rating, or its watchdog is not as configured.
         """
         with self._link.opening():
-            kv, ma = (number(field.encode(), 0.0, 1e6) for field in self._fields(28, 2)[:2])
+            kv, ma = decode_scaling(self._fields(28))
             self._rated_v, self._rated_a = 1e3 * kv, 1e-3 * ma
             if self._config.v_max_v > self._rated_v or self._config.i_max_a > self._rated_a:
                 raise DeviceIdentityError(

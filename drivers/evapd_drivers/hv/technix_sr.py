@@ -110,12 +110,20 @@ class TechnixSr:
         self._echoed_v: float | None = None
         self._limit_programmed = False
 
+    @staticmethod
+    def identify(link: Link) -> Identity:
+        """Ask for two monitors, because nobody tells a name: others answer such questions with an error at best; changes nothing."""
+        decode_counts(b"a1", link.ask(b"a1\r"))
+        decode_status(link.ask(b"E\r"))
+        return Identity(vendor="Technix", model="SR")
+
     def open(self) -> Identity:
         """Open and read; there is nobody to ask for a name, so a status byte and two readings in range are what identifies it."""
         with self._link.opening():
+            identity = self.identify(self._link)
             self._echoed_v, self._limit_programmed = None, False
             self.read()
-        return Identity(vendor="Technix", model=f"SR, {self._config.rated_v:g} V by the settings")
+        return identity
 
     def close(self) -> None:
         """Close the link; the output goes off by itself after `own_timeout_s`."""
