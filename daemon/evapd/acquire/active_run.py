@@ -9,7 +9,7 @@ from evapd.acquire.bus import Bus
 from evapd.acquire.counts import Counter
 from evapd.acquire.description import describe_run
 from evapd.acquire.ends import Ends
-from evapd.acquire.pipeline import Pipeline
+from evapd.acquire.pipeline import HARDWARE, Pipeline
 from evapd.acquire.readout import Readout
 from evapd.acquire.time_sums import TimeSumWatch
 from evapd.blocks import Loss
@@ -70,7 +70,8 @@ class ActiveRun:
         record = self._loaded.rig.record
         anode = Anode.load(self._loaded.anode_path)
         matching = MatchSettings(**self._loaded.rig.matching.model_dump())
-        matcher = Matcher(anode, matching)
+        hits = self._readout.delivers_hits
+        matcher = None if hits else Matcher(anode, matching)
         self._store.create(
             describe_run(
                 self._loaded,
@@ -83,6 +84,7 @@ class ActiveRun:
                 devices=guard_identities,
                 t_utc_us=self._t_utc_us,
                 t_mono_us=self._t_mono_us,
+                calibration=HARDWARE if hits else anode.calibration_id,
             )
         )
         self.opened = True
@@ -97,9 +99,10 @@ class ActiveRun:
         )
         self._counter.reset()
         self._bus.open_journal(self._journal, self.id)
-        self._time_sums = TimeSumWatch(
-            anode, self._loaded.rig.time_sums, matching, self._bus.event, time.monotonic
-        )
+        watch = None
+        if not hits:
+            watch = TimeSumWatch(anode, self._loaded.rig.time_sums, matching, self._bus.event, time.monotonic)
+        self._time_sums = watch
         self._pipeline = Pipeline(
             self._readout,
             matcher,
@@ -107,7 +110,7 @@ class ActiveRun:
             self._bus.framer,
             self._bus,
             words=record.raw_words,
-            look=self._time_sums.offer,
+            look=watch.offer if watch else None,
         )
         self._pipeline.start()
 

@@ -19,8 +19,12 @@ def describe_run(
     devices: dict[str, Any],
     t_utc_us: int,
     t_mono_us: int,
+    calibration: str,
 ) -> RunInfo:
-    """Describe a run that begins: people, specimen, settings, instruments, versions, and its first segment."""
+    """Describe a run that begins: people, specimen, settings, instruments, versions, and its first segment.
+
+    `calibration` is what its hits are made with: the anode's, or the hardware's own.
+    """
     rig = loaded.rig
     first = Segment(
         number=0,
@@ -34,7 +38,7 @@ def describe_run(
             "pulse_fraction": rig.pulse.fraction,
             "energy_pj": rig.pulse.energy_pj,
             "mode": rig.pulse.mode,
-            "calibration": anode.calibration_id,
+            "calibration": calibration,
             "risky_methods": list(matching.risky_methods),
         },
         reason="start",
@@ -54,7 +58,7 @@ def describe_run(
         configuration_digest=loaded.digest,
         configuration_source=loaded.source,
         anode=anode.model_dump(mode="json"),
-        calibration=anode.calibration_id,
+        calibration=calibration,
         devices=devices,
         versions=present_versions(),
         segments=(first,),

@@ -1,4 +1,4 @@
-"""From blocks of words to frames, on one thread: match, count, journal first, then publish.
+"""From blocks of words, or of hits matched in hardware, to frames, on one thread: match, count, journal first, then publish.
 
 Every block is matched and counted as it comes, so that the guard hears of it within milliseconds; frames are cut every
 10 000 hits or 50 ms, so that a subscriber is not flooded with small ones.
@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from evapd.acquire.counts import Counter
@@ -20,6 +21,7 @@ FLUSH_HITS = 10_000
 FLUSH_WORDS = 200_000
 FLUSH_S = 0.05
 _WAIT_S = 0.01
+HARDWARE = "hardware"  # calibration of hits that no matcher of ours has made
 
 
 class Matching(Protocol):
@@ -46,12 +48,13 @@ class Pipeline:
     """Takes blocks from the readout while a run is under way.
 
     `look` is shown every block of words after it was put aside for the record; it must return at once and never raise.
+    Where the source delivers hits there is no matcher, and nothing to look at.
     """
 
     def __init__(
         self,
         readout: Readout,
-        matcher: Matching,
+        matcher: Matching | None,
         counter: Counter,
         framer: Framer,
         sink: Sink,
@@ -85,16 +88,24 @@ class Pipeline:
             while True:
                 block = self._readout.take(_WAIT_S)
                 if block is not None:
-                    self._take_in(block, self._matcher.match(block))
+                    self._take_in(*self._matched(block))
                 elif self._draining.is_set():
                     break
                 self._flush_when_due()
-            self._take_in(None, self._matcher.flush())
+            if self._matcher is not None:
+                self._take_in(None, self._matcher.flush())
             self._flush()
         except Exception as error:  # noqa: BLE001 - whatever it was, it must be seen and the run closed
             # The conductor sees the error and closes the run; a dead pipeline must not look like a silent specimen.
             _log.exception("the pipeline has failed")
             self.error = error
+
+    def _matched(self, block: TdcBlock | HitBlock) -> tuple[TdcBlock | None, HitBlock]:
+        if isinstance(block, HitBlock):
+            return None, replace(block, calibration=block.calibration or HARDWARE)
+        if self._matcher is None:
+            raise TypeError("a source of hits has delivered words")
+        return block, self._matcher.match(block)
 
     def _take_in(self, words: TdcBlock | None, hits: HitBlock) -> None:
         self._counter.add(words, hits)

@@ -1,4 +1,4 @@
-"""Readout of the TDC on a thread of its own: open, keep open, and hand every block to a bounded queue."""
+"""Readout of the TDC or detector on a thread of its own: open, keep open, and hand every block to a bounded queue."""
 
 import logging
 import queue
@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from evapd.blocks import Loss, TdcBlock
-from evapd.device import Identity, TdcDescription, TdcSource
+from evapd.blocks import HitBlock, Loss, TdcBlock
+from evapd.device import HitSource, Identity, TdcDescription, TdcSource
 from evapd.errors import DeviceError, DeviceLost
 
 _log = logging.getLogger(__name__)
@@ -19,11 +19,14 @@ QUEUE_WORDS = 20_000_000
 
 
 class Readout:
-    """Owns the TDC driver; all calls to it except `read()` happen on the readout thread."""
+    """Owns the driver of the TDC, or of a detector that matches in hardware; all calls to it except `read()` happen on the readout thread."""
 
-    def __init__(self, name: str, source: TdcSource, on_event: Callable[[str, str, str], None]) -> None:
+    def __init__(
+        self, name: str, source: TdcSource | HitSource, on_event: Callable[[str, str, str], None]
+    ) -> None:
         self.name = name
-        self.blocks: queue.SimpleQueue[TdcBlock] = queue.SimpleQueue()
+        self.delivers_hits = getattr(source, "protocol", TdcSource) is HitSource
+        self.blocks: queue.SimpleQueue[TdcBlock | HitBlock] = queue.SimpleQueue()
         self.identity: Identity | None = None
         self.description: TdcDescription | None = None
         self.last_error = ""
@@ -69,7 +72,7 @@ class Readout:
         self._ending.set()
         self._thread.join(timeout_s)
 
-    def take(self, timeout_s: float) -> TdcBlock | None:
+    def take(self, timeout_s: float) -> TdcBlock | HitBlock | None:
         """Give the oldest block in the queue, or None when there is none in time."""
         try:
             block = self.blocks.get(timeout=timeout_s)
@@ -126,7 +129,7 @@ class Readout:
         while (block := self._source.read_block(READ_TIMEOUT_S)) is not None:
             self._take_in(block)
 
-    def _take_in(self, block: TdcBlock | None) -> None:
+    def _take_in(self, block: TdcBlock | HitBlock | None) -> None:
         if block is None:
             return
         self.last_block_s = time.monotonic()
