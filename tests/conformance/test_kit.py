@@ -4,6 +4,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from conformance.instruments.bnc_577 import Bnc577Generator
+from conformance.instruments.cryocon_24c import CryoconController
 from conformance.instruments.dg645 import Dg645Generator
 from conformance.instruments.ea_scpi import EaScpiSupply
 from conformance.instruments.edwards_tic import EdwardsController
@@ -39,6 +40,7 @@ INSTRUMENTS = {
     "nkt-origami": NktOrigamiLaser,
     "edwards-tic": EdwardsController,
     "pfeiffer-tpg26x": PfeifferController,
+    "cryocon-24c": CryoconController,
     "lakeshore-336": LakeShoreController,
     "modbus-dio": ModbusModule,
     "smaract-mcs2": SmarActMcs2Stage,

@@ -2,6 +2,7 @@
 
 from conformance.transcripts_of_timing import identity
 from evapd_drivers.gauge import edwards_tic as tic
+from evapd_drivers.temperature import cryocon_24c as cryocon
 
 
 def tic_pressure(line, meaning):
@@ -10,5 +11,11 @@ def tic_pressure(line, meaning):
 
 DECODERS = {
     "edwards-tic": {"identity": identity(tic.decode_identity), "pressure_pa": tic_pressure},
+    "cryocon-24c": {
+        "identity": identity(cryocon.decode_identity),
+        "temperature_k": lambda line, _: cryocon.decode_input(line)[0],
+        "setpoint_k": lambda line, _: cryocon.decode_kelvin(line),
+        "heater_percent": lambda line, _: cryocon.decode_percent(line),
+    },
 }
 COMMANDS = {}

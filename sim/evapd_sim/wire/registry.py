@@ -6,6 +6,8 @@ from typing import Any
 from evapd_sim.plant import Plant
 from evapd_sim.wire.base import Wire
 from evapd_sim.wire.bnc_577 import Bnc577Wire
+from evapd_sim.wire.cryocon_24c import Cryocon24cWire
+from evapd_sim.wire.caen_dt import CaenDtWire
 from evapd_sim.wire.dg645 import Dg645Wire
 from evapd_sim.wire.ea_scpi import EaScpiWire
 from evapd_sim.wire.edwards_tic import EdwardsTicWire
@@ -28,6 +30,7 @@ from evapd_sim.wire.technix_sr import TechnixSrWire
 WIRES: dict[str, type[Wire]] = {
     "fug-probus": FugProbusWire,
     "iseg-shr": IsegShrWire,
+    "caen-dt": CaenDtWire,
     "technix-sr": TechnixSrWire,
     "spellman-xrv": SpellmanXrvWire,
     "heinzinger-pnc": HeinzingerPncWire,
@@ -38,6 +41,7 @@ WIRES: dict[str, type[Wire]] = {
     "ea-scpi": EaScpiWire,
     "edwards-tic": EdwardsTicWire,
     "pfeiffer-tpg26x": PfeifferTpg26xWire,
+    "cryocon-24c": Cryocon24cWire,
     "lakeshore-336": LakeShore336Wire,
     "modbus-dio": ModbusDioWire,
     "nkt-origami": NktOrigamiWire,

@@ -6,6 +6,7 @@ Source: SCPI-1999, volume 1, syntax and style.
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import cache
 
 from evapd_sim.wire.numbers import read_float
 
@@ -22,6 +23,7 @@ def _spellings(word: re.Match[str]) -> str:
     return f"(?:{short}|{full.upper()})" if short and short != full else full.upper()
 
 
+@cache
 def header(pattern: str) -> re.Pattern[str]:
     """Compile a header such as `[SOURce#:]FREQuency[:CW|:FIXed]`, to be matched with text in capitals.
 
