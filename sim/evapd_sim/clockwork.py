@@ -1,13 +1,14 @@
 """Steps against absolute deadlines of a monotonic clock.
 
 A late step is made up by a longer one, but never longer than `BURST_S`: the far end would take a burst of seconds for a
-fault of its own. After a pause of more than `GIVE_UP_S` (a stopped process) the time beyond it is let go and counted.
+fault of its own, and pulses that were stopped meanwhile would all be counted as let through. After a pause of more than
+`GIVE_UP_S` (a stopped process) the time beyond it is let go and counted.
 """
 
 import threading
 from collections.abc import Callable
 
-BURST_S = 0.05
+BURST_S = 0.01
 GIVE_UP_S = 1.0
 
 

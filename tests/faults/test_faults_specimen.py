@@ -24,6 +24,8 @@ def test_softer_layer_abrupt(rig: FaultRig) -> None:
         fault.inhibited_within(0.25)
         fault.waits(SETTLES_S)
         fault.is_over()
+        # At this step the standing voltage alone evaporates as fast as it can, until the supply has fallen by a fifth.
+        fault.row.reaction += f", {fault.ions_until_inhibited()} ions until then, the rest while V falls"
         fault.few_ions_above(5.0, 100_000)
         told = fault.accounted()
         assert not told.frame_gaps

@@ -106,6 +106,12 @@ class Fault:
         rates = np.diff(np.interp(grid, t_s, ions)) / over_s
         return float(rates.max(initial=0.0) / usual)
 
+    def ions_until_inhibited(self) -> int:
+        """True ions that left from the fault until pulses were off; what follows leaves under the standing voltage."""
+        truth = self.truth()
+        off = ~truth.live
+        return int(truth.evaporated[off][0] - self.before.evaporated) if off.any() else 0
+
     def ions_above(self, times: float, over_s: float = 0.05) -> int:
         """True ions that left while the rate, averaged over `over_s`, was above `times` the target."""
         control, efficiency = self.rig.daemon.loaded.rig.control, 0.6

@@ -1,8 +1,12 @@
 """The record that the guard gets every 10 ms."""
 
+import time
+
 from evapd.acquire.beacon import Beacon
 from evapd.acquire.counts import Counts
+from evapd.acquire.surge import Surge
 from evapd.link import LinkFlag, LinkRecord
+from support.wait import wait_for
 
 
 class Wire:
@@ -48,3 +52,35 @@ def test_age_of_the_heartbeat_is_that_at_the_instant_of_the_record() -> None:
 
 def test_no_heartbeat_ever_is_the_oldest_age_there_is() -> None:
     assert beacon([Counts()], heartbeat_s=None).record(0, 10**18).heartbeat_age_us == 2**32 - 1
+
+
+def test_a_surge_is_told_at_once_and_not_with_the_next_record() -> None:
+    made = beacon([Counts()])
+    sent = made._sender.sent  # type: ignore[attr-defined]
+    made.start()
+    gaps_ns = []
+    for _ in range(20):
+        before = len(sent)
+        wait_for(lambda before=before: len(sent) > before, "the next record")  # type: ignore[misc]
+        wait_for(lambda: time.monotonic_ns() - sent[-1].t_mono_ns > 3_000_000, "3 ms to pass", every_s=0.0005)
+        before, now_ns = len(sent), time.monotonic_ns()
+        made.hurry()
+        wait_for(lambda before=before: len(sent) > before, "the urgent record", every_s=0.0005)  # type: ignore[misc]
+        gaps_ns.append(sent[before].t_mono_ns - now_ns)
+    made.stop()
+    assert sorted(gaps_ns)[10] < 3_000_000
+    assert [record.seq for record in sent] == list(range(len(sent)))
+
+
+def test_what_is_urgent_is_five_times_the_usual_rate_and_no_chance() -> None:
+    surge = Surge()
+    assert not any(surge.seen(10, 1000) for _ in range(100))
+    assert not surge.seen(49, 1000)
+    assert not surge.seen(59, 100)
+    assert surge.seen(80, 1000)
+
+
+def test_what_stays_high_is_usual_soon() -> None:
+    surge = Surge()
+    assert not any(surge.seen(10, 1000) for _ in range(100))
+    assert sum(surge.seen(200, 1000) for _ in range(100)) < 10

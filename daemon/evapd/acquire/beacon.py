@@ -8,11 +8,12 @@ from evapd.acquire.counts import Counts
 from evapd.link import LinkFlag, LinkRecord, LinkSender
 
 PERIOD_S = 0.010
+_LEAST_S = 0.002  # between two records, however urgent
 _NEVER_US = 2**32 - 1
 
 
 class Beacon:
-    """Sends a record every 10 ms as long as the process lives, whether a run is under way or not.
+    """Sends a record every 10 ms as long as the process lives, whether a run is under way or not, and one at once on `hurry`.
 
     `counts` gives the newest counts, `heartbeat_s` the monotonic time of the last TDC heartbeat or None, `flags` what holds
     now; flags of loss are found by comparing counts from record to record.
@@ -30,7 +31,8 @@ class Beacon:
         self._sender, self._config = sender, config
         self._counts, self._heartbeat_s, self._flags = counts, heartbeat_s, flags
         self._before = Counts()
-        self._ending = threading.Event()
+        self._ending, self._hurry = threading.Event(), threading.Event()
+        self._sent_s = 0.0
         self._thread = threading.Thread(target=self._run, name="beacon", daemon=True)
 
     @property
@@ -45,8 +47,14 @@ class Beacon:
     def stop(self) -> None:
         """End; the guard sees the end of file."""
         self._ending.set()
+        self._hurry.set()
         self._thread.join(1.0)
         self._sender.close()
+
+    def hurry(self) -> None:
+        """Send a record now: what was counted is too much to wait for the next. From any thread, returns at once."""
+        if time.monotonic() - self._sent_s >= _LEAST_S:
+            self._hurry.set()
 
     def record(self, seq: int, now_ns: int) -> LinkRecord:
         """Make the record of this instant."""
@@ -81,16 +89,17 @@ class Beacon:
         deadline_s = time.monotonic()
         seq = 0
         while not self._ending.is_set():
+            self._hurry.clear()
             if self._sender.send(self.record(seq, time.monotonic_ns())):
                 self.sent += 1
             else:
                 self.refused += 1
             seq += 1
-            deadline_s += PERIOD_S
-            late_s = time.monotonic() - deadline_s
-            if late_s > PERIOD_S:
-                deadline_s = time.monotonic()  # counters are cumulative: nothing is lost by leaving some out
-            self._ending.wait(max(0.0, -late_s))
+            self._sent_s = time.monotonic()
+            if self._sent_s >= deadline_s:
+                # Counters are cumulative: nothing is lost by leaving some out where this thread was held up.
+                deadline_s = max(deadline_s + PERIOD_S, self._sent_s)
+            self._hurry.wait(deadline_s - self._sent_s)
 
 
 def _age_us(heartbeat_s: float | None, now_ns: int) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from evapd.acquire.hotspot import HotSpot
+from evapd.acquire.surge import Surge
 from evapd.blocks import HitBlock, Loss, TdcBlock
 from evapd.config.model import Instrument
 from evapd.units import PS_PER_NS
@@ -38,12 +39,17 @@ class Counts:
 class Counter:
     """Adds blocks to counts; written by the pipeline's thread, read by any."""
 
-    def __init__(self, instrument: Instrument, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        instrument: Instrument,
+        clock: Callable[[], float] = time.monotonic,
+        on_surge: Callable[[], None] = lambda: None,
+    ) -> None:
         self._window_ps = _to_ps(instrument.tof_window_ns)
         self._background_ps = (
             _to_ps(instrument.background_window_ns) if instrument.background_window_ns else None
         )
-        self._map = HotSpot(clock)
+        self._map, self._surge, self._on_surge = HotSpot(clock), Surge(), on_surge
         self.now = Counts()
 
     def reset(self) -> None:
@@ -75,6 +81,8 @@ class Counter:
             saturated_blocks=now.saturated_blocks + bool(loss & Loss.SATURATED),
             jump_blocks=now.jump_blocks + bool(loss & Loss.COUNTER_JUMP),
         )
+        if self._surge.seen(hits.n, hits.pulses):
+            self._on_surge()
 
 
 def _to_ps(window_ns: tuple[float, float]) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from evapd.acquire.herald import Herald
 from evapd.acquire.readout import Readout
 from evapd.acquire.state import RunState
 from evapd.config import LoadedRig
-from evapd.device import TdcSource, build_device
+from evapd.device import HitSource, TdcSource, build_device
 from evapd.errors import ConfigError
 from evapd.link import LinkFlag, LinkSender, short_digest
 from evapd.matching import Anode, Matcher
@@ -49,10 +49,6 @@ class Acquire:
             next_seq=framer.next_seq,
         )
         self.bus = Bus(framer, self.publisher)
-        self.counter = Counter(loaded.rig.instrument)
-        self.readout = _make_readout(loaded, self.bus)
-        self.guard = GuardView(loaded.layout.guard_ipc, self.bus, self._on_segment)
-        self.conductor = Conductor(loaded, self.readout, self.counter, self.bus, self.guard)
         self.beacon = Beacon(
             LinkSender(loaded.layout.link_socket),
             short_digest(loaded.digest),
@@ -60,6 +56,10 @@ class Acquire:
             lambda: self.readout.last_block_s,
             self._flags,
         )
+        self.counter = Counter(loaded.rig.instrument, on_surge=self.beacon.hurry)
+        self.readout = _make_readout(loaded, self.bus)
+        self.guard = GuardView(loaded.layout.guard_ipc, self.bus, self._on_segment)
+        self.conductor = Conductor(loaded, self.readout, self.counter, self.bus, self.guard)
         self.herald = Herald(self.bus, self.conductor.status, self.publisher.publish_live)
         self.service = Service(sockets.control, make_commands(self.conductor))
 
@@ -95,7 +95,8 @@ class Acquire:
             "loading the kernels of the matching; after an update they are compiled, up to a minute"
         )
         notifier.extend(COMPILE_S)
-        Matcher(Anode.load(self.loaded.anode_path)).warm_up()
+        if not self.readout.delivers_hits:
+            Matcher(Anode.load(self.loaded.anode_path)).warm_up()
         self.conductor.alive = notifier.watchdog
         with ExitStack() as opened:
             for start, stop in (
@@ -122,8 +123,6 @@ class Acquire:
 def _make_readout(loaded: LoadedRig, bus: Bus) -> Readout:
     (name, spec), *_ = loaded.rig.devices_with_role("tdc").items()
     source = build_device(name, loaded)
-    if not isinstance(source, TdcSource):
-        raise ConfigError(
-            f"devices.{name}: driver '{spec.driver}' delivers hits, this version reads words only"
-        )
+    if not isinstance(source, TdcSource | HitSource):
+        raise ConfigError(f"devices.{name}: driver '{spec.driver}' delivers neither words nor hits")
     return Readout(name, source, bus.event)
