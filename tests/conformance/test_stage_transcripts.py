@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from evapd_drivers.stage import newport_esp301 as esp
+from evapd_drivers.stage import newport_smc100 as smc
 from evapd_drivers.stage import pi_gcs2 as gcs
 from evapd_drivers.stage import smaract_mcs2 as mcs2
 
@@ -14,6 +16,11 @@ FOLDER = Path(__file__).parents[1] / "wire" / "transcripts"
 def part(decoded, meant):
     """Of a record, what the transcript names."""
     return {name: getattr(decoded, name) for name in meant}
+
+
+def addressed(command, decode):
+    """Decode what stands behind address and command."""
+    return lambda line, _: decode(smc.decode(1, command, line))
 
 
 # What a reply means, by instrument and query; queries that no driver asks are not listed.
@@ -33,6 +40,20 @@ DECODERS = {
         "flags": lambda line, meant: gcs.decode_flags(list(meant), line.splitlines()),
         "error": lambda line, _: gcs.decode_error(line),
         "motion": lambda line, meant: gcs.decode_motion(line, len(meant)),
+    },
+    "newport-esp301": {
+        "version": lambda line, meant: part(esp.decode_version(line), meant),
+        "error": lambda line, _: {"code": esp.decode_error(line)[0]},
+        "position_mm": lambda line, _: esp.decode_mm(line),
+        "done": lambda line, _: esp.decode_flag(line),
+        "motor_on": lambda line, _: esp.decode_flag(line),
+    },
+    "newport-smc100": {
+        "version": lambda line, meant: part(smc.decode_version(smc.decode(1, "VE", line)), meant),
+        "stage": addressed("ID", bytes.decode),
+        "state": lambda line, meant: part(smc.decode_state(smc.decode(int(line[:1]), "TS", line)), meant),
+        "error": addressed("TE", smc.decode_error),
+        **{name: addressed(name, smc.decode_mm) for name in ("PA", "TH", "TP")},
     },
 }  # fmt: skip
 COMMANDS = {

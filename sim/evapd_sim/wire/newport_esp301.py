@@ -219,7 +219,7 @@ class NewportEsp301Wire(LineWire):
 
     def _make_numbers(self) -> dict[str, Callable[[_Motor, float], None]]:
         return {
-            "PA": lambda motor, mm: self._move(motor, mm),
+            "PA": self._move,
             "PR": lambda motor, mm: self._move(motor, motor.axis.encoder_mm + mm),
             "OR": lambda motor, _: self._seek(motor),
             "DH": lambda motor, mm: motor.axis.zero_here(mm),

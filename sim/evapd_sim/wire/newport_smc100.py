@@ -54,9 +54,7 @@ class _Controller:
     @property
     def refusing(self) -> str:
         """Letter by which its state refuses, "" in READY."""
-        kind = (
-            _NOT_REFERENCED if self.state < _HOMING else _DISABLED if self.state >= _DISABLED else self.state
-        )
+        kind = _NOT_REFERENCED if self.state < _HOMING else min(_DISABLED, self.state)
         return _LETTER_OF.get(kind, "")
 
 

@@ -1,0 +1,118 @@
+"""Newport controllers in virtual time: motors and states, limits, homing, errors, addresses."""
+
+import pytest
+
+from evapd_sim.plant import Plant
+from evapd_sim.wire.newport_esp301 import NewportEsp301Wire
+from evapd_sim.wire.newport_smc100 import NewportSmc100Wire
+
+
+class Bench:
+    def __init__(self, wire, **settings):
+        self.plant, self.now_s = Plant(), 10.0
+        self.wire = wire(self.plant, **settings)
+        self.wire.advance(self.now_s)
+
+    def ask(self, text, after_s=0.0):
+        self.now_s += after_s
+        return self.wire.receive(text.encode() + b"\r\n", self.now_s).decode().strip()
+
+
+@pytest.fixture
+def esp():
+    return Bench(NewportEsp301Wire)
+
+
+@pytest.fixture
+def smc():
+    return Bench(NewportSmc100Wire, addresses=3, referenced=True)
+
+
+def test_several_commands_stand_on_one_line_of_an_esp301(esp):
+    esp.ask("1MO;2MO;1PA1;2PA-2")
+    assert esp.ask("1TP?;2TP?", 1.0) == "1.00000\r\n-2.00000"
+
+
+def test_stop_without_an_axis_stops_all_of_them(esp):
+    esp.ask("1MO;2MO;1PA20;2PA20")
+    esp.ask("ST", 0.2)
+    assert esp.ask("1MD?;2MD?") == "1\r\n1"
+
+
+def test_an_esp301_never_tells_whether_it_was_homed(esp):
+    esp.plant.stage.axes[0].push(3.0)
+    esp.plant.stage.axes[0].lose_power()
+    before = esp.ask("1TP?;1MD?;1PH?")
+    esp.ask("1MO;1OR")
+    esp.ask("", 5.0)
+    assert esp.ask("1TP?;1MD?;1PH?") == before
+    assert esp.plant.stage.axes[0].referenced
+
+
+def test_a_stopped_search_leaves_the_homing_error(esp):
+    esp.plant.stage.axes[0].push(10.0)
+    esp.ask("1MO;1OR")
+    esp.ask("1ST", 0.2)
+    assert esp.ask("TB?").startswith("120,")
+
+
+def test_an_end_stop_leaves_an_error_of_its_axis(esp):
+    esp.plant.stage.axes[1].low_mm = -1.0
+    esp.ask("2MO;2PA-9")
+    esp.ask("", 5.0)
+    assert esp.ask("TB?").startswith("205,")
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("1PA1", 113), ("1MO;1SR5;1PA6", 106), ("1MO;1SL-5;1PA-6", 107), ("1VA1000", 110), ("1PA", 38), ("1PAx", 6), ("1PA1-2", 7), ("PA1", 37),
+        ("4PA1", 9), ("1QQ", 6), ("+-", 6), ("1TP" + " " * 90 + "?", 25), ("1SN3", 7),
+    ],
+)  # fmt: skip
+def test_what_an_esp301_refuses_answers_nothing_and_queues_its_error(esp, command, code):
+    assert esp.ask(command) == ""
+    assert (esp.ask("TE?"), esp.ask("TE?")) == (str(code), "0")
+
+
+def test_only_the_addressed_smc100_answers(smc):
+    assert smc.ask("2TP") == "2TP0.00000"
+    assert smc.ask("9TP") == smc.ask("TP") == ""
+
+
+def test_a_stop_to_all_reaches_every_smc100(smc):
+    smc.ask("1PA9\r\n2PA9\r\n3PA9")
+    smc.ask("ST", 0.2)
+    assert smc.ask("1TS\r\n2TS\r\n3TS") == "1TS000033\r\n2TS000033\r\n3TS000033"
+
+
+def test_a_reset_loses_the_reference_and_it_must_be_searched_again(smc):
+    smc.ask("1RS")
+    assert smc.ask("1TS") == "1TS00000A"
+    smc.ask("1OR")
+    assert smc.ask("1TS", 1.0) == "1TS000032"
+
+
+def test_a_stopped_search_is_not_referenced(smc):
+    smc.plant.stage.axes[0].push(10.0)
+    smc.ask("1RS\r\n1OR")
+    smc.ask("1ST", 0.2)
+    assert smc.ask("1TS") == "1TS00000B"
+
+
+def test_an_end_of_run_shows_in_the_positioner_errors(smc):
+    smc.plant.stage.axes[0].high_mm = 1.0
+    smc.ask("1PA9")
+    assert smc.ask("1TS", 5.0) == "1TS000233"
+
+
+@pytest.mark.parametrize(
+    ("commands", "letter"),
+    [
+        ("1OR", "K"), ("1PA9\r\n1OR", "M"), ("1RS\r\n1OR\r\n1OR", "E"), ("1RS\r\n1PA1", "H"), ("1MM0\r\n1PA1", "J"), ("1RS\r\n1OR\r\n1PA1", "L"),
+        ("1PA26", "G"), ("1PAx", "C"), ("1MM3", "C"), ("1ST", "K"), ("1QQ", "A"), ("1TP5", "A"), ("1VA0", "C"),
+    ],
+)  # fmt: skip
+def test_every_state_refuses_with_its_own_letter(smc, commands, letter):
+    assert smc.ask(commands) == ""
+    assert (smc.ask("1TE"), smc.ask("1TE")) == (f"1TE{letter}", "1TE@")
