@@ -120,6 +120,66 @@ def test_what_trips_within_five_seconds_is_one_box(tmp_path):
     assert len(boxes) < 3
 
 
+def rules_of(folder):
+    return [cause["rule"] for path in files(folder) for cause in read_box(path).causes]
+
+
+def test_a_hold_because_no_law_works_any_more_leaves_a_box(tmp_path):
+    recorder = Recorder(tmp_path)
+    recorder.bench.evaporating()
+    recorder.bench.core.steering.pilot.exhausted = True
+    recorder.bench.until(S.HOLDING, 1.0)
+    recorder.bench.run_s(6.0)
+    recorder.closed()
+    assert rules_of(tmp_path) == ["no-law"]
+
+
+def test_a_draw_down_that_does_not_come_leaves_a_box(tmp_path):
+    recorder = Recorder(tmp_path)
+    recorder.bench.threshold_v = 1600.0
+    recorder.bench.evaporating()
+    recorder.bench.burst = 100.0
+    recorder.bench.until(S.INHIBITED, 3.0)
+    recorder.bench.burst = 1.0
+    recorder.bench.tau_down_s = recorder.bench.core.movement.model.tau_down_s = 1e6
+    recorder.bench.until(S.HOLDING, 10.0)
+    recorder.bench.run_s(6.0)
+    recorder.closed()
+    assert rules_of(tmp_path) == ["rate-ceiling", "not-drawn-down"]
+
+
+def test_a_voltage_lost_in_a_draw_down_leaves_a_box(tmp_path):
+    recorder = Recorder(tmp_path)
+    recorder.bench.threshold_v, recorder.bench.tau_down_s = 1600.0, 5.0
+    recorder.bench.core.movement.model.tau_down_s = 5.0
+    recorder.bench.evaporating()
+    recorder.bench.burst = 200.0
+    recorder.bench.until(S.INHIBITED, 5.0)
+    recorder.bench.burst, recorder.bench.v_v = 1.0, 0.0
+    recorder.bench.until(S.FAULT_LATCHED, 1.0)
+    recorder.closed()
+    assert rules_of(tmp_path)[-1] == "lost-output"
+
+
+def test_a_box_that_breaks_the_writing_is_told_and_the_next_is_written(tmp_path, monkeypatch):
+    class Odd:
+        def __str__(self):
+            raise RuntimeError("cannot be shown")
+
+    recorder = Recorder(tmp_path)
+    recorder.bench.core.alarms.say("odd", "info", "odd", what_odd=Odd())
+    recorder.tripped(1.0)
+    recorder.bench.state_flags = {}
+    recorder.bench.core.acknowledge(recorder.bench.now_s)
+    monkeypatch.setattr("evapd.guard.blackbox.BEFORE_S", 1.0)  # the odd one is no longer in it
+    recorder.bench.run_s(1.5)
+    recorder.bench.v_v, recorder.bench.v_set_v, recorder.bench.output_on = 500.0, 500.0, True
+    recorder.bench.until(S.RAMPING_DOWN, 2.0)
+    recorder.closed()
+    assert (recorder.box.written, recorder.box.lost) == (1, 1)
+    assert "cannot be shown" in recorder.told[0][2]
+
+
 def test_a_quiet_run_leaves_no_box(tmp_path):
     recorder = Recorder(tmp_path)
     recorder.bench.evaporating()

@@ -40,7 +40,9 @@ class Scene:
             self.now_s += 0.1
             energy_pj = ENERGY_PJ if pulses or preparing else None
             decision = Decision(state=state, pulser_enable=pulses, pulse_energy_pj=energy_pj)
-            told = self.light.plan(decision, self.inputs(), self.now_s, preparing=preparing, ready=ready)
+            told = self.light.plan(
+                decision, self.inputs(), self.now_s, preparing=preparing, ready=ready, prepared=not preparing
+            )
         return told
 
     def shining(self):

@@ -36,6 +36,21 @@ def test_a_laser_that_does_not_emit_ends_the_preparation():
     assert not any(decision.pulser_enable for decision in bench.decisions)
 
 
+@pytest.mark.parametrize("stop", ["hold", "pause"])
+def test_a_stop_by_a_person_while_outputs_are_switched_on_leaves_the_emission_to_the_resume(stop):
+    bench = LaserBench().begin()
+    bench.tick()
+    assert bench.core.movement.preparing
+    bench.core.hold(True, bench.now_s) if stop == "hold" else bench.core.pause(bench.now_s)
+    bench.run_s(3.0)
+    assert not bench.emission
+    bench.core.resume(bench.now_s)
+    bench.until(S.EVAPORATING, 20.0)
+    assert bench.lit
+    assert bench.v_set_v == pytest.approx(1600.0, rel=0.05)
+    assert [name for _, name, _ in bench.told].count("emission") == 1
+
+
 @pytest.mark.parametrize("change", [{"emission": False}, {"shutter_open": False}, {"fault": True}])
 def test_a_light_that_goes_out_inhibits_and_only_a_person_brings_it_back(change):
     bench = LaserBench().evaporating()

@@ -51,7 +51,7 @@ class Scene:
         decision = Decision(
             state=state, pulser_enable=pulsing, pulse_energy_pj=self.asked_pj if pulsing else None
         )
-        self.light.plan(decision, view.inputs, self.now_s, preparing=False, ready=False)
+        self.light.plan(decision, view.inputs, self.now_s, preparing=False, ready=False, prepared=True)
         return view
 
     def look(self, rule, seconds=0.05, state=S.EVAPORATING):

@@ -163,6 +163,29 @@ def test_a_loop_that_stood_still_ends_it():
     assert "between two ticks" in made.wiring.heartbeat_ended
 
 
+def test_a_command_to_begin_at_the_head_of_a_late_tick_changes_no_level_in_it():
+    made = beating()
+    made.rig.now_s += 0.45
+    made.tick()
+    level = made.rig.levels["heartbeat"]
+    made.rig.now_s += 0.45
+    made.wiring.begin_heartbeat(made.rig.now_s + 0.05)  # requests are served before the tick
+    made.tick()
+    assert made.rig.levels["heartbeat"] is level
+    made.tick()
+    assert made.wiring.heartbeat.beating
+
+
+def test_a_loop_whose_ticks_stay_late_never_begins_it_and_says_so():
+    made = chain()
+    made.wiring.begin_heartbeat(made.rig.now_s)
+    for _ in range(4):
+        made.rig.now_s += 0.45
+        made.tick()
+    assert made.edges() == []
+    assert "no good tick" in made.wiring.heartbeat_ended
+
+
 @pytest.mark.parametrize("lost", ["arrive", "module"])
 def test_beats_that_do_not_arrive_end_it_within_the_relay_s_time(lost):
     made = beating()

@@ -25,10 +25,12 @@ class ReasonArgs(Args):
 class SetArgs(Args):
     """Change settings of the control loop; what is not named stays. Limits are those of the configuration."""
 
-    target_rate: float | None = Field(default=None, gt=0, le=0.5, description="hits per live pulse")
+    target_rate: float | None = Field(default=None, ge=1e-6, le=0.5, description="hits per live pulse")
     pulse_fraction: float | None = Field(default=None, ge=0, le=0.5, description="V_p / V_dc")
-    pulse_rate_hz: float | None = Field(default=None, gt=0, le=10e6)
-    energy_pj: float | None = Field(default=None, ge=0, description="of a laser pulse, at the specimen")
+    pulse_rate_hz: float | None = Field(default=None, ge=1, le=10e6)
+    energy_pj: float | None = Field(
+        default=None, ge=0, le=1e9, description="of a laser pulse, at the specimen"
+    )
     law: str | None = Field(default=None, max_length=20)
     hold: bool | None = Field(default=None, description="as the command hold")
 

@@ -91,7 +91,7 @@ class Pulse(Section):
     """Pulse settings of a run."""
 
     mode: Literal["voltage", "laser"] = "voltage"
-    rate_hz: Annotated[Hertz, Field(gt=0, le=10e6)]
+    rate_hz: Annotated[Hertz, Field(ge=1, le=10e6)]
     fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.0  # V_p / V_dc, voltage mode
     # Laser mode: energy of one pulse at the specimen, and between which energies it may be changed in a run.
     energy_pj: Annotated[Picojoule, Field(ge=0)] | None = None
@@ -107,7 +107,7 @@ class Control(Section):
     """The control law and its settings (see evapd.control.ControlSettings)."""
 
     law: Literal["imm", "pi-log", "hold", "ramp", "monitor"]
-    target_rate: Annotated[float, Field(gt=0, le=0.5)] = 0.01  # detected hits per live pulse
+    target_rate: Annotated[float, Field(ge=1e-6, le=0.5)] = 0.01  # detected hits per live pulse
     v_start_v: Annotated[Volt, Field(ge=0)] = 0.0  # the law begins here, the supply ramps to it first
     v_min_v: Annotated[Volt, Field(ge=0)] = 0.0
     v_max_v: Annotated[Volt, Field(gt=0)]

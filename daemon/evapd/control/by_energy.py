@@ -72,6 +72,7 @@ class ByEnergy:
         self._set_v = self._v_v
         self._short_since_s = math.inf  # since when V stands lower than was asked for
         self._energy, self._then_s = 0.0, now_s
+        self._cap_v = math.inf
         self._confine()
         self._law.reset(self._v_v, now_s)
 
@@ -169,6 +170,11 @@ class ByEnergy:
             self._v_v = max(v_v, 1.0)
             self._confine()
 
+    def confine(self, v_max_v: float) -> None:
+        """Do not go above this voltage in V, nor above the energy that stands, from now on; above the range: as configured."""
+        self._cap_v = v_max_v if v_max_v < self._settings.v_max_v else math.inf
+        self._confine()
+
     def _confine(self) -> None:
-        if self._alone:
-            self._law.confine(self._v_v * math.exp(self._highest / RATIO))
+        highest_v = (self._v_v if self._alone else self._settings.v_max_v) * math.exp(self._highest / RATIO)
+        self._law.confine(min(highest_v, self._cap_v * math.exp(self._energy / RATIO)))

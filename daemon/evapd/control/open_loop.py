@@ -1,5 +1,7 @@
 """Laws that do not look at the rate: hold, ramp, monitor."""
 
+import math
+
 from evapd.control.types import ControlSettings, RateObservation, Setpoint
 
 
@@ -13,18 +15,24 @@ class _OpenLoop:
         self._v_v = settings.v_min_v
         self._then_s = 0.0
         self._frozen = False
+        self._highest_v = math.inf
 
     def reset(self, v_dc_v: float, now_s: float) -> None:
         """Begin from a voltage in V."""
         self._v_v, self._then_s, self._frozen = v_dc_v, now_s, False
+        self._highest_v = math.inf
 
     def step(self, observation: RateObservation | None, now_s: float) -> Setpoint:
         """Propose the next set point."""
         dt_s = min(max(now_s - self._then_s, 0.0), 3 * self._settings.tick_s)
         self._then_s = now_s
         if not self._frozen:
-            self._v_v = self._next(self._v_v, dt_s, observation)
+            self._v_v = min(self._next(self._v_v, dt_s, observation), self._highest_v)
         return Setpoint(v_dc_v=self._v_v, mode=self.mode)
+
+    def confine(self, v_max_v: float) -> None:
+        """Do not go above this voltage in V from now on."""
+        self._highest_v = v_max_v
 
     def inhibited(self, now_s: float, ratio: float) -> None:
         """Stand still while pulses are stopped."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from evapd.guard.rules.base import Effect, Finding, Rule
+from evapd.guard.rules.base import LASTING, Effect, Finding, Rule
 from evapd.guard.types import Event, Severity
 
 
@@ -16,6 +16,8 @@ class _Alarm:
     what: str
     active: bool
     latch: bool
+    effect: Effect
+    seen_s: float  # when its cause was there last
 
 
 class Alarms:
@@ -25,19 +27,32 @@ class Alarms:
         self._alarms: dict[str, _Alarm] = {}
         self._events: list[Event] = []
 
-    def note(self, rule: Rule, finding: Finding | None, *, acted: bool) -> None:
+    def note(self, rule: Rule, finding: Finding | None, now_s: float, *, acted: bool) -> None:
         """Take in what a rule found in this tick; `acted` is False under law monitor, where nothing is commanded."""
         present = self._alarms.get(rule.name)
         if finding is not None and rule.momentary:
             self._tell(rule, finding, acted=acted)
-        elif finding is not None and (present is None or not present.active):
-            self._alarms[rule.name] = _Alarm(finding.what, active=True, latch=rule.latch)
-            self._tell(rule, finding, acted=acted)
-        elif finding is None and present is not None and present.active:
+        elif finding is not None:
+            effect = asked_for(rule, finding)
+            if present is None or not present.active or effect > max(present.effect, LASTING):
+                present = _Alarm(finding.what, active=True, latch=rule.latch, effect=effect, seen_s=now_s)
+                self._alarms[rule.name] = present
+                self._tell(rule, finding, acted=acted)
+            present.seen_s, present.effect = now_s, effect
+        elif present is not None and present.active and not self._lasts(rule, present, now_s):
             self._say("rule", "info", f"over: {present.what}", rule=rule.name, effect="none")
             present.active = False
             if not present.latch:
                 del self._alarms[rule.name]
+
+    def lasting(self, rule: Rule) -> bool:
+        """Whether the alarm of a rule is still there, though it may find nothing any more."""
+        present = self._alarms.get(rule.name)
+        return present is not None and present.active
+
+    @staticmethod
+    def _lasts(rule: Rule, alarm: _Alarm, now_s: float) -> bool:
+        return alarm.effect <= LASTING and 0.0 <= now_s - alarm.seen_s < rule.lasts_s
 
     def _tell(self, rule: Rule, finding: Finding, *, acted: bool) -> None:
         effect = asked_for(rule, finding)

@@ -61,6 +61,12 @@ class Amplitudes:
             return observation
         return replace(observation, v_dc_v=(observation.v_dc_v + self.v_p_set_v) / self._scale)
 
+    def as_law_v(self, v_dc_v: float) -> float:
+        """Give a V_dc at the law's scale."""
+        if self._scale is None:
+            return v_dc_v
+        return (v_dc_v + amplitude(v_dc_v, self.fraction, self._settings).v_p_v) / self._scale
+
     def v_dc_of(self, proposed_v: float) -> float:
         """Give the V_dc of a proposal at the law's scale."""
         if self._scale is None:

@@ -174,9 +174,9 @@ class BlackBox:
                 self._write(folder, box)
             except OSError as error:
                 self._fail(f"{folder}: {error.strerror or error}; free some space")
-            except (TypeError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever one box does to this thread, the next is written
                 _log.exception("a black box cannot be written")
-                self._fail(f"{folder}: {error}")
+                self._fail(f"{folder}: {type(error).__name__}: {error}")
 
     def _write(self, folder: Path, box: Box) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o750)

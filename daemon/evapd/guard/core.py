@@ -9,9 +9,9 @@ from typing import Any
 
 from evapd.control import create
 from evapd.errors import StateError
-from evapd.guard import checks
+from evapd.guard import checks, settable
 from evapd.guard.alarms import Alarms
-from evapd.guard.energy import DOWNWARD, ENERGISED, STEERED, EnergyEvent, EnergyState
+from evapd.guard.energy import DOWNWARD, ENERGISED, EnergyEvent, EnergyState
 from evapd.guard.lookout import Lookout
 from evapd.guard.movement import Movement
 from evapd.guard.observer import Observer
@@ -80,15 +80,15 @@ class GuardCore:
             reasons.insert(0, f"the energy state is '{self.state.label}'")
         if reasons:
             raise StateError("a run cannot begin: " + "; ".join(reasons))
-        self.run_id, self.run_over = run_id, False
-        self.telling.run_begins()
-        self.lookout.run_begins()
         if self.run.observes:
             self.observer.rebase()
             self.movement.move(E.OBSERVE, now_s, f"run {run_id} is watched, nothing is commanded")
         else:
-            self.wiring.begin_heartbeat(now_s)
             self.movement.begin(self.lookout.inputs, now_s, f"run {run_id} begins")
+            self.wiring.begin_heartbeat(now_s)
+        self.run_id, self.run_over = run_id, False
+        self.telling.run_begins()
+        self.lookout.run_begins()
 
     def run_end(self, reason: str, now_s: float) -> None:
         """End the run: pulses off, voltage down. Legal in every state."""
@@ -192,7 +192,22 @@ class GuardCore:
         return self.alarms.acknowledge()
 
     def set(self, changes: dict[str, Any], now_s: float) -> None:
-        """Change law, target_rate, pulse_fraction, pulse_rate_hz or energy_pj; in a run this opens a segment."""
+        """Change law, target_rate, pulse_fraction, pulse_rate_hz or energy_pj; in a run this opens a segment. All of it or nothing.
+
+        Raises:
+            LimitError: when a value is outside its range.
+            StateError: when there is no such setting, or a law cannot be made or changed now.
+        """
+        wanted = self.check(changes)
+        if wanted != self.run:
+            self.steering.change(wanted, now_s, self.observer.rates.recent(1.0))
+            self.telling.segment(
+                self.run_id, "changed: " + ", ".join(f"{key} {value}" for key, value in changes.items())
+            )
+
+    def check(self, changes: dict[str, Any]) -> RunSettings:
+        """Give the settings that `set` would make of these changes, or raise as it would."""
+        settable.check(changes)
         wanted = replace(self.run, **changes)
         if wanted.observes is not self.run.observes and self.state not in (S.OFF, S.STANDBY, S.SAFE):
             # Law monitor commands nothing: under it a descent would not be followed to its end.
@@ -202,11 +217,7 @@ class GuardCore:
             )
         if wanted.energy_pj != self.run.energy_pj:
             self.steering.energy.check(wanted.energy_pj)
-        if wanted != self.run:
-            self.steering.change(wanted, now_s, self.observer.rates.recent(1.0))
-            self.telling.segment(
-                self.run_id, "changed: " + ", ".join(f"{key} {value}" for key, value in changes.items())
-            )
+        return wanted
 
     # One step.
 
@@ -220,10 +231,6 @@ class GuardCore:
         self.movement.apply(found, inputs, now_s)
         for what in self.lookout.marks():
             self.telling.segment(self.run_id, what)
-        if self.steering.pilot.exhausted and self.state in STEERED:
-            self.movement.hold(
-                now_s, "no control law works: look at the log, set another law or stop the run"
-            )
         if whole:
             self.observer.observe(inputs, self.run.pulse_rate_hz, self.movement.light)
         observes = self.run.observes

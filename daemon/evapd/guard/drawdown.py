@@ -20,7 +20,7 @@ class Drawdown:
         self._tau_s = tau_down_s
         self._horizon_s = horizon_s
         self._goal_v: float | None = None
-        self._late_s = math.inf
+        self._began_s, self._late_s = 0.0, math.inf
         self.command_v = 0.0
 
     @property
@@ -32,6 +32,7 @@ class Drawdown:
         """Draw down from a voltage to a lower one."""
         self._goal_v = self.command_v = max(0.0, goal_v)
         fall_s = self._tau_s * math.log(max(v_from_v, 1.0) / max(goal_v, 1.0))
+        self._began_s = now_s
         self._late_s = now_s + 2.0 * max(0.0, fall_s) + _SPARE_S
 
     def follow(self, v_read_v: float, age_s: float) -> float | None:
@@ -46,9 +47,9 @@ class Drawdown:
         self.command_v = min(self._goal_v, max(0.0, (self._goal_v - v_read_v * left) / (1.0 - left)))
         return None
 
-    def late(self, now_s: float) -> bool:
-        """Whether twice the time that the fall should have taken is over."""
-        return self.active and now_s > self._late_s
+    def load(self, now_s: float) -> float | None:
+        """Give the time since it began over the time allowed: twice what the fall should take, and some to spare. None: it is not active."""
+        return (now_s - self._began_s) / (self._late_s - self._began_s) if self.active else None
 
     def end(self) -> None:
         """Stop here."""

@@ -50,10 +50,10 @@ class Heartbeat:
             healthy: whether the guard vouches for this tick: its readings are fresh and its decision was carried out.
         """
         gap_s, self._tick_s = now_s - self._tick_s, now_s
-        if not healthy:
-            self.stop("the guard is not well")
-        elif not 0.0 <= gap_s <= self._longest_gap_s:
+        if not 0.0 <= gap_s <= self._longest_gap_s:
             self.stop(f"{gap_s:.3f} s between two ticks")
+        elif not healthy:
+            self.stop("the guard is not well")
         if self.beating and now_s >= self._due_s:
             self.level = not self.level
             # On the grid, so that ticks just before their time do not slow the beat down; late changes are never made up for.

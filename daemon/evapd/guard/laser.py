@@ -48,7 +48,14 @@ class Light:
         self._open = None
 
     def plan(
-        self, decision: Decision, inputs: Inputs, now_s: float, *, preparing: bool, ready: bool
+        self,
+        decision: Decision,
+        inputs: Inputs,
+        now_s: float,
+        *,
+        preparing: bool,
+        ready: bool,
+        prepared: bool,
     ) -> Decision:
         """Add to a decision what it asks of the laser.
 
@@ -58,6 +65,7 @@ class Light:
             now_s: now.
             preparing: a run begins, its outputs are being switched on.
             ready: everything but the light is ready.
+            prepared: the outputs were on once in this run; a person's hold may interrupt what leads there.
         """
         if not self.steered:
             return decision
@@ -70,7 +78,7 @@ class Light:
             self._ask(bool(decision.pulser_enable) or opening, now_s)
         self._watch(decision, reading)
         beginning = opening and self._due
-        if (reading is not None and reading.emission) or not preparing:
+        if (reading is not None and reading.emission) or prepared or decision.state not in ENERGISED:
             self._due = False
         shutter = None if self._hands_off else self._open
         return replace(decision, shutter=shutter, emission=True if beginning else None)

@@ -32,6 +32,7 @@ class Lookout:
         self._disconnects = 0
         self._now_s = 0.0
         self._before_s: float | None = None
+        self._first_s: float | None = None
         self._gap_s = 0.0
         self._looked: View | None = None
         self._margins: dict[str, float | None] = {}
@@ -53,6 +54,7 @@ class Lookout:
     def take(self, inputs: Inputs, now_s: float) -> None:
         """Take in what is known now."""
         self._gap_s = 0.0 if self._before_s is None else now_s - self._before_s
+        self._first_s = now_s if self._first_s is None else self._first_s
         self.inputs, self._now_s, self._before_s = inputs, now_s, now_s
 
     def run_begins(self) -> None:
@@ -66,7 +68,8 @@ class Lookout:
 
     def look(self) -> list[tuple[Effect, Finding]]:
         """Look with every rule and note the alarms; gives what is asked for, which under law monitor is nothing."""
-        view, found = self.view(), []
+        view = self.view()
+        found: list[tuple[Effect, Finding]] = []
         self._looked = view
         self._margins = {}
         for rule in self._rules:
@@ -75,8 +78,11 @@ class Lookout:
                 finding = rule.check(view)
             else:
                 rule.forget()
-            self._movement.alarms.note(rule, finding, acted=not view.run.observes)
+            alarms = self._movement.alarms
+            alarms.note(rule, finding, self._now_s, acted=not view.run.observes)
             if finding is None:
+                if rule.effect is Effect.NO_RISE and alarms.lasting(rule):
+                    found.append((rule.effect, Finding(rule.name)))
                 continue
             if finding.mark:
                 self._marks.append(finding.what)
@@ -136,6 +142,7 @@ class Lookout:
             v_p_clamped=steering.clamped,
             proposal=steering.proposal,
             gap_s=self._gap_s,
+            up_s=0.0 if self._first_s is None else self._now_s - self._first_s,
             attended_s=self._attended_s,
             frozen=movement.frozen,
             link_lost=self.link_lost,
@@ -147,6 +154,9 @@ class Lookout:
             down_by_s=movement.descent.by_s,
             wiring=self._wiring,
             light=movement.light,
+            no_law=steering.pilot.exhausted,
+            draw_down_load=steering.drawdown.load(self._now_s),
+            enough_v=steering.enough_v,
         )
 
     @staticmethod

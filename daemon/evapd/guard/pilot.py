@@ -30,11 +30,11 @@ class Pilot:
         self.engage(name, settings)
 
     def engage(self, name: str, settings: ControlSettings) -> None:
-        """Make new laws; they know nothing yet."""
-        self.name, self._settings = name, settings
+        """Make new laws; they know nothing yet. Where the law cannot be made nothing changes, and its error is raised."""
+        law = self._make_law(name, settings)
+        self.law, self.name, self._settings = law, name, settings
         self._broken = self.exhausted = False
         self.proposal: Setpoint | None = None  # the newest
-        self.law = self._make_law(name, settings)
         self.shadow = Shadow(self._make_law, self._shadow_name, settings) if self._shadow_name else None
 
     def begin(self, v_dc_v: float, now_s: float) -> None:
@@ -64,6 +64,18 @@ class Pilot:
             return None
         self.proposal = proposal
         return proposal
+
+    def confine(self, v_max_v: float) -> None:
+        """Let the acting law not go above this voltage, or its energy above where it stands; infinite: as configured.
+
+        Its proposals are limited anyhow; a law that knows of it goes on from there.
+        """
+        confine = getattr(self.law, "confine", None)
+        if confine is not None and not self._broken:
+            try:
+                confine(v_max_v)
+            except Exception as error:  # noqa: BLE001 - as in `step`
+                self._fail(error)
 
     def look_on(self, observation: RateObservation | None, now_s: float) -> None:
         """Let the shadow take its step; it changes nothing."""

@@ -25,7 +25,9 @@ class Planner:
         decision = self._set_points(view, whole=whole)
         preparing = self._move.preparing
         ready = preparing and not checks.against_emission(view)
-        return self._move.light.plan(decision, view.inputs, view.now_s, preparing=preparing, ready=ready)
+        return self._move.light.plan(
+            decision, view.inputs, view.now_s, preparing=preparing, ready=ready, prepared=self._move.prepared
+        )
 
     def _set_points(self, view: View, *, whole: bool) -> Decision:
         self._move.release_when_over(view.inputs, view.now_s)
@@ -49,7 +51,7 @@ class Planner:
         elif whole and self._move.state is S.RAMPING:
             self._climb(view)
         elif whole:
-            self._steer(view.inputs, view.now_s)
+            self._steer(view)
 
     def _prepare(self, view: View) -> None:
         missing = checks.against_pulses(view)
@@ -65,16 +67,25 @@ class Planner:
         if pulser is None or not pulser.enabled or not self._move.light.shines(view.inputs):
             self._steering.pause()
             return
-        self._steering.climb(view.now_s)
+        if self._move.may_rise:
+            self._steering.climb(view.now_s)
+        else:
+            self._steering.pause()
         if self._steering.start_reached(view.rates.recent(1.0)):
             self._steering.hand_over(view.now_s)
             self._move.move(E.START_REACHED, view.now_s, f"the law begins at {self._steering.v_set_v:.0f} V")
 
-    def _steer(self, inputs: Inputs, now_s: float) -> None:
-        amplitude = inputs.reading("pulse", PulseAmplitudeReading)
+    def _steer(self, view: View) -> None:
+        amplitude = view.inputs.reading("pulse", PulseAmplitudeReading)
         observer = self._move.observer
         v_p_v = None if amplitude is None else amplitude.v_p_v
-        self._steering.follow(observer.observation, now_s, observer.rates.recent(1.0), v_p_v)
+        self._steering.cap_at(None if self._move.may_rise else self._stands_v(view))
+        self._steering.follow(observer.observation, view.now_s, observer.rates.recent(1.0), v_p_v)
+
+    def _stands_v(self, view: View) -> float:
+        """Where the voltage is for sure: on its way down it may be called back to what it has not left yet, and no higher."""
+        there_v = 0.0 if view.supply is None else min(abs(view.supply.v_meas_v), view.model.v_v)
+        return max(self._steering.v_set_v, there_v)
 
     def _pulsing(self, inputs: Inputs, *, whole: bool) -> Decision:
         supply, preparing = supply_of(inputs), self._move.preparing

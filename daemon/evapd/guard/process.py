@@ -18,6 +18,7 @@ from evapd.device.portlock import PortLock
 from evapd.errors import ConfigError, EvapdError
 from evapd.guard import last_good
 from evapd.guard.energy import DOWNWARD, EnergyState
+from evapd.guard.lastresort import LastResort
 from evapd.guard.realtime import (
     LOOP_PRIORITY,
     WORKER_PRIORITY,
@@ -37,6 +38,7 @@ EXIT_CONFIG = 78
 READY_S = 5.0  # ready is said by then, also with a device that does not answer
 UNSEEN_S = 3.0  # how long a stop waits for a supply that was never there
 _COLLECT_S = 1.0
+_RESORT_S = 0.05
 _IDLE = frozenset({EnergyState.OFF, EnergyState.STANDBY, EnergyState.SAFE})
 
 
@@ -198,14 +200,12 @@ class Loop:
         return None
 
     def _last_resort(self) -> int:
-        core, instruments = self._service.core, self._service.instruments
-        if core.run.observes:
-            return 1
-        instruments.make_safe()
-        deadline_s = time.monotonic() + 10.0 + 10.0 * self._rig.guard.hv_tau_down_s
-        while time.monotonic() < deadline_s and not core.movement.descent.verified(self._service.inputs()):
-            self._notifier.watchdog()
-            time.sleep(0.05)
+        core = self._service.core
+        if not core.run.observes:
+            resort = LastResort(core.settings, self._service.instruments, time.monotonic)
+            while not resort.step():
+                self._notifier.watchdog()
+                time.sleep(_RESORT_S)
         return 1
 
     def _notify(self) -> None:

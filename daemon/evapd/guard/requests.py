@@ -5,6 +5,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import Field
 
+from evapd.guard.settable import RANGES
 from evapd.rpc import Args, Command, NoArgs
 
 Law = Literal["imm", "pi-log", "hold", "ramp", "monitor"]
@@ -30,13 +31,18 @@ class RunBeginArgs(Args):
     digest: str = Field(max_length=128, description="digest of acquire's configuration")
 
 
+def _within(name: str) -> Any:
+    low, high, unit = RANGES[name]
+    return Field(default=None, ge=low, le=high, description=unit)
+
+
 class SetArgs(Args):
     """Settings of the control loop; what is not named stays."""
 
-    target_rate: float | None = Field(default=None, gt=0, le=0.5, description="hits per live pulse")
-    pulse_fraction: float | None = Field(default=None, ge=0, le=0.5, description="V_p / V_dc")
-    pulse_rate_hz: float | None = Field(default=None, gt=0, le=10e6)
-    energy_pj: float | None = Field(default=None, ge=0, description="of a laser pulse, at the specimen")
+    target_rate: float | None = _within("target_rate")
+    pulse_fraction: float | None = _within("pulse_fraction")
+    pulse_rate_hz: float | None = _within("pulse_rate_hz")
+    energy_pj: float | None = _within("energy_pj")
     law: Law | None = None
     hold: bool | None = Field(default=None, description="as the command hold")
 

@@ -218,9 +218,10 @@ class GuardService:
     def set(self, changes: dict[str, Any]) -> dict[str, Any]:
         """Change settings."""
         hold = changes.pop("hold", None)
-        self.core.set(changes, self._clock())
+        self.core.check(changes)  # what would be refused is refused before anything is done
         if hold is not None:
             self.core.hold(hold, self._clock())
+        self.core.set(changes, self._clock())
         return self._answer() | {"settings": self.core.telling.settings()}
 
     def attend(self) -> dict[str, Any]:

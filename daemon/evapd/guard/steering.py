@@ -1,9 +1,11 @@
 """The voltage while pulses are let through: start ramp, then the law, each within the limits that are checked last."""
 
+import math
 from dataclasses import replace
 
 from evapd.control import create
 from evapd.control.types import RateLaw, RateObservation, Setpoint
+from evapd.errors import StateError
 from evapd.guard.amplitude import Amplitudes
 from evapd.guard.drawdown import Drawdown
 from evapd.guard.ease import Ease
@@ -43,10 +45,11 @@ class Steering:
         self.drawdown = Drawdown(guard.hv_tau_down_s, control.tick_s + _COMMAND_S)
         self.v_set_v = 0.0
         self.stood_v = 0.0  # where the law worked last, lowered by every cut; 0 before it began
-        self._enough_v = 0.0  # a voltage at which a trip's excess is gone
+        self.enough_v = 0.0  # a voltage at which a trip's excess is gone
         self._target_v = 0.0  # where the start ramp ends
         self._law_begun = False
         self._rising_s: float | None = None  # last time at which the voltage could rise
+        self._cap_v: float | None = None  # a rule lets nothing rise above this; None: no rule does
 
     @property
     def law(self) -> RateLaw:
@@ -79,14 +82,15 @@ class Steering:
         return self.run.target_rate * self.ease.share
 
     def begin(self, v_measured_v: float) -> None:
-        """Prepare a run: the ramp will start from the measured voltage."""
+        """Prepare a run: the ramp will start from the measured voltage. Where no law can be made nothing changes; raises StateError."""
+        self._engage(self.run, self.run.target_rate)
+        self._cap_v = None
         self.drawdown.end()
         self.ease.end()
         self.amplitudes.begin(self.run.pulse_fraction)
         self.energy.begin(self.run.energy_pj)
         self.v_set_v = max(0.0, min(v_measured_v, self.ceiling_v(None)))
         self._target_v = min(self._settings.rig.control.v_start_v, self.ceiling_v(None))
-        self._engage()
         self.stood_v, self._law_begun, self._rising_s = 0.0, False, None
         self.follow_amplitude(self.v_set_v)
 
@@ -105,16 +109,17 @@ class Steering:
         self.drawdown.end()
         return self.v_set_v
 
-    def hold(self, now_s: float) -> None:
-        """Lower by a tenth, and do not let the start ramp go beyond that again."""
+    def hold(self, now_s: float, *, begun: bool) -> None:
+        """Lower by a tenth, and do not let a start ramp that has `begun` go beyond that again."""
         self._draw_down(CUT * self.v_set_v, now_s)
-        self._target_v = min(self._target_v, self.v_set_v)
+        if begun:
+            self._target_v = min(self._target_v, self.v_set_v)
 
     def trip(self, now_s: float, ratio: float) -> None:
         """Draw the voltage down after a rate of `ratio` times the run's target, and tell the law."""
         self.pilot.inhibited(now_s, ratio / self.ease.share)
         slope = (self.proposal.sensitivity if self.proposal else None) or _LOWEST_SENSITIVITY
-        self._enough_v = self.v_set_v * max(ratio, 1.0) ** (-1.0 / max(slope, _LOWEST_SENSITIVITY))
+        self.enough_v = self.v_set_v * max(ratio, 1.0) ** (-1.0 / max(slope, _LOWEST_SENSITIVITY))
         self._draw_down((1.0 - self._settings.rig.guard.cut) * self.v_set_v, now_s)
         self._target_v = min(self._target_v, self.v_set_v)
         self.stood_v = min(self.stood_v, self.v_set_v)
@@ -151,7 +156,7 @@ class Steering:
 
     def enough(self, v_read_v: float) -> bool:
         """Whether the voltage is down by what a trip's rate asks for, if not by all of the cut; then it stays there."""
-        if v_read_v > self._enough_v:
+        if v_read_v > self.enough_v:
             return False
         self.drawdown.end()
         return True
@@ -182,6 +187,19 @@ class Steering:
             self.stood_v, self._law_begun = self.v_set_v, True
         self._rising_s = now_s
 
+    def cap_at(self, stands_v: float | None) -> None:
+        """Let nothing rise above where the voltage stands, for the next step; lower with every call, until None ends it.
+
+        The law is told, so that it goes on from what really happens and not from what it wished.
+        """
+        if stands_v is None:
+            if self._cap_v is not None:
+                self.pilot.confine(math.inf)
+            self._cap_v = None
+        else:
+            self._cap_v = stands_v if self._cap_v is None else min(self._cap_v, stands_v)
+            self.pilot.confine(self.amplitudes.as_law_v(self._cap_v))
+
     def follow(
         self,
         observation: RateObservation | None,
@@ -192,10 +210,11 @@ class Steering:
         """Ask the law and take what the limits leave of its proposal."""
         informed = observation is not None and observation.valid and observation.pulser_ok
         dt_s = self._since_rise_s(now_s)
-        if self.ease.advance(dt_s):
+        rise_s = dt_s if self._cap_v is None else 0.0  # the time in which something may rise
+        if self.ease.advance(rise_s):
             self.pilot.retarget(self.target_rate)
         if informed:
-            self.amplitudes.glide(dt_s * self._settings.rig.control.max_slew_up)
+            self.amplitudes.glide(rise_s * self._settings.rig.control.max_slew_up)
         seen = None if observation is None else self.amplitudes.as_the_law_sees(observation)
         proposal = self.pilot.step(seen, now_s, self.v_set_v, self._ratio(recent))
         if proposal is None:
@@ -205,9 +224,10 @@ class Steering:
             ceiling_v = self.v_set_v
             if informed:
                 ceiling_v = slew_ceiling(self.v_set_v, dt_s, self._slew(recent))
+                ceiling_v = ceiling_v if self._cap_v is None else min(ceiling_v, self._cap_v)
                 self._rising_s = now_s
             self.v_set_v = max(0.0, min(wanted_v, ceiling_v, self.ceiling_v(v_p_read_v)))
-            self.energy.follow(proposal.pulse_energy_pj, dt_s if informed else 0.0)
+            self.energy.follow(proposal.pulse_energy_pj, rise_s if informed else 0.0)
         self.stood_v = self.v_set_v
         self.pilot.look_on(seen, now_s)
         if self.pilot.name != self.run.law:
@@ -218,7 +238,10 @@ class Steering:
         self.amplitudes.follow(self.v_set_v, v_dc_read_v)
 
     def change(self, run: RunSettings, now_s: float, recent: Window | None) -> None:
-        """Take new settings bumplessly: the voltage stays, or falls where V_tot would rise."""
+        """Take new settings bumplessly: the voltage stays, or falls where V_tot would rise. All of them or none; raises StateError."""
+        renewed = (run.law, run.pulse_rate_hz) != (self.run.law, self.run.pulse_rate_hz)
+        if renewed:
+            self._engage(run, run.target_rate * self.ease.share)
         before, self.run = self.run, run
         if run.pulse_fraction != before.pulse_fraction:
             part = self.amplitudes.change(run.pulse_fraction, self.v_set_v, gliding=self._law_begun)
@@ -226,8 +249,8 @@ class Steering:
             self._target_v, self.stood_v = part * self._target_v, part * self.stood_v
         if run.energy_pj != before.energy_pj:
             self.energy.ask(run.energy_pj)
-        if (run.law, run.pulse_rate_hz) != (before.law, before.pulse_rate_hz):
-            self._engage()
+        if renewed:
+            self.amplitudes.begin_scale()
             if self._law_begun:
                 self.pilot.take_over(self.v_set_v, now_s, self._ratio(recent))
         elif run.target_rate != before.target_rate:
@@ -240,10 +263,14 @@ class Steering:
             return by_set_v
         return max(0.0, min(by_set_v, self._settings.rig.specimen.v_tot_max_v - v_p_read_v))
 
-    def _engage(self) -> None:
-        self.amplitudes.begin_scale()
-        control = replace(self.run.control(self._settings.rig), target_rate=self.target_rate)
-        self.pilot.engage(self.run.law, control)
+    def _engage(self, run: RunSettings, target_rate: float) -> None:
+        control = replace(run.control(self._settings.rig), target_rate=target_rate)
+        try:
+            self.pilot.engage(run.law, control)
+        except Exception as error:
+            # Whatever a law's maker raises: the law that acts goes on, and nothing else may have changed.
+            what = f"the law '{run.law}' cannot be made: {type(error).__name__}: {error}; nothing was changed"
+            raise StateError(what) from error
 
     def _draw_down(self, goal_v: float, now_s: float) -> None:
         if goal_v < self.v_set_v:

@@ -1,5 +1,6 @@
 """What hangs on the guard beside the specimen: interlock contacts, crowbar, heartbeat and detector supplies. Pure, one step per tick."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from evapd.guard.types import Decision, Event, GuardSettings, Inputs, Severity
 S = EnergyState
 # The relay's time over these: half a period, so that two late commands do not open it, and the longest gap between ticks.
 _HALF_PERIODS, _GAPS = 5.0, 1.25
-_BEGIN_S = 1.0  # for the first beats to be read back
+_BEGIN_S = 1.0  # for a good tick to come after a command, and again for the first beats to be read back
 _DETECTOR_FIRST = frozenset(
     {"detector", "valve", "vacuum"}
 )  # causes with which the detector supplies go down before the specimen
@@ -35,6 +36,8 @@ class Wiring:
         self.heartbeat = Heartbeat(config.relay_s / _HALF_PERIODS, gap_s)
         self._gap_s = gap_s
         self._began_s = self._edge_s = 0.0  # of the heartbeat, of the newest change that was read back
+        self._asked_s: float | None = None  # a command to begin that no good tick has carried out yet
+        self._whole_s = -math.inf  # of the newest whole tick
         self._level: bool | None = None  # read back
         self.crowbar = False  # engaged, by command or as found; a person releases it
         self._releasing = False
@@ -46,8 +49,9 @@ class Wiring:
 
     @property
     def heartbeat_ended(self) -> str:
-        """Why the heartbeat does not beat; "" when it does or there is none."""
-        return "" if self._config.heartbeat is None or self.heartbeat.beating else self.heartbeat.why
+        """Why the heartbeat does not beat; "" when it does, is about to, or there is none."""
+        begins = self.heartbeat.beating or self._asked_s is not None
+        return "" if self._config.heartbeat is None or begins else self.heartbeat.why
 
     @property
     def heartbeat_margin(self) -> float | None:
@@ -55,7 +59,7 @@ class Wiring:
         if self._config.heartbeat is None:
             return None
         if not self.heartbeat.beating:
-            return 0.0
+            return 0.0 if self._asked_s is None else 0.5
         return min(1.0, max(0.0, 1.0 - self._unheard_s / self._gap_s))
 
     @property
@@ -82,12 +86,10 @@ class Wiring:
     # Commands.
 
     def begin_heartbeat(self, now_s: float) -> None:
-        """Begin to beat, by a person's or a run's command."""
+        """Begin to beat, by a person's or a run's command, with the first good tick after it: the loop may have stood still until now."""
         if self._config.heartbeat is not None and not self.heartbeat.beating:
-            self.heartbeat.restart(now_s)
-            self._began_s = self._edge_s = now_s
+            self._asked_s = now_s
             self.contacts.heartbeat_began(now_s)
-            self._say("info", "the heartbeat begins")
 
     def acknowledge(self, *, verified: bool, now_s: float) -> None:
         """Release the crowbar, leave a detector's fault, begin the heartbeat again.
@@ -152,6 +154,7 @@ class Wiring:
         orders, told = self.detector.plan(specimen_down=self._specimen_down, whole=whole)
         level = None
         if whole and self._config.heartbeat is not None:
+            self._begin_when_good(plan.state)
             before = self.heartbeat.beating
             level = self.heartbeat.step(self._now_s, healthy=self._well(plan.state))
             if before and not self.heartbeat.beating:
@@ -188,6 +191,20 @@ class Wiring:
         }
 
     # Within.
+
+    def _begin_when_good(self, state: EnergyState) -> None:
+        """Carry out a command to begin in a tick that came in time and finds nothing latched; give it up when none does."""
+        gap_s, self._whole_s = self._now_s - self._whole_s, self._now_s
+        if self._asked_s is None:
+            return
+        if 0.0 <= gap_s <= self._gap_s and state is not S.FAULT_LATCHED:
+            self.heartbeat.restart(self._now_s)
+            self._asked_s, self._began_s, self._edge_s = None, self._now_s, self._now_s
+            self._say("info", "the heartbeat begins")
+        elif self._now_s - self._asked_s > _BEGIN_S:
+            self._asked_s = None
+            self.heartbeat.why = f"no good tick came within {_BEGIN_S:g} s of the command to begin"
+            self._say("alarm", f"the heartbeat does not begin: {self.heartbeat.why}")
 
     def _well(self, state: EnergyState) -> bool:
         """Whether the guard vouches for this tick: nothing latched, and its beats arrive."""

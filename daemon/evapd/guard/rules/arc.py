@@ -72,7 +72,7 @@ class Arc(Measured):
     def __init__(self) -> None:
         self._seen_s: dict[str, float] = {}
         self._currents: deque[tuple[float, float]] = deque(maxlen=16)
-        self._pressures: dict[str, tuple[float, float]] = {}
+        self._pressures: dict[tuple[str, str], tuple[float, float]] = {}
 
     def load(self, view: View) -> float | None:
         """Signs seen within half a second, over two; None where not even two could be seen."""
@@ -120,16 +120,20 @@ class Arc(Measured):
         )
 
     def _pressure(self, view: View) -> bool:
-        reading = view.inputs.reading("vacuum", GaugeReading)
         stepped = False
-        for name, now_pa in reading.pressure_pa.items() if reading else ():
-            if reading is None or now_pa is None:
-                continue
-            before_s, before_pa = self._pressures.get(name, (reading.t_mono_s, now_pa))
-            if reading.t_mono_s > before_s:
-                stepped |= now_pa >= _TIMES_P * before_pa > 0.0 and reading.t_mono_s - before_s <= _WITHIN_P_S
-            self._pressures[name] = (reading.t_mono_s, now_pa)
+        for device in view.inputs.devices.values():
+            reading = device.reading if device.role == "vacuum" and device.known else None
+            if isinstance(reading, GaugeReading):
+                for name, now_pa in reading.pressure_pa.items():
+                    stepped |= now_pa is not None and self._steps(
+                        (device.name, name), reading.t_mono_s, now_pa
+                    )
         return stepped
+
+    def _steps(self, gauge: tuple[str, str], t_s: float, now_pa: float) -> bool:
+        before_s, before_pa = self._pressures.get(gauge, (t_s, now_pa))
+        self._pressures[gauge] = t_s, now_pa
+        return t_s > before_s and now_pa >= _TIMES_P * before_pa > 0.0 and t_s - before_s <= _WITHIN_P_S
 
 
 def _burst(view: View) -> bool:

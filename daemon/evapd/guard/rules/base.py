@@ -23,12 +23,19 @@ class Effect(IntEnum):
     """What a rule asks for, ascending: of several, the highest is done."""
 
     NOTE = 0  # an event for people; neither freezes nor acts
-    FREEZE = 1  # the voltage does not rise and the law is not asked
-    INHIBIT = 2  # pulses stopped, voltage kept, on again when the rule is content
-    CUT = 3  # pulses stopped for half a second and the voltage lowered
-    HOLD = 4  # pulses stopped, voltage lowered, until a person resumes
-    RAMP_DOWN = 5  # pulses stopped, specimen down at the configured slope
-    SAFE = 6  # pulses stopped, everything down by the quickest way, latched until acknowledged
+    NO_RISE = (
+        1  # voltage and pulse energy do not rise; the law is asked, its counts are good: it may lower them
+    )
+    FREEZE = 2  # nothing rises and the law is not asked: what it would be told is old or wrong
+    INHIBIT = 3  # pulses stopped, voltage kept, on again when the rule is content
+    CUT = 4  # pulses stopped for half a second and the voltage lowered
+    HOLD = 5  # pulses stopped, voltage lowered, until a person resumes
+    RAMP_DOWN = 6  # pulses stopped, specimen down at the configured slope
+    SAFE = 7  # pulses stopped, everything down by the quickest way, latched until acknowledged
+
+
+LASTING = Effect.FREEZE
+"""Up to this effect an alarm lasts a little longer than its cause."""
 
 
 class Finding(NamedTuple):
@@ -58,8 +65,9 @@ class View:
     v_p_set_v: float | None = None
     v_p_clamped: bool = False  # the amplitude is at its floor or ceiling by our own command
     proposal: Setpoint | None = None  # the law's newest
-    frozen: bool = False  # a rule kept the voltage from rising at the look before
+    frozen: bool = False  # a rule kept the law from being asked at the look before
     gap_s: float = 0.0  # time since the rules were looked at before
+    up_s: float = math.inf  # time since they were looked at first
     attended_s: float | None = None  # when somebody was last seen to attend; None: nobody was in this run
     link_lost: bool = False  # acquire has gone since the run began, even if another is there
     preparing: bool = False  # a run begins: outputs are being switched on, nothing rises yet
@@ -69,6 +77,11 @@ class View:
     trips_s: Sequence[float] = ()  # times at which the rate ceiling tripped
     down_by_s: float | None = None  # when a descent must be verified
     light: Light | None = None  # what the laser is asked for
+    no_law: bool = False  # the law failed, and so did the one in its place
+    draw_down_load: float | None = (
+        None  # time of a draw-down over the time it may take; None: none is under way
+    )
+    enough_v: float = 0.0  # a voltage at which a trip's excess is gone
     wiring: Wiring | None = None  # contacts, heartbeat and detector supplies
 
     @property
@@ -100,6 +113,8 @@ class View:
 class Rule(ABC):
     """One rule. `trigger`, `release` and `advice` are the words of the table in docs/safety.md.
 
+    An alarm that only notes, or keeps the voltage from rising or changing, stays for `lasts_s` after its cause is over, so that a
+    value at its threshold is one alarm and not two a second; `NO_RISE` stays with it, every other effect ends with the cause.
     A rule with `observed` is also looked at under law `monitor`, where it can only warn. One that is `momentary` finds
     something that has happened, once: it is told and not kept as an alarm. `kind` is the kind of its events.
     """
@@ -116,6 +131,7 @@ class Rule(ABC):
     latch: ClassVar[bool] = False
     observed: ClassVar[bool] = False
     momentary: ClassVar[bool] = False
+    lasts_s: ClassVar[float] = 2.0
 
     @abstractmethod
     def check(self, view: View) -> Finding | None:
@@ -135,7 +151,8 @@ class Measured(Rule):
     def check(self, view: View) -> Finding | None:
         """Look."""
         load = self.load(view)
-        return self.found(view) if load is not None and load >= 1.0 else None
+        # What is no number is never good.
+        return None if load is None or load < 1.0 else self.found(view)
 
     def margin(self, view: View) -> float | None:
         """One less the load, from 0 to 1."""
@@ -151,10 +168,20 @@ class Measured(Rule):
 
 
 def free(load: float | None) -> float | None:
-    """Give the margin that a load leaves."""
-    if load is None or math.isnan(load):
+    """Give the margin that a load leaves; a load that is no number leaves none."""
+    if load is None:
         return None
-    return min(1.0, max(0.0, 1.0 - load))
+    return 0.0 if math.isnan(load) else min(1.0, max(0.0, 1.0 - load))
+
+
+def excess(value: float) -> float:
+    """Give what is above 0, else 0; what is no number stays none, where `max` would make a good one of it."""
+    return value if value > 0.0 or math.isnan(value) else 0.0
+
+
+def worst(*loads: float) -> float:
+    """Give the largest; infinite when one of them is no number, which `max` may leave out."""
+    return math.inf if any(map(math.isnan, loads)) else max(loads, default=0.0)
 
 
 class Grace:
@@ -173,9 +200,12 @@ class Grace:
         return now_s - self._since_s
 
     def load(self, load: float, now_s: float, grace_s: float) -> float:
-        """Give the load of a condition that must last: half of `load` below 1, then from a half to 1 within `grace_s`."""
+        """Give the load of a condition that must last: half of `load` below 1, then from a half to 1 within `grace_s`.
+
+        A load that is no number counts as infinite.
+        """
         if math.isnan(load):
-            load = 0.0
+            load = math.inf
         held_s = self.held_s(load >= 1.0, now_s)
         return 0.5 + 0.5 * min(held_s / grace_s, 1.0) if load >= 1.0 else 0.5 * max(load, 0.0)
 

@@ -5,13 +5,14 @@ from collections import deque
 
 from evapd.guard.detector_state import DetectorState
 from evapd.guard.detector_view import FLOOR_V, DetectorView, SupplyView
-from evapd.guard.energy import EnergyState
-from evapd.guard.rules.base import Effect, Finding, Measured, View
+from evapd.guard.energy import ENERGISED, EnergyState
+from evapd.guard.rules.base import Effect, Finding, Measured, View, worst
 from evapd.guard.rules.pressure import pressures
 from evapd.link import LinkFlag, LinkRecord
 from evapd.units import NS_PER_S
 
 _UP = frozenset({DetectorState.RAMPING, DetectorState.ON, DetectorState.RAMPING_DOWN})
+_LOOKED_AT = _UP | {DetectorState.UNKNOWN}  # what was not read yet may be up
 _READINGS = 2  # in a row: a single one is often a charging current or a wrong digit
 _BAND_GRACE_S = 1.0
 _DARK_SPAN_S, _DARK_LEAST_S = 2.0, 1.0
@@ -70,26 +71,31 @@ class DetectorVoltage(Measured):
     name = "detector-voltage"
     trigger = (
         "for 1 s a detector supply off by more than tolerance, tripped, off or UNKNOWN, or signal and reference wire further "
-        "apart than wire_difference_max_v; a step not followed for settle_s"
+        "apart than wire_difference_max_v; a step not followed for settle_s; after a start one still UNKNOWN at device_timeout_s "
+        "while another or the specimen is up"
     )
     effect = Effect.SAFE
     action = "pulses off, detector supplies down first, then the specimen, latched"
     release = "acknowledge"
     advice = "look at the detector supplies, their cables and their current limits"
-    keys = ("detector.tolerance", "detector.settle_s", "detector.wire_difference_max_v")
+    keys = ("detector.tolerance", "detector.settle_s", "detector.wire_difference_max_v", "device_timeout_s")
     latch = True
     watches = ALWAYS
 
     def load(self, view: View) -> float | None:
         """Largest deviation over what is allowed; below 1 for the first second."""
         detector, config = _detector(view), view.settings.rig.detector
-        if detector is None or config is None or detector.state not in _UP:
+        if detector is None or config is None or detector.state not in _LOOKED_AT:
             return None
+        if detector.state is DetectorState.UNKNOWN:
+            # Nobody can say where all of them stand: not for long beside one that is up, or a specimen that is.
+            matters = view.state in ENERGISED or _any_hot(view)
+            return view.up_s / view.guard.device_timeout_s if matters else None
         if detector.stuck:
             return math.inf
         if detector.state is not DetectorState.ON:
             return 0.0  # while they move, each step is checked before the next
-        load = max(_apart(view) or 0.0, *(_off_load(one, config.tolerance) for one in detector.supplies))
+        load = worst(_apart(view) or 0.0, *(_off_load(one, config.tolerance) for one in detector.supplies))
         return load if load < 1.0 or detector.off_band_s >= _BAND_GRACE_S else 0.99
 
     def found(self, view: View) -> Finding:
@@ -99,6 +105,12 @@ class DetectorVoltage(Measured):
             return Finding("the detector is not known", cause="detector")
         if detector.stuck:
             return Finding(f"detector: {detector.stuck}", cause="detector")
+        if detector.state is DetectorState.UNKNOWN:
+            unread = [f"{one.name} is UNKNOWN: {one.why}" for one in detector.supplies if one.v_v is None]
+            return Finding(
+                "since the start nobody knows where the detector stands: " + "; ".join(unread),
+                cause="detector",
+            )
         texts = [_off_words(one) for one in detector.supplies if _off_load(one, config.tolerance) >= 1.0]
         if (_apart(view) or 0.0) >= 1.0 and config.wires:
             texts.append(
@@ -123,11 +135,15 @@ class DetectorVacuum(Measured):
     def load(self, view: View) -> float | None:
         """Highest pressure over the limit."""
         detector = _detector(view)
-        return None if detector is None or detector.state not in _UP else permit_load(view)
+        if detector is None or detector.state not in _LOOKED_AT:
+            return None
+        if detector.state is DetectorState.UNKNOWN and not _any_hot(view):
+            return None
+        return permit_load(view, starting=_starting(view))
 
     def found(self, view: View) -> Finding:
         """Say which gauge."""
-        return Finding(f"detector: {permit_complaint(view)}", cause="detector")
+        return Finding(f"detector: {permit_complaint(view, starting=_starting(view))}", cause="detector")
 
 
 class DarkRate(Measured):
@@ -157,7 +173,7 @@ class DarkRate(Measured):
         if config is None or config.dark_rate_max_hz is None or detector is None:
             return None
         dt_s, hits = self._sum()
-        if detector.state not in _UP or dt_s < _DARK_LEAST_S:
+        if detector.state not in _LOOKED_AT or dt_s < _DARK_LEAST_S:
             return None
         load = hits / dt_s / config.dark_rate_max_hz
         return load if hits >= _DARK_COUNTS else min(load, 0.99)
@@ -191,24 +207,27 @@ class DarkRate(Measured):
         return sum(dt_s for dt_s, _ in self._dark), sum(hits for _, hits in self._dark)
 
 
-def permit_load(view: View) -> float | None:
+def permit_load(view: View, *, starting: bool = False) -> float | None:
     """Highest pressure over what the detector stands; infinite when a pressure is not known, None without a limit."""
     limit_pa = _limit_pa(view)
     if limit_pa is None:
         return None
-    told = [math.inf if one.pressure_pa is None else one.pressure_pa / limit_pa for one in pressures(view)]
-    return max(told, default=math.inf)
+    told = [
+        math.inf if one.pressure_pa is None else one.pressure_pa / limit_pa
+        for one in pressures(view, starting=starting)
+    ]
+    return worst(*told) if told else 0.0 if starting else math.inf
 
 
-def permit_complaint(view: View) -> str | None:
+def permit_complaint(view: View, *, starting: bool = False) -> str | None:
     """What speaks against detector voltage in this vacuum, in words."""
-    limit_pa, load = _limit_pa(view), permit_load(view)
+    limit_pa, load = _limit_pa(view), permit_load(view, starting=starting)
     if limit_pa is None or load is None:
         return "no pressure limit is configured: set detector.pressure_max_pa"
     if load < 1.0:
         return None
     worst = max(
-        pressures(view),
+        pressures(view, starting=starting),
         key=lambda one: math.inf if one.pressure_pa is None else one.pressure_pa,
         default=None,
     )
@@ -231,13 +250,26 @@ def _detector(view: View) -> DetectorView | None:
 
 def _watched(view: View) -> tuple[SupplyView, ...]:
     detector = _detector(view)
-    return () if detector is None or detector.state not in _UP else detector.supplies
+    return () if detector is None or detector.state not in _LOOKED_AT else detector.supplies
+
+
+def _any_hot(view: View) -> bool:
+    """Whether one of the supplies is known to carry voltage."""
+    config = view.settings.rig.detector
+    return config is not None and any(
+        one.v_v is not None and abs(one.v_v) >= config.off_v for one in _watched(view)
+    )
+
+
+def _starting(view: View) -> bool:
+    """Whether the guard has only just begun to read; a gauge that is still connecting is not known to be bad yet."""
+    return view.up_s < view.guard.device_timeout_s
 
 
 def _current_load(one: SupplyView) -> float | None:
     if one.i_a is None or one.settings.current_max_a is None:
         return None
-    return abs(one.i_a) / one.settings.current_max_a
+    return worst(abs(one.i_a) / one.settings.current_max_a)
 
 
 def _off_load(one: SupplyView, tolerance: float) -> float:

@@ -4,7 +4,7 @@ import math
 
 from evapd.guard.energy import ENERGISED, PULSING
 from evapd.guard.laser import OLD_S, RATE_TOLERANCE
-from evapd.guard.rules.base import Effect, Finding, Grace, Measured, View
+from evapd.guard.rules.base import Effect, Finding, Grace, Measured, View, worst
 
 _GRACE_S = 0.5
 
@@ -92,7 +92,7 @@ class LaserMismatch(Measured):
         if reading is None or energy_off is None:
             return self._grace.load(math.inf, view.now_s, _GRACE_S)
         rate_off = 0.0 if reading.rate_hz is None else abs(reading.rate_hz / view.run.pulse_rate_hz - 1)
-        load = max(energy_off / light.tolerance, rate_off / RATE_TOLERANCE)
+        load = worst(energy_off / light.tolerance, rate_off / RATE_TOLERANCE)
         age = (view.now_s - reading.t_mono_s) / OLD_S
         return max(self._grace.load(load, view.now_s, _GRACE_S), age)
 

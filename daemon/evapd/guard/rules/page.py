@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from evapd.config.model import Rig
-from evapd.guard.rules.base import Effect, Rule
+from evapd.guard.rules.base import LASTING, Effect, Rule
 from evapd.guard.rules.table import RULES
 
 BEGIN = "<!-- evapd rules --markdown: begin -->"
@@ -15,6 +15,7 @@ END = "<!-- evapd rules --markdown: end -->"
 
 _ACTIONS = {
     Effect.NOTE: "note",
+    Effect.NO_RISE: "no rise",
     Effect.FREEZE: "freeze",
     Effect.INHIBIT: "inhibit",
     Effect.CUT: "cut",
@@ -33,6 +34,7 @@ def rows(rules: Iterable[type[Rule]] = RULES) -> list[dict[str, Any]]:
             "action": rule.action or _ACTIONS[rule.effect],
             "latch": rule.latch,
             "release": rule.release,
+            "lasts_s": _lasts_s(rule),
             "thresholds": {key: default_of(key) for key in rule.keys},
             "meaning": (rule.__doc__ or "").splitlines()[0],
             "advice": rule.advice,
@@ -51,8 +53,9 @@ def markdown(rules: Iterable[type[Rule]] = RULES) -> str:
     for row in known:
         thresholds = ", ".join(f"`{key}` {_written(value)}" for key, value in row["thresholds"].items())
         latch = "yes" if row["latch"] else ""
+        release = row["release"] + (f"; alarm {row['lasts_s']:g} s longer" if row["lasts_s"] else "")
         lines.append(
-            f"| `{row['name']}` | {row['trigger']} | {row['action']} | {latch} | {row['release']} | {thresholds} |"
+            f"| `{row['name']}` | {row['trigger']} | {row['action']} | {latch} | {release} | {thresholds} |"
         )
     lines += ["", "| alarm | what it means | what to do |", "| --- | --- | --- |"]
     lines += [f"| `{row['name']}` | {row['meaning']} | {row['advice']} |" for row in known]
@@ -71,6 +74,10 @@ def default_of(key: str) -> Any:
     model = next(one for one in models if issubclass(one, BaseModel))
     default = model.model_fields[name].get_default(call_default_factory=True)
     return None if default is PydanticUndefined else default
+
+
+def _lasts_s(rule: type[Rule]) -> float:
+    return rule.lasts_s if rule.effect <= LASTING and not rule.momentary else 0.0
 
 
 def _written(value: Any) -> str:

@@ -13,7 +13,7 @@ class OperatorAway(Measured):
 
     name = "operator-away"
     trigger = "attended mode, and nobody has attended for 60 s since somebody last did in this run"
-    effect = Effect.FREEZE
+    effect = Effect.NO_RISE
     release = "by itself, when somebody attends again"
     advice = "open the display or `evapd watch` again; for a night set `attended: false`"
     keys = ("attended",)

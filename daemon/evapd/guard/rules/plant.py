@@ -8,7 +8,7 @@ from statistics import median
 from evapd.device.readings import ThermometerReading
 from evapd.guard.descent import ENERGY_ROLES
 from evapd.guard.energy import ENERGISED, PULSING
-from evapd.guard.rules.base import Effect, Finding, Grace, Measured, View
+from evapd.guard.rules.base import Effect, Finding, Grace, Measured, View, excess, worst
 from evapd.guard.rules.pressure import pressures
 
 _RATE_TOLERANCE = 0.01
@@ -42,7 +42,7 @@ class DeviceUnknown(Measured):
             if not one.known:
                 return 1.0
             if one.reading is not None:
-                oldest = max(oldest, (view.now_s - one.reading.t_mono_s) / view.guard.timeout_s(one.role))
+                oldest = worst(oldest, (view.now_s - one.reading.t_mono_s) / view.guard.timeout_s(one.role))
         return min(oldest, 0.999)
 
     def found(self, view: View) -> Finding:
@@ -97,7 +97,7 @@ class PulseCount(Measured):
 
     name = "pulse-count"
     trigger = "pulses counted differ from the pulse rate by more than pulse_count_tolerance (median of 2 s parts of the last 10 s)"
-    effect = Effect.FREEZE
+    effect = Effect.NO_RISE
     release = "by itself"
     advice = "missing or double triggers: look at level and reflections of the TDC's start; the voltage waits"
     keys = ("pulse_count_tolerance",)
@@ -145,7 +145,7 @@ class AmplitudeMismatch(Measured):
 
     name = "pulse-amplitude"
     trigger = "V_p read off by more than pulse_tolerance, or outside the amplitude's own range, for readback_grace_s"
-    effect = Effect.FREEZE
+    effect = Effect.NO_RISE
     release = "by itself"
     advice = "look at the pulse supply and the pulser's high-voltage input; the voltage waits"
     keys = ("pulse_tolerance", "readback_grace_s")
@@ -162,9 +162,9 @@ class AmplitudeMismatch(Measured):
             return None
         off = abs(reading.v_p_v - wanted_v) / max(view.guard.pulse_tolerance * wanted_v, _V_P_FLOOR_V)
         low_v, high_v = view.settings.v_p_min_v, view.settings.v_p_max_v
-        beyond_v = max(low_v - reading.v_p_v, reading.v_p_v - high_v, 0.0)
+        beyond_v = excess(worst(low_v - reading.v_p_v, reading.v_p_v - high_v))
         beyond = beyond_v / max(_RANGE_TOLERANCE * high_v, _V_P_FLOOR_V)
-        return self._grace.load(max(off, beyond), view.now_s, view.guard.readback_grace_s)
+        return self._grace.load(worst(off, beyond), view.now_s, view.guard.readback_grace_s)
 
     def found(self, view: View) -> Finding:
         """Say what is read."""
@@ -229,7 +229,7 @@ class Temperature(Measured):
 
     name = "temperature"
     trigger = "temperature off by more than temperature_deviation_k, or invalid; only where that is set"
-    effect = Effect.FREEZE
+    effect = Effect.NO_RISE
     release = "by itself"
     advice = "wait for the cryostat, or look at the sensor; S goes with 1/T, so the rate is not what it was"
     keys = ("temperature_deviation_k",)
@@ -272,7 +272,7 @@ class TemperatureStale(Measured):
 
     name = "temperature-stale"
     trigger = "no reading of the thermometer for 10 s; only where temperature_deviation_k is set"
-    effect = Effect.FREEZE
+    effect = Effect.NO_RISE
     release = "by itself, with the next reading"
     advice = "look at the temperature controller's line; the voltage waits"
     keys = ("temperature_deviation_k",)
@@ -300,7 +300,7 @@ def vacuum_complaint(view: View) -> str | None:
     for name, pressure_pa, status in pressures(view):
         if pressure_pa is None:
             return f"gauge '{name}': {status}; an unknown pressure is a bad one"
-        if pressure_pa >= limit_pa:
+        if not pressure_pa < limit_pa:
             return f"gauge '{name}' reads {pressure_pa:.2g} Pa, the limit is {limit_pa:.2g} Pa"
     return None
 
@@ -308,7 +308,7 @@ def vacuum_complaint(view: View) -> str | None:
 def _worst_pa(view: View) -> float | None:
     """Highest pressure; infinite where a gauge has no valid value, None without a gauge."""
     told = [math.inf if one.pressure_pa is None else one.pressure_pa for one in pressures(view)]
-    return max(told, default=None)
+    return worst(*told) if told else None
 
 
 def _specimen_sensor(view: View) -> tuple[str, float | None, float | None, str] | None:

@@ -15,12 +15,13 @@ class Pressure(NamedTuple):
     status: str
 
 
-def pressures(view: View) -> Iterator[Pressure]:
+def pressures(view: View, *, starting: bool = False) -> Iterator[Pressure]:
     """Give the gauges of every device of role vacuum; a device that is UNKNOWN or tells nothing is a gauge without a value.
 
-    Just after a restart a device that is still connecting is left out: it is not known to be bad yet.
+    Just after a restart a device that is still connecting is left out: it is not known to be bad yet. So it is where the caller
+    says that the guard is `starting`.
     """
-    starting = view.adopted and view.now_s - view.entered_s < view.guard.device_timeout_s
+    starting = starting or (view.adopted and view.now_s - view.entered_s < view.guard.device_timeout_s)
     for device in view.inputs.devices.values():
         if device.role != "vacuum":
             continue

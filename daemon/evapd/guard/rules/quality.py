@@ -37,7 +37,7 @@ class Uncorrelated(Measured):
         "background above uncorrelated_max of the hits in the window over 2 s, with at least 200 hits and five times "
         "the dark counts; only where a background window is set"
     )
-    effect = Effect.FREEZE
+    effect = Effect.NO_RISE
     release = "by itself"
     advice = "pulses lost on their way, fraction too low, bad vacuum or a light on: raise the fraction, not the voltage"
     keys = ("uncorrelated_max", "control.dark_rate_hz")

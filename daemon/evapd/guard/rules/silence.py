@@ -3,7 +3,7 @@
 import math
 
 from evapd.guard.energy import ENERGISED, PULSING, EnergyState
-from evapd.guard.rules.base import Effect, Finding, Measured, View
+from evapd.guard.rules.base import Effect, Finding, Measured, View, worst
 from evapd.link import LinkFlag
 
 _OLD_S = 0.5
@@ -140,7 +140,7 @@ class OldReading(Measured):
     def load(self, view: View) -> float | None:
         """Age of the older of both readings over the age allowed; a device that is UNKNOWN has a rule of its own."""
         ages_s = [view.now_s - one.t_mono_s for one in (view.supply, view.pulser) if one is not None]
-        return max(ages_s) / _OLD_S if ages_s else None
+        return worst(*ages_s) / _OLD_S if ages_s else None
 
     def found(self, view: View) -> Finding:
         """Say which, and how old."""

@@ -1,7 +1,7 @@
 """Rules on the specimen supply: its limits, its readback, its state, and whether it really comes down."""
 
 from evapd.guard.energy import ENERGISED, EnergyState
-from evapd.guard.rules.base import Effect, Finding, Grace, Measured, View
+from evapd.guard.rules.base import Effect, Finding, Grace, Measured, View, excess, worst
 
 EXCESS = 0.02  # a reading this far above what was asked for is a fault
 _EXCESS_GRACE_S = 0.2
@@ -30,7 +30,7 @@ class VoltageLimit(Measured):
             return None
         specimen = view.settings.rig.specimen
         v_dc_v, v_p_v = _volts(view)
-        return max(v_dc_v / specimen.v_dc_max_v, (v_dc_v + v_p_v) / specimen.v_tot_max_v) / (1 + EXCESS)
+        return worst(v_dc_v / specimen.v_dc_max_v, (v_dc_v + v_p_v) / specimen.v_tot_max_v) / (1 + EXCESS)
 
     def found(self, view: View) -> Finding:
         """Say which limit."""
@@ -68,7 +68,7 @@ class ReadExcess(Measured):
             self._grace.reset()
             return None
         seen_v, high_v, allowed_v = self._volts(view)
-        load = max(0.0, seen_v - high_v) / (allowed_v - high_v)
+        load = excess(seen_v - high_v) / (allowed_v - high_v)
         return self._grace.load(load, view.now_s, _EXCESS_GRACE_S)
 
     def found(self, view: View) -> Finding:
@@ -87,7 +87,7 @@ class ReadExcess(Measured):
         reading = view.supply
         assert reading is not None  # noqa: S101 - asked for only with a reading
         _, high_v = view.model.band(reading.t_mono_s)
-        seen_v = max(abs(reading.v_meas_v), abs(reading.v_set_v or 0.0))
+        seen_v = worst(abs(reading.v_meas_v), abs(reading.v_set_v or 0.0))
         return seen_v, high_v, high_v * (1 + EXCESS) + _floor_v(view)
 
 
@@ -112,7 +112,7 @@ class ReadbackShort(Measured):
             self._grace.reset()
             return None
         low_v, _ = view.model.band(view.supply.t_mono_s)
-        missing_v = max(0.0, low_v - abs(view.supply.v_meas_v))
+        missing_v = excess(low_v - abs(view.supply.v_meas_v))
         load = missing_v / (low_v * view.guard.readback_tolerance + _floor_v(view))
         return self._grace.load(load, view.now_s, view.guard.readback_grace_s)
 

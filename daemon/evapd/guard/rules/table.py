@@ -3,6 +3,7 @@
 from evapd.guard.rules.arc import ARC_RULES
 from evapd.guard.rules.base import Rule
 from evapd.guard.rules.contacts import CONTACT_RULES
+from evapd.guard.rules.course import COURSE_RULES
 from evapd.guard.rules.data import DATA_RULES
 from evapd.guard.rules.detector import DETECTOR_RULES
 from evapd.guard.rules.laser import LASER_RULES
@@ -29,6 +30,7 @@ RULES: tuple[type[Rule], ...] = (
     *PEOPLE_RULES,
     *CONTACT_RULES,
     *DETECTOR_RULES,
+    *COURSE_RULES,
 )
 
 

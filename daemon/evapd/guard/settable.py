@@ -1,0 +1,51 @@
+"""What a person may change in a run, and between which values; the socket and the core hold to the same table."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from evapd.control import LAWS
+from evapd.errors import LimitError, StateError
+
+
+class Range(NamedTuple):
+    """Lowest and highest value, both allowed."""
+
+    low: float
+    high: float
+    unit: str
+
+
+RANGES: Mapping[str, Range] = {
+    "target_rate": Range(1e-6, 0.5, "hits per live pulse"),
+    "pulse_fraction": Range(0.0, 0.5, "V_p / V_dc"),
+    "pulse_rate_hz": Range(1.0, 10e6, "Hz"),
+    "energy_pj": Range(0.0, 1e9, "pJ of a laser pulse, at the specimen"),
+}
+
+
+def check(changes: Mapping[str, Any]) -> None:
+    """Look at new settings before anything is changed.
+
+    Raises:
+        StateError: when a name or a law is not known.
+        LimitError: when a value is no number or outside its range; the message gives the range.
+    """
+    for name, value in changes.items():
+        if name == "law":
+            if value not in LAWS:
+                raise StateError(
+                    f"there is no law '{value}', allowed are {', '.join(LAWS)}; nothing was changed"
+                )
+        elif name not in RANGES:
+            known = ", ".join((*RANGES, "law"))
+            raise StateError(f"there is no setting '{name}', allowed are {known}; nothing was changed")
+        elif value is not None or name != "energy_pj":
+            _check_number(name, value)
+
+
+def _check_number(name: str, value: Any) -> None:
+    low, high, unit = RANGES[name]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or not low <= value <= high:
+        raise LimitError(f"{name} is {value}, allowed is {low:g} to {high:g} {unit}; nothing was changed")
