@@ -5,14 +5,22 @@ from pathlib import Path
 
 from conformance.instruments.bnc_577 import Bnc577Generator
 from conformance.instruments.cryocon_24c import CryoconController
+from conformance.instruments.caen_dt import CaenSupply
 from conformance.instruments.dg645 import Dg645Generator
 from conformance.instruments.ea_scpi import EaScpiSupply
 from conformance.instruments.edwards_tic import EdwardsController
 from conformance.instruments.fug_probus import FugProbusSupply
+from conformance.instruments.glassman import GlassmanSupply
 from conformance.instruments.heinzinger_pnc import HeinzingerSupply
 from conformance.instruments.iseg_shr import IsegShrSupply
 from conformance.instruments.lakeshore_336 import LakeShoreController
-from conformance.instruments.library_tdcs import ScTdcHits, ScTdcWords, Xhptdc8Board
+from conformance.instruments.library_tdcs import (
+    ScTdcHits,
+    ScTdcWords,
+    TimeTagger4Board,
+    Xhptdc8Board,
+    Xtdc4Board,
+)
 from conformance.instruments.modbus_dio import ModbusModule
 from conformance.instruments.newport import NewportEsp301Stage, NewportSmc100Stage
 from conformance.instruments.nkt_origami import NktOrigamiLaser
@@ -29,9 +37,11 @@ from evapd.device.conformance import conformance_tests, table
 INSTRUMENTS = {
     "fug-probus": FugProbusSupply,
     "iseg-shr": IsegShrSupply,
+    "caen-dt": CaenSupply,
     "technix-sr": TechnixSupply,
     "spellman-xrv": SpellmanSupply,
     "heinzinger-pnc": HeinzingerSupply,
+    "glassman": GlassmanSupply,
     "dg645": Dg645Generator,
     "bnc-577": Bnc577Generator,
     "keysight-33500": KeysightGenerator,
@@ -49,6 +59,8 @@ INSTRUMENTS = {
     "newport-smc100": NewportSmc100Stage,
     "tdc-stream": TdcStreamTdc,
     "cronologic-xhptdc8": Xhptdc8Board,
+    "cronologic-timetagger4": TimeTagger4Board,
+    "cronologic-xtdc4": Xtdc4Board,
     "surface-concept": ScTdcHits,
     "surface-concept-words": ScTdcWords,
 }

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from evapd.device.conformance import InstrumentUnderTest
+from evapd_drivers.tdc.crono4 import TimeTagger4, Xtdc4
 from evapd_drivers.tdc.surface_concept import SurfaceConceptHits, SurfaceConceptWords
 from evapd_drivers.tdc.xhptdc8 import Xhptdc8
 from evapd_sim.sdk.sctdc import FakeScTdc
+from evapd_sim.sdk.tdc4 import FakeTdc4
 from evapd_sim.sdk.xhptdc8 import FakeXhptdc8
 
 STEP_S, PULSES = 1e-3, 10
@@ -96,3 +98,13 @@ class ScTdcHits(ScTdcWords):
         self.made.deliver_hits(
             hits, np.full(len(hits), 5e5), np.zeros(len(hits)), np.zeros(len(hits)), pulses=pulses
         )
+
+
+class TimeTagger4Board(LibraryTdc):
+    driver = TimeTagger4
+    fake = FakeTdc4
+    serial = "23.5"
+
+
+class Xtdc4Board(TimeTagger4Board):
+    driver = Xtdc4
