@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from evapd.errors import DeviceRefused
+from evapd_drivers.hv import caen_dt as caen
 from evapd_drivers.hv import iseg_shr as iseg
 
 FOLDER = Path(__file__).parents[1] / "wire" / "transcripts"
@@ -31,6 +33,12 @@ def identity(decode):
 
 # What the last line of a reply means, by instrument and query; queries that no driver asks are not listed.
 DECODERS = {
+    "caen-dt": {
+        "text": lambda line: caen.decode(line, 0).decode(),
+        "word": lambda line: caen.decode_word(caen.decode(line, 0)),
+        "number": lambda line: caen.decode_number(caen.decode(line, 0), caen.MAX_V),
+        "polarity": lambda line: caen.decode_polarity(caen.decode(line, 0)),
+    },
     "iseg-shr": {
         "identity": identity(iseg.decode_identity),
         "done": lambda line: iseg.decode_done(line) is None,
@@ -43,7 +51,21 @@ DECODERS = {
     },
 }  # fmt: skip
 
+
+def caen_set(parameter, value=""):
+    return caen.encode("SET", parameter, value, channel=0)
+
+
 COMMANDS = {
+    "caen-dt": {
+        "set_voltage_v": lambda value: caen_set("VSET", f"{value:.1f}"),
+        "set_current_limit_a": lambda value: caen_set("ISET", f"{value * 1e6:.2f}"),
+        "set_ramp_up_v_per_s": lambda value: caen_set("RUP", f"{value:.0f}"),
+        "set_ramp_down_v_per_s": lambda value: caen_set("RDW", f"{value:.0f}"),
+        "set_power_down": lambda value: caen_set("PDWN", value),
+        "output": lambda value: caen_set("ON" if value else "OFF"),
+        "clear_alarms": lambda _: caen.encode("SET", "BDCLR"),
+    },
     "iseg-shr": {
         "set_voltage_v": lambda value: iseg.encode_number(":VOLT", value, 0),
         "set_current_limit_a": lambda value: iseg.encode_number(":CURR", value, 0),
@@ -87,3 +109,12 @@ def parts(command):
 @pytest.mark.parametrize(("encode", "exchange"), list(cases(COMMANDS, "command")))
 def test_a_command_says_what_the_transcript_sends(encode, exchange):
     assert parts(encode(exchange["meaning"]["value"])) == parts(exchange["send"].encode())
+
+
+REFUSALS = [one for one in exchanges("caen-dt") if "code" in one.get("meaning", {})]
+
+
+@pytest.mark.parametrize("exchange", REFUSALS, ids=lambda one: one["send"].strip())
+def test_a_units_error_is_a_refusal(exchange):
+    with pytest.raises(DeviceRefused, match=f"{exchange['meaning']['code']}:ERR"):
+        caen.decode(exchange["reply"].encode().strip(), 0)

@@ -4,8 +4,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from conformance.instruments.bnc_577 import Bnc577Generator
-from conformance.instruments.cryocon_24c import CryoconController
 from conformance.instruments.caen_dt import CaenSupply
+from conformance.instruments.cryocon_24c import CryoconController
 from conformance.instruments.dg645 import Dg645Generator
 from conformance.instruments.ea_scpi import EaScpiSupply
 from conformance.instruments.edwards_tic import EdwardsController

@@ -4,6 +4,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from evapd_sim.plant import Plant
+from evapd_sim.wire.attocube_anc350 import AttocubeAnc350Wire
 from evapd_sim.wire.base import Wire
 from evapd_sim.wire.bnc_577 import Bnc577Wire
 from evapd_sim.wire.cryocon_24c import Cryocon24cWire
@@ -12,6 +13,7 @@ from evapd_sim.wire.dg645 import Dg645Wire
 from evapd_sim.wire.ea_scpi import EaScpiWire
 from evapd_sim.wire.edwards_tic import EdwardsTicWire
 from evapd_sim.wire.fug_probus import FugProbusWire
+from evapd_sim.wire.glassman import GlassmanWire
 from evapd_sim.wire.heinzinger_pnc import HeinzingerPncWire
 from evapd_sim.wire.iseg_shr import IsegShrWire
 from evapd_sim.wire.lakeshore_336 import LakeShore336Wire
@@ -24,6 +26,7 @@ from evapd_sim.wire.pi_gcs2 import PiGcs2Wire
 from evapd_sim.wire.smaract_mcs2 import SmarActMcs2Wire
 from evapd_sim.wire.scpi_generator import Keysight33500Wire, TektronixAfgWire
 from evapd_sim.wire.spellman_xrv import SpellmanXrvWire
+from evapd_sim.wire.srs_ctc100 import SrsCtc100Wire
 from evapd_sim.wire.tdc_stream import TdcStreamWire
 from evapd_sim.wire.technix_sr import TechnixSrWire
 
@@ -34,6 +37,7 @@ WIRES: dict[str, type[Wire]] = {
     "technix-sr": TechnixSrWire,
     "spellman-xrv": SpellmanXrvWire,
     "heinzinger-pnc": HeinzingerPncWire,
+    "glassman": GlassmanWire,
     "dg645": Dg645Wire,
     "bnc-577": Bnc577Wire,
     "keysight-33500": Keysight33500Wire,
@@ -42,6 +46,7 @@ WIRES: dict[str, type[Wire]] = {
     "edwards-tic": EdwardsTicWire,
     "pfeiffer-tpg26x": PfeifferTpg26xWire,
     "cryocon-24c": Cryocon24cWire,
+    "srs-ctc100": SrsCtc100Wire,
     "lakeshore-336": LakeShore336Wire,
     "modbus-dio": ModbusDioWire,
     "nkt-origami": NktOrigamiWire,
@@ -49,6 +54,7 @@ WIRES: dict[str, type[Wire]] = {
     "pi-gcs2": PiGcs2Wire,
     "newport-esp301": NewportEsp301Wire,
     "newport-smc100": NewportSmc100Wire,
+    "attocube-anc350": AttocubeAnc350Wire,
     "tdc-stream": TdcStreamWire,
 }
 
