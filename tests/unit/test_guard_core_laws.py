@@ -1,6 +1,7 @@
 """A law that fails is replaced and the voltage stays; a shadow law is recorded and changes nothing."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -137,3 +138,43 @@ def test_a_shadow_that_is_slow_again_and_again_is_switched_off():
 def make_rig_settings():
     core = bench_with({}).core
     return core.run.control(core.settings.rig)
+
+
+class Misled:
+    """Law `imm` that reports, and would steer by, a sensitivity that no specimen has."""
+
+    def __init__(self, settings):
+        self._law = create("imm", settings)
+        self.wrong = 900.0
+
+    def __getattr__(self, name):
+        return getattr(self._law, name)
+
+    def step(self, observation, now_s):
+        return replace(self._law.step(observation, now_s), sensitivity=self.wrong)
+
+
+def test_a_sensitivity_that_no_specimen_has_lets_nothing_rise_and_the_second_time_pi_log_takes_over():
+    bench = bench_with({"imm": Misled}, law="imm").evaporating()
+    began_s, stood_v = bench.now_s, None
+    while bench.core.run.law == "imm":
+        bench.tick()
+        assert bench.now_s - began_s < 10.0
+        if any("S = 900" in what for what in bench.said("rule")):
+            stood_v = bench.v_set_v if stood_v is None else stood_v
+            assert bench.v_set_v <= stood_v + 1e-6
+    assert stood_v is not None
+    assert "pi-log takes over" in alarms(bench)[0]
+    bench.run_s(20.0)
+    assert bench.core.run.law == "pi-log"
+    assert bench.v_v == pytest.approx(2000, rel=0.01)
+    assert not any("sensitivity" in text for text in bench.core.alarms.texts())
+
+
+def test_one_lapse_of_the_sensitivity_leaves_the_law():
+    bench = bench_with({"imm": Misled}, law="imm").evaporating()
+    bench.run_s(2.0)
+    bench.core.steering.law.wrong = 60.0
+    bench.run_s(20.0)
+    assert bench.core.run.law == "imm"
+    assert alarms(bench) == []

@@ -20,6 +20,7 @@ from evapd.guard.descent import ENERGY_ROLES
 from evapd.guard.laser_orders import LaserOrders
 from evapd.guard.outputs import Outputs
 from evapd.guard.sending import AGAIN_S, Sender
+from evapd.guard.stage import StageOrders
 from evapd.guard.types import Decision, DeviceView, ReadingT, SupplyOrder
 
 _DETECTOR_PERIOD_S = 0.2  # currents are watched
@@ -64,6 +65,10 @@ class Instruments:
         self._outputs = Outputs(loaded.rig.contacts, io, self._drivers, self._workers, clock)
         lasers = self._with_role("laser")
         self._laser = LaserOrders(lasers, self._drivers, self._workers, guard.pulse_tolerance)
+        stages = {name: self._workers[name] for name in self._with_role("stage")}
+        self.stages = StageOrders(
+            loaded.rig.stage, {name: self._drivers[name] for name in stages}, stages, clock
+        )
         self._enabled: bool | None = None  # what the pulser was told last
         self._inhibited_s = -math.inf
 

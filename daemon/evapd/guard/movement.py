@@ -97,6 +97,9 @@ class Movement:
         self.frozen = any(effect >= Effect.FREEZE for effect, _ in found)
         if not found:
             return
+        for _, one in found:
+            if one.law_fails:
+                self.steering.pilot.give_up(one.what)
         effect, finding = max(found, key=lambda one: one[0])
         if effect >= Effect.INHIBIT:
             self.stopped_by = finding.what

@@ -95,6 +95,12 @@ class Pilot:
         self._settings = replace(self._settings, target_rate=target_rate)
         self._each(lambda law: law.retarget(target_rate))
 
+    def give_up(self, why: str) -> None:
+        """Do not ask the acting law again, as if it had failed; `FALLBACK` itself is kept."""
+        if self.name != FALLBACK and not self._broken:
+            self._broken, self.proposal = True, None
+            self.failures.append(why)
+
     def _each(self, tell: Callable[[RateLaw], object]) -> None:
         if not self._broken:
             try:

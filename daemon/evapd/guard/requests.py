@@ -47,6 +47,20 @@ class SetArgs(Args):
     hold: bool | None = Field(default=None, description="as the command hold")
 
 
+class StageMoveArgs(Args):
+    """One axis, one absolute position."""
+
+    axis: str = Field(min_length=1, max_length=50)
+    mm: float = Field(allow_inf_nan=False, description="absolute position, mm")
+
+
+class StageReferenceArgs(Args):
+    """One axis."""
+
+    axis: str = Field(min_length=1, max_length=50)
+    clear: bool = Field(default=False, description="a person has looked: the way is clear")
+
+
 class Guards(Protocol):
     """What the commands need of the process."""
 
@@ -88,6 +102,18 @@ class Guards(Protocol):
 
     def detector(self, *, on: bool) -> dict[str, Any]:
         """Ramp the detector's supplies up, or down."""
+        ...
+
+    def stage_move(self, axis: str, mm: float) -> dict[str, Any]:
+        """Start a move of the stage."""
+        ...
+
+    def stage_reference(self, axis: str, *, clear: bool) -> dict[str, Any]:
+        """Start the search for an axis' reference mark."""
+        ...
+
+    def stage_stop(self) -> dict[str, Any]:
+        """Stop every axis."""
         ...
 
     def attend(self) -> dict[str, Any]:
@@ -164,6 +190,19 @@ def make_commands(guard: Guards) -> list[Command]:
             energy=True,
             doc="Ramp the detector's supplies down in steps; in a run the specimen goes down first.",
         ),
+        Command(
+            "stage_move",
+            StageMoveArgs,
+            lambda args: guard.stage_move(args["axis"], args["mm"]),
+            doc="Move one axis of the stage; in standby and safe only, and by small steps while aligning.",
+        ),
+        Command(
+            "stage_reference",
+            StageReferenceArgs,
+            lambda args: guard.stage_reference(args["axis"], clear=args["clear"]),
+            doc="Search the reference mark of an axis; in standby and safe only.",
+        ),
+        Command("stage_stop", NoArgs, lambda _: guard.stage_stop(), doc="Stop every axis. Always works."),
         Command(
             "attend",
             NoArgs,

@@ -94,7 +94,13 @@ class GuardService:
             self.chronicle.sample(decision.sample, lateness_us)
         if now_s - self._slow_s >= _SLOW_S:
             self._slow_s = now_s
-            self.chronicle.slow(self.instruments.document(), round(now_s * US_PER_S), **self._closeness())
+            sample = self._decision.sample
+            self.chronicle.slow(
+                self.instruments.document(),
+                round(now_s * US_PER_S),
+                pulse=-1 if sample is None else sample.pulse,
+                **self._closeness(),
+            )
 
     def react(self) -> None:
         """Act on what came between two ticks: records, end of file, requests."""
@@ -163,6 +169,8 @@ class GuardService:
             raise StateError(f"run folder {folder} does not lie in {self._loaded.layout.runs}")
         if self._config_problem:
             raise StateError(f"a run cannot begin: the configuration is invalid: {self._config_problem}")
+        if moving := self.instruments.stages.moving:
+            raise StateError(f"a run cannot begin: {', '.join(moving)} of the stage moves; wait, or stop it")
         self.core.run_begin(run_id, digest, self._clock())
         self.chronicle.run_begins(run_id, folder.absolute())
         self.blackbox.run_begins(folder.absolute())
@@ -210,6 +218,24 @@ class GuardService:
         else:
             self.core.detector_off("turned off by a person", self._clock())
         return self._answer() | {"detector": str(self.core.wiring.detector.state)}
+
+    def stage_move(self, axis: str, mm: float) -> dict[str, Any]:
+        """Start a move of the stage."""
+        self.instruments.stages.move(axis, mm, self.core.state)
+        self.say("stage", "info", f"{axis} goes to {mm:g} mm")
+        return self._answer()
+
+    def stage_reference(self, axis: str, *, clear: bool) -> dict[str, Any]:
+        """Start the search for an axis' reference mark."""
+        self.instruments.stages.reference(axis, self.core.state, clear=clear)
+        self.say("stage", "info", f"{axis} searches its reference mark")
+        return self._answer()
+
+    def stage_stop(self) -> dict[str, Any]:
+        """Stop every axis."""
+        self.instruments.stages.stop()
+        self.say("stage", "info", "every axis is stopped by a person")
+        return self._answer()
 
     def acknowledge(self) -> dict[str, Any]:
         """Take note of alarms."""

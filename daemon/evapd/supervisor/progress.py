@@ -3,14 +3,17 @@
 import logging
 import os
 import time
+from collections.abc import Callable
 from typing import Any, TextIO
 
 _log = logging.getLogger(__name__)
 _EVERY_S = 5.0
+_MEET_S = 2.0  # for the guard's first answer to arrive before a line is written without it
+_START_S = 10.0  # until then a guard that was never heard is starting, after that it is silent
 
 
-def line(status: dict[str, Any]) -> str:
-    """Describe the present moment in one line."""
+def line(status: dict[str, Any], *, starting: bool = False) -> str:
+    """Describe the present moment in one line; `starting`: the guard has not been heard yet, and need not have been."""
     run, guard = status.get("run") or {}, status.get("guard") or {}
     elapsed_s = run.get("elapsed_s") or 0.0
     target, rate = guard.get("target_rate"), status.get("rate_per_pulse")
@@ -19,7 +22,7 @@ def line(status: dict[str, Any]) -> str:
     voltage = "V_dc unknown" if v_dc_v is None else f"V_dc {round(v_dc_v):6d} V"
     if status["run_state"] == "finalising":
         return f"finalising {100 * (status.get('finalising') or 0.0):3.0f} %"
-    state = guard.get("energy_state", "guard silent")
+    state = guard.get("energy_state", "starting" if starting else "guard silent")
     return f"{elapsed_s:6.1f} s  {status['run_state']:9s} {state:12s} {voltage}  {share}  {status['hits']:>9,d} hits"
 
 
@@ -37,11 +40,13 @@ class Progress:
     voltage to bring down.
     """
 
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
+    def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._out, self._clock = out, clock
+        self._begun_s: float | None = None  # the first moment that was to be shown
+        self._met = False  # whether the guard was ever heard
         self._live = out.isatty()
         self._open = False
-        self._due_s = 0.0
+        self._due_s = float("-inf")
         self._heard = True
 
     def say(self, text: str) -> None:
@@ -49,13 +54,20 @@ class Progress:
         self._write(f"{self._end_line()}{text}\n")
 
     def update(self, status: dict[str, Any]) -> None:
-        """Show the present moment."""
+        """Show the present moment; the first one waits shortly for the guard's first answer."""
+        now_s = self._clock()
+        self._begun_s = now_s if self._begun_s is None else self._begun_s
+        self._met = self._met or bool(status.get("guard"))
+        waited_s = now_s - self._begun_s
+        if not self._met and waited_s < _MEET_S:
+            return
+        text = line(status, starting=not self._met and waited_s < _START_S)
         if self._live:
             self._open = True
-            self._write(f"\r\x1b[2K{line(status)}")
-        elif time.monotonic() >= self._due_s:
-            self._due_s = time.monotonic() + _EVERY_S
-            self.say(line(status))
+            self._write(f"\r\x1b[2K{text}")
+        elif now_s >= self._due_s:
+            self._due_s = now_s + _EVERY_S
+            self.say(text)
 
     def _write(self, text: str) -> None:
         if not self._heard:

@@ -48,6 +48,7 @@ class Finding(NamedTuple):
     mark: bool = False  # what follows is another segment
     # For `Wiring`: interlock, valve, arc and voltage-limit may close the crowbar; detector, valve and vacuum put its supplies first.
     cause: str = ""
+    law_fails: bool = False  # the law is not to be asked again: `FALLBACK` takes over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,13 +9,15 @@ from typing import NamedTuple
 from evapd.control.by_energy import RATIO
 from evapd.guard.energy import EnergyState
 from evapd.guard.explosive import total_latency_s
+from evapd.guard.pilot import FALLBACK
 from evapd.guard.rules.base import Effect, Finding, Grace, Measured, View
 
 _EVAPORATING = frozenset({EnergyState.EVAPORATING})
 _STEP = 0.003  # largest relative rise in one step
 _CLAMP_GRACE_S = 0.5
 _S_MIN, _S_MAX, _S_UNKNOWN = 20.0, 400.0, 250.0
-_S_GRACE_S, _FROZEN_S = 1.0, 5.0
+_S_GRACE_S, _STANDING_S = 1.0, 5.0
+_AGAIN_S = 60.0
 _BLIND_TICKS = 2.0
 _GAIN, _SPAN_S, _MEAN_S, _HITS = 0.8, 4.0, 0.25, 8
 _RMS, _SWINGS, _SWING = 0.5, 4, 0.3
@@ -95,39 +97,54 @@ class Sensitivity(Measured):
 
     name = "sensitivity"
     trigger = "identified S outside 20 to 400 (of a laser's energy alone: 2 to 40) for 1 s"
-    effect = Effect.FREEZE
-    action = "freeze for 5 s, then the law is asked again"
-    release = "by itself"
-    advice = "change to law pi-log, which then begins with a high S and slow; look at the counts' quality"
+    effect = Effect.NO_RISE
+    action = "no rise for 5 s; the second time within a minute pi-log, which assumes S, takes over in a new segment"
+    release = "by itself; pi-log stays until a person sets another law"
+    advice = "look at the counts' quality and the mass spectrum; set the law again when they are good, or go on with pi-log"
     watches = _EVAPORATING
 
     def __init__(self) -> None:
         self._grace = Grace()
         self._until_s = 0.0
+        self._triggers_s: deque[float] = deque(maxlen=2)
+        self._wrong = math.nan  # what was identified
 
     def load(self, view: View) -> float | None:
         """How far S is beyond either end; where a law moves the pulse energy alone, S is that of the energy, a tenth."""
         s = view.proposal.sensitivity if view.proposal else None
-        if s is not None and view.settings.rig.pulse.actuator == "energy":
-            s *= RATIO
-        if view.now_s < self._until_s:
+        if view.now_s < self._until_s or view.now_s in self._triggers_s:
             return 1.0
         if s is None or view.frozen:
             self._grace.reset()  # frozen, the law cannot change its mind
             return None
-        beyond = math.inf if not math.isfinite(s) or s <= 0.0 else max(s / _S_MAX, _S_MIN / s)
+        scaled = s * RATIO if view.settings.rig.pulse.actuator == "energy" else s
+        beyond = math.inf if not math.isfinite(s) or s <= 0.0 else max(scaled / _S_MAX, _S_MIN / scaled)
         load = self._grace.load(beyond, view.now_s, _S_GRACE_S)
         if load >= 1.0:
-            self._until_s = view.now_s + _FROZEN_S
+            self._triggers_s.append(view.now_s)
+            self._until_s = view.now_s + (0.0 if self._again and view.run.law != FALLBACK else _STANDING_S)
+            self._wrong = s
+            self._grace.reset()
         return load
 
     def found(self, view: View) -> Finding:
-        """Say what it is."""
-        s = view.proposal.sensitivity if view.proposal else None
-        return Finding(f"the law has identified S = {s or 0.0:.0f}, which no specimen has")
+        """Say what it is, and what is done about it."""
+        what = f"the law has identified S = {self._wrong:.0f}, which no specimen has"
+        if view.run.law == FALLBACK:
+            return Finding(f"{what}: look at the counts; law hold keeps the voltage meanwhile")
+        if not self._again:
+            return Finding(
+                f"{what}: nothing rises for {_STANDING_S:.0f} s; if it stays so {FALLBACK} takes over"
+            )
+        again = f"{what}, twice within a minute: {FALLBACK} takes over; look at the counts before another law is set"
+        return Finding(again, law_fails=True)
+
+    @property
+    def _again(self) -> bool:
+        return len(self._triggers_s) == 2 and self._triggers_s[1] - self._triggers_s[0] <= _AGAIN_S
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Begin anew; how often it was lately is still known, since a trip may come of it."""
         self._grace.reset()
         self._until_s = 0.0
 
@@ -143,8 +160,8 @@ class LoopGain(Measured):
 
     name = "loop-gain"
     trigger = "loop gain above 0.8 / L_tot over 4 s, while the rate swings four times or more by 0.5 rms in its logarithm"
-    effect = Effect.FREEZE
-    action = "freeze for 5 s, then the law is asked again"
+    effect = Effect.NO_RISE
+    action = "no rise for 5 s"
     release = "by itself"
     advice = "S is higher than the law believes, or the delay is longer: change to pi-log, check delay_s"
     keys = ("control.delay_s", "hv_tau_up_s")
@@ -163,7 +180,7 @@ class LoopGain(Measured):
         if not self._steps or view.now_s - self._steps[-1].t_s >= 0.9 * tick_s:
             self._load = self._judge(view)
             if self._load is not None and self._load >= 1.0:
-                self._until_s = view.now_s + _FROZEN_S
+                self._until_s = view.now_s + _STANDING_S
                 self._steps.clear()
         return self._load
 
