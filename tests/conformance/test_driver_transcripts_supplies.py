@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from evapd.device.link import number
+from evapd_drivers.hv import glassman
 from evapd_drivers.hv import heinzinger_pnc as heinzinger
 from evapd_drivers.hv import spellman_xrv as spellman
 from evapd_drivers.hv import technix_sr as technix
@@ -46,6 +47,10 @@ DECODERS = {
         "voltage": lambda reply: technix.decode_counts(b"a1", reply),
         "current": lambda reply: technix.decode_counts(b"a2", reply),
     },
+    "glassman": {
+        "status": lambda reply: glassman.decode_status(reply.strip())._asdict(),
+        "version": lambda reply: glassman.decode(b"B", reply.strip()).decode(),
+    },
     "heinzinger-pnc": {
         "identity": lambda reply: {
             name: getattr(heinzinger.decode_identity(reply)[0], name)
@@ -77,6 +82,10 @@ COMMANDS = {
         for name, command in {
             "set_voltage": "d1", "set_current": "d2", "hv_on": "P5", "hv_off": "P6", "local": "P7",
         }.items()
+    },
+    "glassman": {
+        "set": lambda value: glassman.encode_set(*value),
+        "host_timeout": lambda value: glassman.encode(b"C0" if value else b"C1"),
     },
     "heinzinger-pnc": {
         name: lambda value, command=command: heinzinger.encode(command, value)
