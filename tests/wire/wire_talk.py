@@ -10,7 +10,7 @@ from evapd_sim.wire.base import Wire
 from evapd_sim.wire.registry import make_wire
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
-BINARY = {"tdc-stream", "modbus-dio"}
+BINARY = {"attocube-anc350", "tdc-stream", "modbus-dio"}
 
 
 def transcript(name: str) -> dict[str, Any]:
