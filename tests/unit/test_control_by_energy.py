@@ -49,6 +49,13 @@ def test_energy_holds_the_rate_while_the_voltage_stands(
     assert np.ptp(found[:, 3]) > 0.0
 
 
+@pytest.mark.parametrize("seed", [3, 4, 6])
+def test_an_energy_that_nobody_reads_back_is_placed_where_it_was_asked_for(seed: int) -> None:
+    plant = LaserPlant(told(), noise_sd=0.1, drift_per_s=3e-3, told_energy=False, seed=seed)
+    plant.run(begun("imm", plant), 60.0)
+    assert np.log(rows(plant, 20.0)[:, 1]).std() < 0.08
+
+
 def test_sensitivity_to_energy_is_found_while_it_rises_to_the_target() -> None:
     plant = LaserPlant(told(energy_pj=30.0), energy_pj=30.0)
     law = begun("imm", plant)

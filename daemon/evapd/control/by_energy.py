@@ -9,6 +9,7 @@ So delay, trust in readings, S to be identified (2.5 to 30 for E) and asymmetric
 """
 
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
@@ -63,6 +64,9 @@ class ByEnergy:
         self._v_v = settings.v_min_v  # where V stands while E does the work
         self._energy = 0.0
         self._then_s = 0.0
+        self._asked: deque[tuple[float, float]] = deque(
+            maxlen=max(16, math.ceil((settings.delay_s + 1.5) / settings.tick_s))
+        )
         self.reset(settings.v_min_v, 0.0)
 
     def reset(self, v_dc_v: float, now_s: float) -> None:
@@ -92,6 +96,8 @@ class ByEnergy:
         if observation is None:
             most = before
         self._energy = min(max(RATIO * self._share * change, self._lowest), self._highest, most)
+        if math.isfinite(now_s):
+            self._asked.append((now_s, self._energy))
         mode = proposal.mode
         if self._alone and self._energy >= self._highest - _THERE and mode in ("track", "hunting"):
             mode = "clamped"
@@ -146,7 +152,7 @@ class ByEnergy:
 
     def _translated(self, observation: RateObservation) -> RateObservation:
         energy_pj, v_v = observation.pulse_energy_pj, float(observation.v_dc_v)
-        energy = self._energy
+        energy = self._energy_at(observation.t_s - 0.5 * self._settings.tick_s)
         if energy_pj is not None and math.isfinite(energy_pj) and energy_pj > 0.0:
             energy = math.log(energy_pj) - math.log(self._start_pj)
             energy = min(max(energy, self._lowest - 1.0), self._highest + 1.0)
@@ -155,6 +161,13 @@ class ByEnergy:
             if self._alone:
                 self._lower_to(v_v)
         return replace(observation, v_dc_v=v_v * math.exp(energy / RATIO))
+
+    def _energy_at(self, t_s: float) -> float:
+        """Energy that was asked for then: what nobody has read back."""
+        for since_s, energy in reversed(self._asked):
+            if since_s <= t_s:
+                return energy
+        return self._asked[0][1] if self._asked else self._energy
 
     def _is_lowered(self, v_v: float, t_s: float) -> bool:
         """Whether the voltage has stood lower than was asked for longer than a supply may be on its way."""
