@@ -77,6 +77,7 @@ class Imm:
         self._ledger.reset()
         self._background = Background(self._settings)
         self._sensitivity.forget()
+        self._drift_of = self._sensitivity.mean  # S that the models' drift was learned with
         self._dispersion = Dispersion()
         silent_hz = max(0.5 * self._settings.dark_rate_hz, 0.5)
         self._modes.reseed(
@@ -184,8 +185,13 @@ class Imm:
             gap_s = min(max(counts.t_s - self._seen_s, 0.0), _LONGEST_GAP_S)
         self._seen_s = max(self._seen_s, counts.t_s)
         modes, slope = self._modes, self._sensitivity
+        if not modes.sound():
+            self._forget(math.log(max(counts.hits, 1.0) / counts.pulses))
         lost = modes.log_rate() - self._log_target < _HUNTING_BELOW
         shift, doubt = slope.mean * moved, (slope.sd * max(0.0, abs(moved) - _JITTER)) ** 2
+        if not self._starting:
+            modes.steeper(slope.mean / self._drift_of)
+        self._drift_of = slope.mean
         modes.let_quiet_wander(_quiet_wander(self._target_hz, slope.mean))
         modes.predict(gap_s, shift, doubt, _LOST_WANDER if lost else 0.0)
         if counts.saturated:

@@ -26,7 +26,9 @@ _RIPPLE_S = np.array([1.0, 10.0, 2.0, 1.0, 1.0, 1.0, 1.0])
 # Variance per second of the level, and of the slope (1/s^2 per s); the slope forgets itself with this time constant (s).
 _LEVEL = np.array([0.0, 2e-6, 2e-6, 2e-6, 1e-3, 1e-3, 1e-3])
 _SLOPE = np.array([1e-11, 1e-10, 1e-9, 1e-9, 1.0, 1e-2, 1e-2])
-_SLOPE_S = np.array([300.0, 300.0, 300.0, 300.0, 3.0, 3.0, 3.0])
+_SLOPE_S = np.array([3000.0, 300.0, 300.0, 300.0, 3.0, 3.0, 3.0])
+# Slopes to begin with at 2000 counts/s (1/s): apexes blunt with their ions.
+_SLOPE_SD = np.array([2e-3, 1e-3, 1e-3, 1e-3])
 _JUMP_VARIANCE = 1.5**2
 _BURST_VARIANCE = 2.0**2
 # Changes per second from any lasting model: to another lasting one, to drift, to jump, to burst.
@@ -68,6 +70,7 @@ class ModeBank:
     def expect(self, counts_hz: float) -> None:
         """Set the rate of counts: the fewer there are, the more it takes to believe in a ripple, since following it costs more noise."""
         self._ease = min(1.0, counts_hz / _PLENTY_HZ)
+        self._blunting = counts_hz / _PLENTY_HZ
 
     def reseed(self, log_rate: float, variance: float) -> None:
         """Forget everything: the log rate is this, with this variance."""
@@ -77,7 +80,7 @@ class ModeBank:
         self.covariance = np.zeros((_COUNT, 3, 3))
         self.covariance[:, 0, 0] = variance
         self.covariance[:, 1, 1] = _RIPPLE_SD**2
-        self.covariance[:, 2, 2] = [(1e-3 * self._ease) ** 2] * _LASTING + [0.25] * 3
+        self.covariance[:, 2, 2] = [*(_SLOPE_SD * self._blunting) ** 2, 0.25, 0.25, 0.25]
         rippled = self._ease * np.array([0.2, 0.1, 0.05])
         self.weights = np.array([0.9 - rippled.sum(), *rippled, 0.1, 0.0, 0.0])
         self._lasting = self.weights[:_LASTING] / self.weights[:_LASTING].sum()
@@ -92,6 +95,10 @@ class ModeBank:
     def disturbed(self) -> float:
         """Weight of drift, jump and burst together, 0 to 1."""
         return float(self.weights[_LASTING:].sum())
+
+    def sound(self) -> bool:
+        """Whether every number is one."""
+        return all(bool(np.isfinite(part).all()) for part in (self.state, self.covariance, self.weights))
 
     def log_rate(self) -> float:
         """Log rate now, at the voltage of the newest window."""
@@ -118,6 +125,12 @@ class ModeBank:
         cov[:, 1, 1] += _RIPPLE_SD**2 * (1.0 - keep_n**2)
         cov[:, 2, 2] += _SLOPE * dt_s
         cov[JUMP, 0, 0] += _JUMP_VARIANCE
+
+    def steeper(self, factor: float) -> None:
+        """S is now taken for so many times what it was: what the quiet model holds for drift, a moving voltage cancelled, and it is as much larger."""
+        self.state[QUIET, 2] *= factor
+        self.covariance[QUIET, 2, :] *= factor
+        self.covariance[QUIET, :, 2] *= factor
 
     def update(self, window: Window) -> None:
         """Take in the counts of one window."""
@@ -174,7 +187,7 @@ class ModeBank:
         )  # of what each model begins with, where it comes from
         # A trickle from quicker models would keep the slow ones from settling: below a share they run by themselves.
         quiet = share[:, :_LASTING]
-        quiet[quiet < _TRICKLE] = 0.0
+        quiet[quiet < np.minimum(_TRICKLE, quiet.max(axis=0))] = 0.0  # the largest share always stays
         quiet /= quiet.sum(axis=0)
         mean = self.weights @ self.state
         off = self.state - mean
