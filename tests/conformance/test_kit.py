@@ -3,6 +3,7 @@
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from conformance.instruments.attocube_anc350 import AttocubeAnc350Stage
 from conformance.instruments.bnc_577 import Bnc577Generator
 from conformance.instruments.caen_dt import CaenSupply
 from conformance.instruments.cryocon_24c import CryoconController
@@ -29,6 +30,7 @@ from conformance.instruments.pi_gcs2 import PiGcs2Stage
 from conformance.instruments.scpi_generators import KeysightGenerator, TektronixGenerator
 from conformance.instruments.smaract_mcs2 import SmarActMcs2Stage
 from conformance.instruments.spellman_xrv import SpellmanSupply
+from conformance.instruments.srs_ctc100 import CtcController
 from conformance.instruments.tdc_stream import TdcStreamTdc
 from conformance.instruments.technix_sr import TechnixSupply
 from evapd.device.conformance import conformance_tests, table
@@ -51,12 +53,14 @@ INSTRUMENTS = {
     "edwards-tic": EdwardsController,
     "pfeiffer-tpg26x": PfeifferController,
     "cryocon-24c": CryoconController,
+    "srs-ctc100": CtcController,
     "lakeshore-336": LakeShoreController,
     "modbus-dio": ModbusModule,
     "smaract-mcs2": SmarActMcs2Stage,
     "pi-gcs2": PiGcs2Stage,
     "newport-esp301": NewportEsp301Stage,
     "newport-smc100": NewportSmc100Stage,
+    "attocube-anc350": AttocubeAnc350Stage,
     "tdc-stream": TdcStreamTdc,
     "cronologic-xhptdc8": Xhptdc8Board,
     "cronologic-timetagger4": TimeTagger4Board,

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from evapd_drivers.stage import attocube_anc350 as anc
 from evapd_drivers.stage import newport_esp301 as esp
 from evapd_drivers.stage import newport_smc100 as smc
 from evapd_drivers.stage import pi_gcs2 as gcs
@@ -21,6 +22,20 @@ def part(decoded, meant):
 def addressed(command, decode):
     """Decode what stands behind address and command."""
     return lambda line, _: decode(smc.decode(1, command, line))
+
+
+def words_of(reply):
+    """Value of an acknowledgement in hexadecimal words."""
+    data = bytes.fromhex(reply.decode())
+    assert anc.decode_length(data[:4]) == len(data) - 4
+    answer = anc.decode(data[4:])
+    assert answer.reason == 0
+    return answer.value
+
+
+def anc_status(line, _):
+    bits = words_of(line)
+    return {"moving": bool(bits & anc.RUNNING), "referenced": bool(bits & anc.REFERENCED)}
 
 
 # What a reply means, by instrument and query; queries that no driver asks are not listed.
@@ -54,6 +69,10 @@ DECODERS = {
         "state": lambda line, meant: part(smc.decode_state(smc.decode(int(line[:1]), "TS", line)), meant),
         "error": addressed("TE", smc.decode_error),
         **{name: addressed(name, smc.decode_mm) for name in ("PA", "TH", "TP")},
+    },
+    "attocube-anc350": {
+        "status": anc_status,
+        **{name: lambda line, _: words_of(line) for name in ("hardware_id", "unit", "counter")},
     },
 }  # fmt: skip
 COMMANDS = {
