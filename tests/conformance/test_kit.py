@@ -32,6 +32,7 @@ from conformance.instruments.smaract_mcs2 import SmarActMcs2Stage
 from conformance.instruments.spellman_xrv import SpellmanSupply
 from conformance.instruments.srs_ctc100 import CtcController
 from conformance.instruments.tdc_stream import TdcStreamTdc
+from conformance.instruments.tdk_genesys import GenesysSupply
 from conformance.instruments.technix_sr import TechnixSupply
 from evapd.device.conformance import conformance_tests, table
 
@@ -44,6 +45,7 @@ INSTRUMENTS = {
     "spellman-xrv": SpellmanSupply,
     "heinzinger-pnc": HeinzingerSupply,
     "glassman": GlassmanSupply,
+    "tdk-genesys": GenesysSupply,
     "dg645": Dg645Generator,
     "bnc-577": Bnc577Generator,
     "keysight-33500": KeysightGenerator,

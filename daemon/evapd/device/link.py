@@ -148,12 +148,15 @@ class Link:
         if failures:
             raise failures[0]
 
-    def line(self, *, alone: bool = True, timeout_s: float | None = None) -> bytes:
+    def line(
+        self, *, alone: bool = True, timeout_s: float | None = None, ascii_only: bool = True
+    ) -> bytes:
         """Read one line ended by CR, LF or both, in either order (or by what else ends it), and give it without its end.
 
         Args:
             alone: that more text behind the line is an error, because it would answer the next question.
             timeout_s: in place of the configured deadline.
+            ascii_only: that any other byte is an error, because no instrument but a few units of measure has such.
 
         Raises:
             DeviceTimeout: no line end within the deadline, however many bytes dribble in.
@@ -176,7 +179,7 @@ class Link:
                     f"{self._config.connect}: half a line {self._buffer!r} in {timeout_s:g} s"
                 )
             self._buffer += self.transport.read_some(256, left_s)
-        if not line.isascii():
+        if ascii_only and not line.isascii():
             raise DeviceProtocolError(
                 f"{self._config.connect} answered {line!r}: wrong baud rate or a bad cable?"
             )

@@ -1,7 +1,7 @@
 """Edwards TIC instrument controller, as its cable shows it: gauges, pumps, relays.
 
 Source: Edwards D397-00-880, TIC serial communications, as open clients quote it. By practice only: digits of the values beside those of gauges, the list of object
-940, and that a line which is neither a query nor a command gets no answer. The pumps are plausible ones and act on nothing.
+940 (state and pressure of each gauge), and that a line which is neither a query nor a command gets no answer. The pumps are plausible ones and act on nothing.
 """
 
 import math
@@ -210,7 +210,9 @@ class EdwardsTicWire(LineWire):
             919: lambda: "31;0;0",
             920: lambda: "29;0;0",
             933: lambda: f"{_RUNNING * (self._turbo_on and self._backing_on)};0;0",
-            940: lambda: ";".join(f"{self._gauge(place)[0]:.4e}" for place in (1, 2, 3)),
+            940: lambda: ";".join(
+                f"{self._gauge(place)[1]};{self._gauge(place)[0]:.4e}" for place in (1, 2, 3)
+            ),
             **{number: relay(number) for number in _RELAYS},
             **{number: gauge(place) for number, place in _GAUGES.items()},
         }

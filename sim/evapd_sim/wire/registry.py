@@ -27,17 +27,21 @@ from evapd_sim.wire.smaract_mcs2 import SmarActMcs2Wire
 from evapd_sim.wire.scpi_generator import Keysight33500Wire, TektronixAfgWire
 from evapd_sim.wire.spellman_xrv import SpellmanXrvWire
 from evapd_sim.wire.srs_ctc100 import SrsCtc100Wire
+from evapd_sim.wire.srs_ps300 import SrsPs300Wire
 from evapd_sim.wire.tdc_stream import TdcStreamWire
+from evapd_sim.wire.tdk_genesys import TdkGenesysWire
 from evapd_sim.wire.technix_sr import TechnixSrWire
 
 WIRES: dict[str, type[Wire]] = {
     "fug-probus": FugProbusWire,
     "iseg-shr": IsegShrWire,
     "caen-dt": CaenDtWire,
+    "srs-ps300": SrsPs300Wire,
     "technix-sr": TechnixSrWire,
     "spellman-xrv": SpellmanXrvWire,
     "heinzinger-pnc": HeinzingerPncWire,
     "glassman": GlassmanWire,
+    "tdk-genesys": TdkGenesysWire,
     "dg645": Dg645Wire,
     "bnc-577": Bnc577Wire,
     "keysight-33500": Keysight33500Wire,
