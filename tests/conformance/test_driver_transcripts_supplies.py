@@ -10,6 +10,7 @@ from evapd_drivers.hv import glassman
 from evapd_drivers.hv import heinzinger_pnc as heinzinger
 from evapd_drivers.hv import spellman_xrv as spellman
 from evapd_drivers.hv import technix_sr as technix
+from evapd_drivers.pulser import tdk_genesys as genesys
 
 FOLDER = Path(__file__).parents[1] / "wire" / "transcripts"
 
@@ -60,6 +61,16 @@ DECODERS = {
     | dict.fromkeys(
         ("voltage_set", "current_set", "voltage", "current"), lambda reply: number(reply.strip(), -1e4, 1e4)
     ),
+    "tdk-genesys": {
+        "identity": lambda reply: {
+            name: getattr(genesys.decode_identity(reply)[0], name) for name in ("vendor", "model")
+        },
+        "serial": genesys.decode,
+        "remote": genesys.decode_remote,
+        "output_on": genesys.decode_on,
+        "set_voltage_v": genesys.decode_value,
+        "measured_voltage_v": genesys.decode_value,
+    },
     "spellman-xrv": {
         "status": spellman_status,
         "scaling": lambda reply: [

@@ -31,6 +31,7 @@ from conformance.instruments.scpi_generators import KeysightGenerator, Tektronix
 from conformance.instruments.smaract_mcs2 import SmarActMcs2Stage
 from conformance.instruments.spellman_xrv import SpellmanSupply
 from conformance.instruments.srs_ctc100 import CtcController
+from conformance.instruments.srs_ps300 import SrsPs300Supply
 from conformance.instruments.tdc_stream import TdcStreamTdc
 from conformance.instruments.tdk_genesys import GenesysSupply
 from conformance.instruments.technix_sr import TechnixSupply
@@ -41,6 +42,7 @@ INSTRUMENTS = {
     "fug-probus": FugProbusSupply,
     "iseg-shr": IsegShrSupply,
     "caen-dt": CaenSupply,
+    "srs-ps300": SrsPs300Supply,
     "technix-sr": TechnixSupply,
     "spellman-xrv": SpellmanSupply,
     "heinzinger-pnc": HeinzingerSupply,

@@ -7,8 +7,8 @@ from evapd_sim.plant import Plant
 from evapd_sim.wire.attocube_anc350 import AttocubeAnc350Wire
 from evapd_sim.wire.base import Wire
 from evapd_sim.wire.bnc_577 import Bnc577Wire
-from evapd_sim.wire.cryocon_24c import Cryocon24cWire
 from evapd_sim.wire.caen_dt import CaenDtWire
+from evapd_sim.wire.cryocon_24c import Cryocon24cWire
 from evapd_sim.wire.dg645 import Dg645Wire
 from evapd_sim.wire.ea_scpi import EaScpiWire
 from evapd_sim.wire.edwards_tic import EdwardsTicWire
@@ -23,8 +23,8 @@ from evapd_sim.wire.newport_smc100 import NewportSmc100Wire
 from evapd_sim.wire.nkt_origami import NktOrigamiWire
 from evapd_sim.wire.pfeiffer_tpg26x import PfeifferTpg26xWire
 from evapd_sim.wire.pi_gcs2 import PiGcs2Wire
-from evapd_sim.wire.smaract_mcs2 import SmarActMcs2Wire
 from evapd_sim.wire.scpi_generator import Keysight33500Wire, TektronixAfgWire
+from evapd_sim.wire.smaract_mcs2 import SmarActMcs2Wire
 from evapd_sim.wire.spellman_xrv import SpellmanXrvWire
 from evapd_sim.wire.srs_ctc100 import SrsCtc100Wire
 from evapd_sim.wire.srs_ps300 import SrsPs300Wire
