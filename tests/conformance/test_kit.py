@@ -18,6 +18,8 @@ from conformance.instruments.lakeshore_336 import LakeShoreController
 from conformance.instruments.library_tdcs import (
     ScTdcHits,
     ScTdcWords,
+    SwabianTagger,
+    Tdc8HpBoard,
     TimeTagger4Board,
     Xhptdc8Board,
     Xtdc4Board,
@@ -67,6 +69,8 @@ INSTRUMENTS = {
     "attocube-anc350": AttocubeAnc350Stage,
     "tdc-stream": TdcStreamTdc,
     "cronologic-xhptdc8": Xhptdc8Board,
+    "roentdek-tdc8hp": Tdc8HpBoard,
+    "swabian": SwabianTagger,
     "cronologic-timetagger4": TimeTagger4Board,
     "cronologic-xtdc4": Xtdc4Board,
     "surface-concept": ScTdcHits,

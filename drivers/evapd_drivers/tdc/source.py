@@ -105,10 +105,10 @@ class LibrarySource(ABC, Generic[B]):
     def arm(self) -> None:
         """Count from pulse 0 and start; what an earlier arming left is dropped."""
         self.describe()
-        if self._reading.armed:
+        was_armed, self._reading = self._reading.armed, self._fresh(armed=False)
+        if was_armed:
             self._stop()
         self._pending.clear()
-        self._reading = self._fresh(armed=False)
         self._start()
         self._reading = self._fresh(armed=True)
 

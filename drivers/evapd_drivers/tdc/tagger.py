@@ -5,7 +5,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,9 +47,11 @@ class TaggerSettings(DriverConfig):
 class TaggerSource(LibrarySource[TdcBlock]):
     """A time tagger: its starts are counted here, and every stop gets the number of its pulse."""
 
+    counter_bits: ClassVar[int] = 63  # of the time stamps
+
     def __init__(self, config: TaggerSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(config, clock=clock)
-        self._tagger = config
+        self._tagging = config
         self._reducer: StartReducer | None = None
         self._lost = 0
 
@@ -74,12 +76,13 @@ class TaggerSource(LibrarySource[TdcBlock]):
             return round(seconds * PS_PER_S / bin_ps)
 
         start, channels = self._inputs()
-        settings = self._tagger
+        settings = self._tagging
         self._lost = 0
         self._reducer = StartReducer(
             start,
             channels,
             bin_ps,
+            counter_bits=self.counter_bits,
             min_period_bins=max(1, bins(settings.shortest_period_s)),
             period_bins=None if settings.pulse_period_s is None else max(1, bins(settings.pulse_period_s)),
             window_bins=_WINDOW_BINS

@@ -28,6 +28,11 @@ class EdgeClock:
         self._waiting = Edges(np.empty(0, np.int64), np.empty(0, np.int64))
         self.pulses = 0
 
+    @property
+    def now_ps(self) -> int:
+        """Time of the next pulse's start."""
+        return (1 + self.pulses) * self._period_ps
+
     def restart(self) -> None:
         """Begin with pulse 0 anew."""
         self.pulses = 0

@@ -12,9 +12,13 @@ import numpy as np
 from evapd.device.conformance import InstrumentUnderTest
 from evapd_drivers.tdc.crono4 import TimeTagger4, Xtdc4
 from evapd_drivers.tdc.surface_concept import SurfaceConceptHits, SurfaceConceptWords
+from evapd_drivers.tdc.swabian import Swabian
+from evapd_drivers.tdc.tdc8hp import Tdc8Hp
 from evapd_drivers.tdc.xhptdc8 import Xhptdc8
 from evapd_sim.sdk.sctdc import FakeScTdc
+from evapd_sim.sdk.swabian import FakeTimeTagger
 from evapd_sim.sdk.tdc4 import FakeTdc4
+from evapd_sim.sdk.tdc8hp import FakeTdc8Hp
 from evapd_sim.sdk.xhptdc8 import FakeXhptdc8
 
 STEP_S, PULSES = 1e-3, 10
@@ -108,3 +112,21 @@ class TimeTagger4Board(LibraryTdc):
 
 class Xtdc4Board(TimeTagger4Board):
     driver = Xtdc4
+
+
+class Tdc8HpBoard(LibraryTdc):
+    driver = Tdc8Hp
+    fake = FakeTdc8Hp
+
+
+class SwabianTagger(LibraryTdc):
+    """A Python module in place of the maker's."""
+
+    driver = Swabian
+    serial = "2134000XYZ"
+
+    def start(self, endpoint):
+        self.made = FakeTimeTagger()
+        self.made.plug()
+        self.feeding = Feeding(self.made.deliver)
+        return "module:evapd_sim.sdk.swabian"
