@@ -9,6 +9,7 @@ import yaml
 from evapd.errors import DeviceRefused
 from evapd_drivers.hv import caen_dt as caen
 from evapd_drivers.hv import iseg_shr as iseg
+from evapd_drivers.hv import srs_ps300 as srs
 
 FOLDER = Path(__file__).parents[1] / "wire" / "transcripts"
 
@@ -24,6 +25,18 @@ def iseg_status(line):
 
 def iseg_value(unit, limit):
     return lambda line: iseg.decode_value(line, unit, limit)
+
+
+def srs_status(line):
+    status = srs.decode_status(line)
+    names = {
+        "output_on": "ON",
+        "v_trip": "VOLTAGE_TRIP",
+        "i_trip": "CURRENT_TRIP",
+        "limited": "CURRENT_LIMIT",
+        "stable": "STABLE",
+    }
+    return {name: srs.Status[bit] in status for name, bit in names.items()}
 
 
 def identity(decode):
@@ -51,6 +64,15 @@ DECODERS = {
     },
 }  # fmt: skip
 
+DECODERS["srs-ps300"] = {
+    "identity": identity(srs.decode_identity),
+    "status": srs_status,
+    "set_voltage_v": lambda line: srs.decode_number(line, srs.MAX_V),
+    "measured_voltage_v": lambda line: srs.decode_number(line, srs.MAX_V),
+    "current_limit_a": lambda line: srs.decode_number(line, srs.MAX_A),
+    "measured_current_a": lambda line: srs.decode_number(line, srs.MAX_A),
+}
+
 
 def caen_set(parameter, value=""):
     return caen.encode("SET", parameter, value, channel=0)
@@ -65,6 +87,12 @@ COMMANDS = {
         "set_power_down": lambda value: caen_set("PDWN", value),
         "output": lambda value: caen_set("ON" if value else "OFF"),
         "clear_alarms": lambda _: caen.encode("SET", "BDCLR"),
+    },
+    "srs-ps300": {
+        "set_voltage_v": lambda value: srs.encode("VSET", f"{value:.1f}"),
+        "set_current_limit_a": lambda value: srs.encode("ILIM", f"{value:.7f}"),
+        "output": lambda value: srs.encode("HVON" if value else "HVOF"),
+        "clear_trips": lambda _: srs.encode("TCLR"),
     },
     "iseg-shr": {
         "set_voltage_v": lambda value: iseg.encode_number(":VOLT", value, 0),
