@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from evapd import __version__, cli_data, cli_drivers, cli_energy, cli_wiring
+from evapd import __version__, cli_data, cli_drivers, cli_energy, cli_stage, cli_wiring
 from evapd.config import check_rig, schema_text
 from evapd.config.model import Sockets
 from evapd.errors import ConfigError, EvapdError, RequestTimeout
@@ -377,6 +377,7 @@ cli_data.register(app)
 cli_drivers.register(app)
 cli_wiring.register(app)
 cli_energy.register(app)
+cli_stage.register(app)
 
 
 def main() -> None:

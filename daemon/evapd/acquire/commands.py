@@ -41,6 +41,20 @@ class OnArgs(Args):
     on: bool = True
 
 
+class StageMoveArgs(Args):
+    """One axis, one absolute position."""
+
+    axis: str = Field(min_length=1, max_length=50)
+    mm: float = Field(allow_inf_nan=False, description="absolute position, mm")
+
+
+class StageReferenceArgs(Args):
+    """One axis."""
+
+    axis: str = Field(min_length=1, max_length=50)
+    clear: bool = Field(default=False, description="a person has looked: the way is clear")
+
+
 class NoteArgs(Args):
     """A note for the run's record."""
 
@@ -165,6 +179,24 @@ def make_commands(conductor: Conducts) -> list[Command]:
             lambda _: conductor.forward("detector_off"),
             energy=True,
             doc="Ramp the detector's supplies down in steps; in a run the specimen goes down first.",
+        ),
+        Command(
+            "stage_move",
+            StageMoveArgs,
+            lambda args: conductor.forward("stage_move", **args),
+            doc="Move one axis of the stage; in standby and safe only, and by small steps while aligning.",
+        ),
+        Command(
+            "stage_reference",
+            StageReferenceArgs,
+            lambda args: conductor.forward("stage_reference", **args),
+            doc="Search the reference mark of an axis; in standby and safe only.",
+        ),
+        Command(
+            "stage_stop",
+            NoArgs,
+            lambda _: conductor.forward("stage_stop"),
+            doc="Stop every axis of the stage. Always works.",
         ),
         Command(
             "acknowledge",

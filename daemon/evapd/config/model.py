@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from evapd.config.section import Section
+from evapd.config.stage import StageSection
 from evapd.config.wiring import DETECTOR_ROLES, Contacts, Detector
 from evapd.units import (
     Hertz,
@@ -311,6 +312,7 @@ class Rig(Section):
     guard: Guard = Guard()
     contacts: Contacts = Contacts()
     detector: Detector | None = None
+    stage: StageSection = StageSection()
     end: End = End()
     record: Record = Record()
     matching: Matching = Matching()

@@ -101,9 +101,9 @@ class Instruments:
         return {name: self._describe(name, worker.latest()) for name, worker in self._workers.items()}
 
     def complaints(self) -> list[str]:
-        """Name required devices that are not known, with the last that was heard of them."""
+        """Name required devices that are not known, with the last that was heard of them and what is to be done by hand."""
         return [
-            f"device-unknown: {view.name} is UNKNOWN: {view.why}"
+            f"device-unknown: {view.name} is UNKNOWN: {view.why}{_by_hand(view)}"
             for view in self.views().values()
             if view.required and not view.known
         ]
@@ -163,28 +163,42 @@ class Instruments:
         v_v, output = decision.v_dc_v, decision.output
         shown_v = None if reading is None or reading.v_set_v is None else abs(reading.v_set_v)
         differs = v_v is not None and shown_v is not None and abs(shown_v - v_v) > max(2.0, 0.005 * v_v)
+        low = v_v is not None and shown_v is not None and shown_v < v_v
         self._sender.send(
-            name, "set_voltage", v_v, lambda: driver.set_voltage(v_v), now_s, contradicted=differs
+            name, "set_voltage", v_v, lambda: driver.set_voltage(v_v), now_s, contradicted=differs, upwards=low
         )
         shown_on = None if reading is None else reading.output_on
         wrong = output is not None and shown_on is not None and shown_on is not output
         value = None if output is None else float(output)
         self._sender.send(
-            name, "output", value, lambda: driver.output(bool(output)), now_s, contradicted=wrong
+            name,
+            "output",
+            value,
+            lambda: driver.output(bool(output)),
+            now_s,
+            contradicted=wrong,
+            upwards=bool(output),
         )
 
     def _set_amplitude(self, name: str, v_p_v: float | None, now_s: float) -> None:
         driver, reading = self._drivers[name], self._reading(name, PulseAmplitudeReading)
         before_v = self._sender.accepted(name, "set_amplitude")
-        differs = False
+        differs = low = False
         if v_p_v is not None and self._sender.told(name, "set_amplitude"):
             if before_v is not None and before_v <= v_p_v < before_v * (1 + _FINER):
                 v_p_v = before_v
             shown_v = None if reading is None else reading.v_p_v
             differs = shown_v is not None and abs(shown_v - v_p_v) > self._pulse_tolerance * v_p_v
+            low = shown_v is not None and shown_v < v_p_v
         value = v_p_v
         self._sender.send(
-            name, "set_amplitude", value, lambda: driver.set_amplitude(value), now_s, contradicted=differs
+            name,
+            "set_amplitude",
+            value,
+            lambda: driver.set_amplitude(value),
+            now_s,
+            contradicted=differs,
+            upwards=low,
         )
 
     def _set_rate(self, name: str, rate_hz: float | None, now_s: float) -> None:
@@ -250,6 +264,13 @@ class Instruments:
             "last_command_s": snapshot.last_command_s,
             "longest_command_s": snapshot.longest_command_s,
         }
+
+
+def _by_hand(view: DeviceView) -> str:
+    # Before a device was ever read nothing was energised from here; a person at the rig knows.
+    if view.role not in ENERGY_ROLES or view.reading is None:
+        return ""
+    return "; until it answers it cannot be commanded: switch it off by hand"
 
 
 def _period_s(role: str, tick_s: float) -> float:
