@@ -95,3 +95,13 @@ def test_small_letters_and_line_feeds_are_understood():
 def test_a_type_without_numbers_is_no_type():
     with pytest.raises(ValueError, match="no type"):
         TdkGenesysWire(Plant(), model="GEN")
+
+
+def test_a_set_takes_remote_control_by_itself():
+    _, _, ask = bench("RMT LOC")
+    assert [ask("RMT?"), ask("PV 5"), ask("RMT?")] == ["LOC", "OK", "REM"]
+
+
+def test_masks_and_the_fold_back_delay_are_kept():
+    _, _, ask = bench("FENA 1f", "FBD 05")
+    assert [ask("FENA?"), ask("FBD?"), ask("SENA?"), ask("SENA x")] == ["1F", "05", "00", "C03"]

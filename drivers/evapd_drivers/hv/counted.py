@@ -1,8 +1,8 @@
 """What supplies share that are set in counts of 12 bits and tell no serial number."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from evapd.device import DriverConfig
 from evapd.units import Ampere, Volt
@@ -33,3 +33,16 @@ class CountedConfig(DriverConfig):
         if value is not None:
             raise ValueError("this supply tells no serial number: remove the key")
         return value
+
+
+class RatedConfig(CountedConfig):
+    """Settings of such a supply that does not even tell its rating; `rated_v` and `rated_a` stand on the type plate."""
+
+    rated_v: Annotated[Volt, Field(gt=0, le=500e3)]
+    rated_a: Annotated[Ampere, Field(gt=0, le=10)]
+
+    @model_validator(mode="after")
+    def _within_its_rating(self) -> Self:
+        if self.v_max_v > self.rated_v or self.i_max_a > self.rated_a:
+            raise ValueError("v_max_v and i_max_a must not exceed rated_v and rated_a")
+        return self

@@ -15,15 +15,12 @@ Nothing here was tried on hardware.
 import contextlib
 import time
 from collections.abc import Callable
-from typing import Annotated, ClassVar, NamedTuple, Self
-
-from pydantic import Field, model_validator
+from typing import ClassVar, NamedTuple
 
 from evapd.device import HighVoltageReading, HighVoltageSupply, Identity, open_transport
 from evapd.device.link import Link, TransportFactory, limited
 from evapd.errors import DeviceProtocolError, DeviceRefused, LimitError
-from evapd.units import Ampere, Volt
-from evapd_drivers.hv.counted import FULL, CountedConfig, counts
+from evapd_drivers.hv.counted import FULL, RatedConfig, counts
 
 OFF, ON, RESET = 1, 2, 4  # control figure of a set
 FULL_MONITOR = 0x3FF
@@ -95,18 +92,10 @@ class Glassman:
         "what_is_set_is_read_back": "set points cannot be asked: what was acknowledged is told until it is closed, and no longer",
     }
 
-    class Config(CountedConfig):
-        """Settings; `rated_v` and `rated_a` stand on the type plate (50 kV and 6 mA of an FR50R6)."""
+    class Config(RatedConfig):
+        """Settings; full scale is 50 kV and 6 mA of an FR50R6."""
 
-        rated_v: Annotated[Volt, Field(gt=0, le=500e3)]
-        rated_a: Annotated[Ampere, Field(gt=0, le=10)]
         host_timeout: bool = True  # it goes off by itself 1.5 s after the last packet
-
-        @model_validator(mode="after")
-        def _within_its_rating(self) -> Self:
-            if self.v_max_v > self.rated_v or self.i_max_a > self.rated_a:
-                raise ValueError("v_max_v and i_max_a must not exceed rated_v and rated_a")
-            return self
 
     def __init__(
         self,

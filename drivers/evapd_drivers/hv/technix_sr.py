@@ -14,9 +14,9 @@ Nothing here was tried on hardware.
 
 import time
 from collections.abc import Callable
-from typing import Annotated, ClassVar, NamedTuple, Self
+from typing import Annotated, ClassVar, NamedTuple
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from evapd.device import HighVoltageReading, HighVoltageSupply, Identity, open_transport
 from evapd.device.link import Link, TransportFactory, limited, number
@@ -25,11 +25,10 @@ from evapd.errors import (
     DeviceLost,
     DeviceProtocolError,
     DeviceRefused,
-    DeviceTimeout,
     LimitError,
 )
-from evapd.units import Ampere, Second, Volt
-from evapd_drivers.hv.counted import FULL, CountedConfig, counts
+from evapd.units import Second
+from evapd_drivers.hv.counted import FULL, RatedConfig, counts
 
 
 class Status(NamedTuple):
@@ -81,18 +80,10 @@ class TechnixSr:
         "what_is_set_is_read_back": "set points cannot be asked: what was echoed is told until it is closed, and no longer",
     }
 
-    class Config(CountedConfig):
-        """Settings; `rated_v` and `rated_a` stand on the type plate."""
+    class Config(RatedConfig):
+        """Settings; `rated_v` and `rated_a` are what 4095 counts mean."""
 
-        rated_v: Annotated[Volt, Field(gt=0, le=300e3)]
-        rated_a: Annotated[Ampere, Field(gt=0, le=10)]
         pulse_s: Annotated[Second, Field(ge=0.1, le=1)] = 0.12  # of the commands on and off
-
-        @model_validator(mode="after")
-        def _within_its_rating(self) -> Self:
-            if self.v_max_v > self.rated_v or self.i_max_a > self.rated_a:
-                raise ValueError("v_max_v and i_max_a must not exceed rated_v and rated_a")
-            return self
 
     def __init__(
         self,
@@ -190,39 +181,30 @@ class TechnixSr:
         Raises:
             DeviceError: the first failure, when all was sent, or that the output is still on.
         """
-        failures: list[DeviceError] = []
-        for step in (encode("d1", 0), encode("P6", 1), encode("P7", 0), encode("d1", 0)):
-            self._insist(step, failures)
+        self._echoed_v, failure, held = None, None, True
+        try:
+            self._insist(encode("d1", 0), encode("P6", 1), encode("P7", 0), encode("d1", 0))
+            held = self._status().on_held
+        except DeviceLost:
+            raise
+        except DeviceError as error:
+            failure = error
         self._sleep(self._config.pulse_s)
-        if failures or self._status_or(failures).on_held:
-            self._insist(encode("P5", 0), failures)
-        self._insist(encode("P6", 0), failures)
-        self._echoed_v = None
-        if failures:
-            raise failures[0]
+        released = (encode("P5", 0), encode("P6", 0)) if held else (encode("P6", 0),)
+        if failure is not None:
+            for step in released:
+                self._link.send(step)
+            raise failure
+        self._insist(*released)
         self._echoed_v = 0.0
         self._refuse_unless(on=False)
 
-    def _insist(self, command: bytes, failures: list[DeviceError]) -> None:
-        try:
-            if any(isinstance(failure, DeviceTimeout) for failure in failures):
-                self._link.send(command)
-            else:
-                self._acknowledged(command)
-        except DeviceLost:
-            raise
-        except DeviceError as failure:
-            failures.append(failure)
+    def _insist(self, *steps: bytes) -> None:
+        def accept(line: bytes) -> None:
+            if line.strip() + b"\r" not in steps:
+                raise DeviceProtocolError(f"{line!r} where the echo of a command is due")
 
-    def _status_or(self, failures: list[DeviceError]) -> Status:
-        """Ask for the status; where it cannot be had, the worst is assumed."""
-        try:
-            return self._status()
-        except DeviceLost:
-            raise
-        except DeviceError as failure:
-            failures.append(failure)
-            return Status(*[True] * 8)
+        self._link.insist(steps, accept)
 
     def _status(self) -> Status:
         return decode_status(self._link.ask(b"E\r"))

@@ -5,6 +5,7 @@ at the rear, sets are acknowledged and do nothing; how long a number is (five fi
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from evapd_sim.plant import Plant
 from evapd_sim.wire.base import LineWire
@@ -63,6 +64,7 @@ class TdkGenesysWire(SupplyFaults, LineWire):
         self._returns = False  # when the interlock closes
         self._latched: set[int] = set()
         self._flags = {"FLD": False, "AST": False}
+        self._kept = {"FENA": "00", "SENA": "00", "FBD": "00"}
         self._queries = self._make_queries()
         self._sets = self._make_sets()
 
@@ -150,20 +152,30 @@ class TdkGenesysWire(SupplyFaults, LineWire):
         wants, action = self._sets[name]
         if wants != bool(argument):
             return _MISSING if wants else _ILLEGAL
-        if self.local and name not in {"RMT", "CLS"}:
-            return OK
+        if name not in {"RMT", "CLS"}:
+            if self.local:
+                return OK
+            self._mode = "REM" if self._mode == "LOC" else self._mode  # every set takes remote control
         return action(argument)
 
     def _make_sets(self) -> dict[str, tuple[bool, Callable[[str], str]]]:
         """Make the table of sets: whether there is an argument, and what is done; it gives OK or an error."""
-        return {
+        table: dict[str, tuple[bool, Callable[[str], str]]] = {
             "RMT": (True, self._set_remote), "PV": (True, self._set_voltage), "PC": (True, self._set_current),
             "OUT": (True, self._set_output), "OVP": (True, self._set_ovp), "UVL": (True, self._set_uvl),
             "FLD": (True, lambda argument: self._set_flag("FLD", argument)),
             "AST": (True, lambda argument: self._set_flag("AST", argument)),
             "OVM": (False, self._maximise_ovp), "RST": (False, self._reset), "CLS": (False, lambda _: OK),
-            "SAV": (False, lambda _: OK),
+            "SAV": (False, lambda _: OK), "RCL": (False, lambda _: OK), "FBDRST": (False, lambda _: OK),
         }  # fmt: skip
+        return table | {name: (True, partial(self._keep, name)) for name in self._kept}
+
+    def _keep(self, name: str, argument: str) -> str:
+        """Take the mask of a register, or the delay of the fold-back, in hexadecimal figures; they have no effect here."""
+        if not argument or not set(argument) <= set("0123456789ABCDEF"):
+            return _ILLEGAL
+        self._kept[name] = argument
+        return OK
 
     def _set_remote(self, argument: str) -> str:
         mode = _REMOTE.get(argument, argument)
@@ -266,6 +278,9 @@ class TdkGenesysWire(SupplyFaults, LineWire):
             "AST?": lambda: "ON" if self._flags["AST"] else "OFF",
             "FLT?": lambda: f"{self._faults():02X}",
             "STAT?": lambda: f"{self._status():02X}",
+            "FEVE?": lambda: f"{self._faults():02X}",
+            "SEVE?": lambda: f"{self._status():02X}",
+            **{f"{name}?": partial(self._kept.__getitem__, name) for name in self._kept},
         }  # fmt: skip
 
     def _faults(self) -> int:
