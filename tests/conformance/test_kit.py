@@ -30,6 +30,7 @@ from conformance.instruments.nkt_origami import NktOrigamiLaser
 from conformance.instruments.pfeiffer_tpg26x import PfeifferController
 from conformance.instruments.pi_gcs2 import PiGcs2Stage
 from conformance.instruments.scpi_generators import KeysightGenerator, TektronixGenerator
+from conformance.instruments.smaract_ctl import SmarActCtlStage
 from conformance.instruments.smaract_mcs2 import SmarActMcs2Stage
 from conformance.instruments.spellman_xrv import SpellmanSupply
 from conformance.instruments.srs_ctc100 import CtcController
@@ -63,6 +64,7 @@ INSTRUMENTS = {
     "lakeshore-336": LakeShoreController,
     "modbus-dio": ModbusModule,
     "smaract-mcs2": SmarActMcs2Stage,
+    "smaract-ctl": SmarActCtlStage,
     "pi-gcs2": PiGcs2Stage,
     "newport-esp301": NewportEsp301Stage,
     "newport-smc100": NewportSmc100Stage,
