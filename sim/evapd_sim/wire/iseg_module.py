@@ -102,7 +102,7 @@ class IsegModule:
             "CONF:CAN:BITRATE": lambda: "250000",
             "SYS:USER:CONFIG": lambda: "0",
         } | {
-            f"READ:MOD:SUP:{name}": lambda number=number: auxiliary((number,))  # type: ignore[misc] # a default of its own
+            f"READ:MOD:SUP:{name}": lambda number=number: auxiliary((number,))
             for name, number in _NAMED.items()
         }
 
