@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evapd.errors import ConfigError, DeviceError
+from evapd.config.model import Sockets
+from evapd.errors import ConfigError, DeviceError, EvapdError, RequestTimeout
 
 if TYPE_CHECKING:
     from evapd.device.probe import Answer, Found
 
 EXIT_USAGE = 2
+_ANSWER_S = 2.0
 
 
 def new_driver(
@@ -74,6 +76,47 @@ def probe(
         raise typer.Exit(1)
 
 
+def trace(
+    device: Annotated[str, typer.Argument(help="its name in the rig file")],
+    *,
+    on: Annotated[bool, typer.Option("--on/--off", help="begin, or end")] = True,
+    run: Annotated[
+        Path | None,
+        typer.Option(help="print what was written into this run instead; also while it is under way"),
+    ] = None,
+    control: Annotated[str, typer.Option(help="address of the control socket")] = Sockets().control,
+) -> None:
+    """See the bytes of an instrument both ways: they are written into the run once a second until they are switched off."""
+    from evapd.rpc import Requester
+
+    try:
+        if run is not None:
+            _print_trace(run, device)
+            return
+        with Requester(control, _ANSWER_S) as requester:
+            answer = requester.request("trace", {"device": device, "on": on})
+    except RequestTimeout:
+        typer.echo(f"no daemon answers at {control}; name its address with --control", err=True)
+        raise typer.Exit(1) from None
+    except EvapdError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    typer.echo(
+        f"traced now: {', '.join(answer['traced']) or 'none'}; `evapd trace {device} --run RUN` prints what a run has"
+    )
+
+
+def _print_trace(run: Path, device: str) -> None:
+    from evapd.device.tracing import KIND, lines
+    from evapd.record.reader import read_run
+
+    for message in read_run(run):
+        event = message.document if message.topic == "event." else None
+        if isinstance(event, dict) and event.get("kind") == KIND and event["device"] == device:
+            for line in lines(event):
+                typer.echo(line)
+
+
 def _said(answers: "list[Answer]") -> str:
     said = [f"  {one.connect}: {one.question!r} -> {one.reply!r}" for one in answers if one.reply is not None]
     return (
@@ -98,3 +141,4 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("new-driver")(new_driver)
     app.command()(probe)
+    app.command()(trace)

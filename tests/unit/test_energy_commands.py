@@ -36,7 +36,7 @@ class Conductor:
 @pytest.fixture
 def served():
     conductor = Conductor()
-    with Service("tcp://127.0.0.1:*", public.make_commands(conductor)) as service:
+    with Service("tcp://127.0.0.1:*", public.make_commands(conductor, conductor)) as service:
         yield conductor, service.address
 
 
@@ -44,7 +44,7 @@ def section(title: str) -> str:
     return CONTROL.split(f"## {title}\n")[1].split("\n## ")[0]
 
 
-@pytest.mark.parametrize("command", public.make_commands(None), ids=lambda command: command.name)
+@pytest.mark.parametrize("command", public.make_commands(None, None), ids=lambda command: command.name)
 def test_every_command_of_acquire_stands_in_its_table_with_its_arguments(command):
     [row] = [
         line
@@ -62,7 +62,7 @@ def test_every_command_of_the_guard_is_on_the_page(command):
 
 @pytest.mark.parametrize("name", ENERGY)
 def test_acquire_and_guard_both_serve_it(name):
-    for made in (public.make_commands(None), requests.make_commands(None)):
+    for made in (public.make_commands(None, None), requests.make_commands(None)):
         assert name in [command.name for command in made]
 
 

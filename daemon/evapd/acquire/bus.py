@@ -4,6 +4,7 @@ import logging
 import threading
 from typing import Any, Protocol
 
+from evapd.device.tracing import KIND as TRACE
 from evapd.stream.frame import EVENT, STATE, Frame, Framer, Message
 
 _log = logging.getLogger(__name__)
@@ -64,7 +65,8 @@ class Bus:
 
         Good news of a device, or of the time sums, end their alarm.
         """
-        _log.log(_LEVELS[severity], "%s: %s", kind, what)
+        if kind != TRACE:  # bytes are not for the log
+            _log.log(_LEVELS[severity], "%s: %s", kind, what)
         if severity == "alarm":
             self.alarms[kind] = what
         elif kind in _ENDED_BY_NEWS:

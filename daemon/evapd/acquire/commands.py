@@ -55,6 +55,13 @@ class StageReferenceArgs(Args):
     clear: bool = Field(default=False, description="a person has looked: the way is clear")
 
 
+class TraceArgs(Args):
+    """Of one device."""
+
+    device: str = Field(min_length=1, max_length=100, description="its name in the rig file")
+    on: bool = True
+
+
 class NoteArgs(Args):
     """A note for the run's record."""
 
@@ -97,7 +104,15 @@ class Conducts(Protocol):
         ...
 
 
-def make_commands(conductor: Conducts) -> list[Command]:
+class Traced(Protocol):
+    """What the commands need to see the bytes of a device."""
+
+    def switch(self, device: str, *, on: bool) -> dict[str, Any]:
+        """Keep them, or no longer."""
+        ...
+
+
+def make_commands(conductor: Conducts, tracing: Traced) -> list[Command]:
     """List what the control socket serves; `describe` is added by the service."""
     return [
         Command("status", NoArgs, lambda _: conductor.status(), doc="Everything at one glance."),
@@ -197,6 +212,12 @@ def make_commands(conductor: Conducts) -> list[Command]:
             NoArgs,
             lambda _: conductor.forward("stage_stop"),
             doc="Stop every axis of the stage. Always works.",
+        ),
+        Command(
+            "trace",
+            TraceArgs,
+            lambda args: tracing.switch(args["device"], on=args["on"]),
+            doc="Keep the bytes of a device both ways and write them into the run once a second, as events of kind trace.",
         ),
         Command(
             "acknowledge",

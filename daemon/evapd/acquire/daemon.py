@@ -17,8 +17,10 @@ from evapd.acquire.guard_view import GuardView
 from evapd.acquire.herald import Herald
 from evapd.acquire.readout import Readout
 from evapd.acquire.state import RunState
+from evapd.acquire.tracing import Tracing
 from evapd.config import LoadedRig
 from evapd.device import HitSource, TdcSource, build_device
+from evapd.device.tracing import Traces
 from evapd.errors import ConfigError
 from evapd.link import LinkFlag, LinkSender, short_digest
 from evapd.matching import Anode, Matcher
@@ -57,11 +59,12 @@ class Acquire:
             self._flags,
         )
         self.counter = Counter(loaded.rig.instrument, on_surge=self.beacon.hurry)
-        self.readout = _make_readout(loaded, self.bus)
+        self.readout, traces = _make_readout(loaded, self.bus)
         self.guard = GuardView(loaded.layout.guard_ipc, self.bus, self._on_segment)
         self.conductor = Conductor(loaded, self.readout, self.counter, self.bus, self.guard)
         self.herald = Herald(self.bus, self.conductor.status, self.publisher.publish_live)
-        self.service = Service(sockets.control, make_commands(self.conductor))
+        self.tracing = Tracing(traces, self.guard, self.bus)
+        self.service = Service(sockets.control, make_commands(self.conductor, self.tracing))
 
     def _snapshot(self) -> dict[str, Any]:
         return self.conductor.status()
@@ -116,13 +119,15 @@ class Acquire:
             gc.freeze()  # what lives for ever is never looked at again
             while not (self._ended_by and self.conductor.machine.state is RunState.IDLE):
                 self.conductor.tick()
+                self.tracing.tick()
                 notifier.watchdog()
                 time.sleep(TICK_S)
 
 
-def _make_readout(loaded: LoadedRig, bus: Bus) -> Readout:
+def _make_readout(loaded: LoadedRig, bus: Bus) -> tuple[Readout, Traces]:
     (name, spec), *_ = loaded.rig.devices_with_role("tdc").items()
-    source = build_device(name, loaded)
+    traces = Traces([name])
+    source = build_device(name, loaded, trace=traces.of(name))
     if not isinstance(source, TdcSource | HitSource):
         raise ConfigError(f"devices.{name}: driver '{spec.driver}' delivers neither words nor hits")
-    return Readout(name, source, bus.event)
+    return Readout(name, source, bus.event), traces

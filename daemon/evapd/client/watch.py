@@ -15,6 +15,7 @@ from rich.live import Live
 
 from evapd.client.status import Status
 from evapd.client.view import View, plain, render
+from evapd.device.tracing import KIND as TRACE
 from evapd.errors import StreamError
 from evapd.rpc import Requester
 from evapd.stream.frame import EVENT, Message
@@ -81,7 +82,8 @@ class _Watcher:
             message = self._subscriber.receive(max(0.0, deadline_s - time.monotonic()))
             if message is None:
                 return self._view()
-            self._events.append(event_line(message))
+            if not _is_trace(message):
+                self._events.append(event_line(message))
 
     def _view(self) -> View:
         now_s, newest, counts = time.monotonic(), self.poller.newest, self._subscriber.counts
@@ -97,6 +99,11 @@ class _Watcher:
             events=tuple(self._events),
             waited_s=now_s - self._began_s,
         )
+
+
+def _is_trace(message: Message) -> bool:
+    """Whether it carries the bytes of a device: for programs, not for this page."""
+    return isinstance(message.document, dict) and message.document.get("kind") == TRACE
 
 
 def event_line(message: Message) -> str:

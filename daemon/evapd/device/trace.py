@@ -41,8 +41,8 @@ class ByteTrace:
         self._to_log = False
         self._clock = clock
         self._lock = threading.Lock()
-        self._pieces: deque[Piece] = deque(maxlen=KEPT_PIECES)
-        self._bytes = 0
+        self._pieces: deque[Piece] = deque()
+        self._bytes = self._dropped = 0
 
     def __call__(self, direction: Literal["write", "read"], data: bytes) -> None:
         """Take note of what passed."""
@@ -50,12 +50,11 @@ class ByteTrace:
             return
         piece = Piece(self._clock(), direction, bytes(data[:LONGEST_PIECE]), len(data))
         with self._lock:
-            if len(self._pieces) == KEPT_PIECES:
-                self._bytes -= len(self._pieces.popleft().data)
             self._pieces.append(piece)
             self._bytes += len(piece.data)
-            while self._bytes > KEPT_BYTES:
+            while self._bytes > KEPT_BYTES or len(self._pieces) > KEPT_PIECES:
                 self._bytes -= len(self._pieces.popleft().data)
+                self._dropped += 1
         if self._to_log:
             _log.info("%s: %s", self.name, piece)
 
@@ -64,9 +63,17 @@ class ByteTrace:
         with self._lock:
             if on and not self.on:
                 self._pieces.clear()
-                self._bytes = 0
+                self._bytes = self._dropped = 0
             self._to_log = to_log
             self.on = on
+
+    def take(self) -> tuple[tuple[Piece, ...], int]:
+        """Give what was kept, oldest first, and how many older pieces had to go; both are forgotten."""
+        with self._lock:
+            taken, dropped = tuple(self._pieces), self._dropped
+            self._pieces.clear()
+            self._bytes = self._dropped = 0
+        return taken, dropped
 
     def pieces(self) -> tuple[Piece, ...]:
         """Give what was kept, oldest first."""

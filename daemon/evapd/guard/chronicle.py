@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from evapd.device.tracing import KIND as TRACE
 from evapd.errors import RecordError
 from evapd.guard.types import LOOP_COLUMNS, Event, LoopSample
 from evapd.record.journal import JournalWriter, segments
@@ -15,6 +16,7 @@ PREFIX = "guard"
 _SEGMENT_BYTES = 64_000_000
 _QUEUE_BYTES = 16_000_000
 _KEPT = 16  # segments of the standing journal
+_NOT_LOGGED = {"device", TRACE}  # the workers log their own, and bytes are not for the log
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "alarm": logging.ERROR}
 
 
@@ -86,7 +88,7 @@ class Chronicle:
         """Write an event, and log it."""
         if event.kind == "segment":
             self._framer.segment += 1
-        if event.kind != "device":  # the workers log their own
+        if event.kind not in _NOT_LOGGED:
             _log.log(_LEVELS[event.severity], "%s: %s", event.kind, event.what)
         self._append(self._framer.document(EVENT, event.document()))
 

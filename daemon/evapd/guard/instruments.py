@@ -15,6 +15,7 @@ from evapd.config.plugins import INSTALLED, Plugins
 from evapd.config.wiring import DETECTOR_ROLES
 from evapd.device import DeviceState, DeviceWorker, Snapshot, build_device
 from evapd.device.readings import HighVoltageReading, PulseAmplitudeReading, PulserReading
+from evapd.device.tracing import Traces
 from evapd.guard.deadman import DeadMan, dead_man
 from evapd.guard.descent import ENERGY_ROLES
 from evapd.guard.laser_orders import LaserOrders
@@ -45,7 +46,10 @@ class Instruments:
             ConfigError: when a driver cannot be made.
         """
         self._specs = {name: spec for name, spec in loaded.rig.devices.items() if spec.role != "tdc"}
-        self._drivers: dict[str, Any] = {name: build_device(name, loaded, plugins) for name in self._specs}
+        self.traces = Traces(self._specs, clock)
+        self._drivers: dict[str, Any] = {
+            name: build_device(name, loaded, plugins, self.traces.of(name)) for name in self._specs
+        }
         self._rig, self._clock = loaded.rig, clock
         guard, tick_s = loaded.rig.guard, loaded.rig.control.tick_s
         self._workers = {
@@ -165,7 +169,13 @@ class Instruments:
         differs = v_v is not None and shown_v is not None and abs(shown_v - v_v) > max(2.0, 0.005 * v_v)
         low = v_v is not None and shown_v is not None and shown_v < v_v
         self._sender.send(
-            name, "set_voltage", v_v, lambda: driver.set_voltage(v_v), now_s, contradicted=differs, upwards=low
+            name,
+            "set_voltage",
+            v_v,
+            lambda: driver.set_voltage(v_v),
+            now_s,
+            contradicted=differs,
+            upwards=low,
         )
         shown_on = None if reading is None else reading.output_on
         wrong = output is not None and shown_on is not None and shown_on is not output
@@ -246,7 +256,7 @@ class Instruments:
             required=spec.required,
             known=known,
             reading=snapshot.reading,
-            why=snapshot.last_error or "no reading yet",
+            why=snapshot.last_error or _silence(snapshot),
         )
 
     def _describe(self, name: str, snapshot: Snapshot) -> dict[str, Any]:
@@ -264,6 +274,10 @@ class Instruments:
             "last_command_s": snapshot.last_command_s,
             "longest_command_s": snapshot.longest_command_s,
         }
+
+
+def _silence(snapshot: Snapshot) -> str:
+    return "no reading yet" if snapshot.age_s is None else f"its newest reading is {snapshot.age_s:.1f} s old"
 
 
 def _by_hand(view: DeviceView) -> str:

@@ -61,6 +61,13 @@ class StageReferenceArgs(Args):
     clear: bool = Field(default=False, description="a person has looked: the way is clear")
 
 
+class TraceArgs(Args):
+    """Of one device."""
+
+    device: str = Field(min_length=1, max_length=100, description="its name in the rig file")
+    on: bool = True
+
+
 class Guards(Protocol):
     """What the commands need of the process."""
 
@@ -114,6 +121,10 @@ class Guards(Protocol):
 
     def stage_stop(self) -> dict[str, Any]:
         """Stop every axis."""
+        ...
+
+    def trace(self, device: str, *, on: bool) -> dict[str, Any]:
+        """Keep the bytes of a device both ways, and write them down."""
         ...
 
     def attend(self) -> dict[str, Any]:
@@ -203,6 +214,12 @@ def make_commands(guard: Guards) -> list[Command]:
             doc="Search the reference mark of an axis; in standby and safe only.",
         ),
         Command("stage_stop", NoArgs, lambda _: guard.stage_stop(), doc="Stop every axis. Always works."),
+        Command(
+            "trace",
+            TraceArgs,
+            lambda args: guard.trace(args["device"], on=args["on"]),
+            doc="Keep the bytes of a device both ways and write them into the run once a second, as events of kind trace.",
+        ),
         Command(
             "attend",
             NoArgs,

@@ -9,7 +9,9 @@ from typing import Any
 
 from evapd.config import LoadedRig
 from evapd.config.plugins import INSTALLED, Plugins
+from evapd.device.tracing import KIND as TRACE
 from evapd.errors import StateError
+from evapd.guard.alarms import OVER
 from evapd.guard.blackbox import BlackBox
 from evapd.guard.chronicle import Chronicle
 from evapd.guard.core import GuardCore
@@ -101,6 +103,8 @@ class GuardService:
                 pulse=-1 if sample is None else sample.pulse,
                 **self._closeness(),
             )
+            for what, details in self.instruments.traces.take():
+                self.chronicle.event(Event(kind=TRACE, severity="info", what=what, details=details))
 
     def react(self) -> None:
         """Act on what came between two ticks: records, end of file, requests."""
@@ -237,6 +241,10 @@ class GuardService:
         self.say("stage", "info", "every axis is stopped by a person")
         return self._answer()
 
+    def trace(self, device: str, *, on: bool) -> dict[str, Any]:
+        """Keep the bytes of a device both ways, and write them down."""
+        return self._answer() | {"traced": self.instruments.traces.switch(device, on=on)}
+
     def acknowledge(self) -> dict[str, Any]:
         """Take note of alarms."""
         return self._answer() | {"acknowledged": self.core.acknowledge(self._clock())}
@@ -305,7 +313,8 @@ class GuardService:
 
     def _alarms(self) -> list[str]:
         texts = self.core.alarms.texts()
-        if not any(text.startswith("device-unknown") for text in texts):
+        # What is unknown now is said also where the rule that told of another device is over: a fault is latched by then.
+        if not any(text.startswith("device-unknown") and OVER not in text for text in texts):
             texts += self.instruments.complaints()
         if self._config_problem:
             texts.append(f"config: {self._config_problem}")
