@@ -11,6 +11,10 @@ def asked_for(rule: Rule, finding: Finding) -> Effect:
     return rule.effect if finding.effect is None else finding.effect
 
 
+OVER = "(over, not acknowledged)"
+"""Ends the text of an alarm whose cause is over."""
+
+
 @dataclass(slots=True)
 class _Alarm:
     what: str
@@ -70,7 +74,7 @@ class Alarms:
     def texts(self) -> list[str]:
         """Give every alarm in words, oldest first."""
         return [
-            f"{name}: {alarm.what}" + ("" if alarm.active else " (over, not acknowledged)")
+            f"{name}: {alarm.what}" + ("" if alarm.active else f" {OVER}")
             for name, alarm in self._alarms.items()
         ]
 
