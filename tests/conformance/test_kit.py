@@ -16,6 +16,8 @@ from conformance.instruments.heinzinger_pnc import HeinzingerSupply
 from conformance.instruments.iseg_shr import IsegShrSupply
 from conformance.instruments.lakeshore_336 import LakeShoreController
 from conformance.instruments.library_tdcs import (
+    Recorded,
+    RecordedHits,
     ScTdcHits,
     ScTdcWords,
     SwabianTagger,
@@ -71,6 +73,8 @@ INSTRUMENTS = {
     "attocube-anc350": AttocubeAnc350Stage,
     "tdc-stream": TdcStreamTdc,
     "cronologic-xhptdc8": Xhptdc8Board,
+    "replay": Recorded,
+    "replay-hits": RecordedHits,
     "roentdek-tdc8hp": Tdc8HpBoard,
     "swabian": SwabianTagger,
     "cronologic-timetagger4": TimeTagger4Board,

@@ -159,6 +159,10 @@ class LibrarySource(ABC, Generic[B]):
         """Words or hits known to be lost since arming."""
         return 0
 
+    def _has_ended(self) -> bool:
+        """Whether there is no more to come, of something recorded."""
+        return False
+
     def _counted(self, block: B) -> B:
         self._reading = replace(
             self._reading,
@@ -168,6 +172,7 @@ class LibrarySource(ABC, Generic[B]):
             lost_words=self._lost_words(),
             sequence_gaps=self._reading.sequence_gaps + bool(block.loss & Loss.SEQUENCE_GAP),
             saturated=bool(block.loss & Loss.SATURATED),
+            exhausted=self._has_ended(),
         )
         return block
 

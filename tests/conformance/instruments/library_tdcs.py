@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from evapd.device.conformance import InstrumentUnderTest
+from evapd.record.hitsfile import write_hits, write_words
 from evapd_drivers.tdc.crono4 import TimeTagger4, Xtdc4
+from evapd_drivers.tdc.replay import ReplayHits, ReplayWords
 from evapd_drivers.tdc.surface_concept import SurfaceConceptHits, SurfaceConceptWords
 from evapd_drivers.tdc.swabian import Swabian
 from evapd_drivers.tdc.tdc8hp import Tdc8Hp
@@ -20,6 +22,7 @@ from evapd_sim.sdk.swabian import FakeTimeTagger
 from evapd_sim.sdk.tdc4 import FakeTdc4
 from evapd_sim.sdk.tdc8hp import FakeTdc8Hp
 from evapd_sim.sdk.xhptdc8 import FakeXhptdc8
+from support.blocks import hits, words
 
 STEP_S, PULSES = 1e-3, 10
 
@@ -130,3 +133,32 @@ class SwabianTagger(LibraryTdc):
         self.made.plug()
         self.feeding = Feeding(self.made.deliver)
         return "module:evapd_sim.sdk.swabian"
+
+
+class Recorded(InstrumentUnderTest):
+    """A file of words of 10 s at 10 kHz; to refuse is to be gone."""
+
+    driver = ReplayWords
+    settings = {"pulse_rate_hz": 10_000.0}
+
+    def start(self, endpoint):
+        self.folder = Path(tempfile.mkdtemp(prefix="evapd-replay-"))
+        self.path = self.folder / "recorded.npz"
+        self.write()
+        return f"file:{self.path}"
+
+    def write(self):
+        write_words(self.path, [words(0, 99_999, [(pulse, 0, 1000) for pulse in range(0, 100_000, 100)])])
+
+    def stop(self):
+        shutil.rmtree(self.folder)
+
+    def refuse(self):
+        self.path.unlink()
+
+
+class RecordedHits(Recorded):
+    driver = ReplayHits
+
+    def write(self):
+        write_hits(self.path, [hits(0, 99_999, [(pulse, 500_000) for pulse in range(0, 100_000, 100)])])
