@@ -8,7 +8,7 @@ import pytest
 
 from support.daemon import STRICT
 from support.faults_rig import FaultRig, fault_rig
-from support.faults_table import ROWS, markdown, order, summary, write_page
+from support.faults_table import AGAIN, ROWS, markdown, order, summary, write_page
 from support.kernels import warm_kernels
 
 # `make faults` is for these: their goals are times and volts, which a busy machine cannot keep.
@@ -35,6 +35,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line("")
     terminalreporter.write_line(markdown(rows))
     terminalreporter.write_line(summary(rows))
+    for why in AGAIN:
+        terminalreporter.write_line(f"begun once more before a fault: {why}")
     page = os.environ.get("EVAPD_FAULTS_PAGE")
     if page:
         write_page(Path(page), rows)

@@ -12,7 +12,7 @@ import yaml
 from support.daemon import Daemon
 
 _SOURCE = Path(__file__).with_name("faults_shim.c")
-_FAULTS = struct.Struct("<4q")
+_FAULTS = struct.Struct("<5q")
 _PLUGIN = '''
 """Drivers of a laboratory whose code misbehaves when a file tells it to."""
 
@@ -85,10 +85,16 @@ class Shim:
             daemon.env[name] = {"LD_PRELOAD": str(library), "FAULTS_SHIM": str(self._path)}
 
     def set(
-        self, *, clock_s: float = 0.0, room_bytes: int = -1, stall_s: float = 0.0, error: int = 0
+        self,
+        *,
+        clock_s: float = 0.0,
+        room_bytes: int = -1,
+        stall_s: float = 0.0,
+        error: int = 0,
+        read_only: bool = False,
     ) -> None:
         """Switch faults; without arguments all is well."""
-        values = _FAULTS.pack(round(1e9 * clock_s), room_bytes, round(1e6 * stall_s), error)
+        values = _FAULTS.pack(round(1e9 * clock_s), room_bytes, round(1e6 * stall_s), error, read_only)
         with self._path.open("r+b" if self._path.exists() else "wb") as file:
             file.write(values)
 

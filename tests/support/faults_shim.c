@@ -1,15 +1,18 @@
 /* What a machine may do to a process, between it and the C library: a disk that fills, stalls or fails, a clock that is set.
- * Loaded by LD_PRELOAD; FAULTS_SHIM names a file of four 64 bit numbers that the test writes and this library maps.
- * Only files below a folder named "journal" and whose name begins with "acquire" are touched. */
+ * Loaded by LD_PRELOAD; FAULTS_SHIM names a file of five 64 bit numbers that the test writes and this library maps.
+ * Only files below a folder named "journal" and whose name begins with "acquire" are touched, and all below a folder named
+ * "runs" where that has become read-only. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,9 +22,10 @@ struct faults {
     volatile int64_t room_bytes; /* that the disk still takes; negative: no end */
     volatile int64_t stall_us;   /* for the next write, once */
     volatile int64_t error;      /* errno of every write; 0: none */
+    volatile int64_t read_only;  /* whether the disk of the runs was mounted anew as read-only */
 };
 
-static struct faults none = {0, -1, 0, 0}, *now = &none;
+static struct faults none = {0, -1, 0, 0, 0}, *now = &none;
 
 __attribute__((constructor)) static void map_faults(void) {
     const char *path = getenv("FAULTS_SHIM");
@@ -32,18 +36,62 @@ __attribute__((constructor)) static void map_faults(void) {
     close(fd);
 }
 
-static int is_journal(int fd) {
+static int lies_below(int fd, const char *part) {
     char link[64], path[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t n = readlink(link, path, sizeof path - 1);
     if (n <= 0) return 0;
     path[n] = 0;
-    return strstr(path, "/journal/acquire") != NULL;
+    return strstr(path, part) != NULL;
+}
+
+static int is_journal(int fd) { return lies_below(fd, "/journal/acquire"); }
+
+static int refused(const char *path) {
+    if (!now->read_only || !strstr(path, "/runs/")) return 0;
+    errno = EROFS;
+    return 1;
+}
+
+int open64(const char *path, int flags, ...) {
+    static int (*real)(const char *, int, ...);
+    if (!real) real = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, "open64");
+    va_list rest;
+    va_start(rest, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(rest, mode_t) : 0;
+    va_end(rest);
+    return (flags & (O_WRONLY | O_RDWR)) && refused(path) ? -1 : real(path, flags, mode);
+}
+
+int mkdir(const char *path, mode_t mode) {
+    static int (*real)(const char *, mode_t);
+    if (!real) real = (int (*)(const char *, mode_t))dlsym(RTLD_NEXT, "mkdir");
+    return refused(path) ? -1 : real(path, mode);
+}
+
+int rename(const char *from, const char *to) {
+    static int (*real)(const char *, const char *);
+    if (!real) real = (int (*)(const char *, const char *))dlsym(RTLD_NEXT, "rename");
+    return refused(to) ? -1 : real(from, to);
+}
+
+ssize_t write(int fd, const void *data, size_t count) {
+    static ssize_t (*real)(int, const void *, size_t);
+    if (!real) real = (ssize_t(*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
+    if (now->read_only && lies_below(fd, "/runs/")) {
+        errno = EROFS;
+        return -1;
+    }
+    return real(fd, data, count);
 }
 
 ssize_t writev(int fd, const struct iovec *iov, int count) {
     static ssize_t (*real)(int, const struct iovec *, int);
     if (!real) real = (ssize_t(*)(int, const struct iovec *, int))dlsym(RTLD_NEXT, "writev");
+    if (now->read_only && lies_below(fd, "/runs/")) {
+        errno = EROFS;
+        return -1;
+    }
     if (!is_journal(fd)) return real(fd, iov, count);
     int64_t stall_us = __atomic_exchange_n(&now->stall_us, 0, __ATOMIC_SEQ_CST);
     if (stall_us > 0) {

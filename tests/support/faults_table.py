@@ -31,6 +31,8 @@ class Row:
 
 
 ROWS: list[Row] = []
+AGAIN: list[str] = []
+"""Runs before a fault that did not get to their target and were begun once more, and why."""
 
 
 def order(row: Row) -> tuple[bool, int, str]:

@@ -1,6 +1,7 @@
 """What the simulated rig really did, step by step: the yardstick that no process under test can bend."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -56,11 +57,14 @@ class Truth:
 
 
 class Witness:
-    """Stands between physics and TDC of a twin, passes every delivery on as it is, and writes down what is true."""
+    """Stands between physics and TDC of a twin, passes every delivery on, and writes down what is true."""
 
     def __init__(self, twin: Twin) -> None:
         (self._tdc,) = [wire for wire in twin.wires.values() if isinstance(wire, TdcStreamWire)]
-        self._twin = twin
+        self._twin, self.tdc = twin, self._tdc
+        self.change: Callable[[tuple[Any, Any, Any]], tuple[Any, Any, Any]] | None = (
+            None  # of what the TDC measures
+        )
         self._steps: list[Step] = []
         self._arming, self._due = 0, -1
         twin._tdcs[:] = [self]  # type: ignore[list-item]  # all that the twin asks of it is `deliver`
@@ -68,6 +72,8 @@ class Witness:
     def deliver(self, offsets: Any, channels: Any, times: Any, *, pulses: int, **rest: Any) -> bool:
         """Take one step's words; called by the twin's physics."""
         plant, physics = self._twin.plant, self._twin.experiment
+        if self.change is not None and len(times):
+            offsets, channels, times = self.change((offsets, channels, times))
         with plant.lock:
             first = self._tdc.next_pulse
             armed = self._tdc.deliver(offsets, channels, times, pulses=pulses, **rest)

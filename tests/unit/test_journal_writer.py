@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -326,6 +327,23 @@ def test_an_error_of_the_disk_while_syncing_is_a_fault_too(
     assert one.writer.synced.frames == 0
     assert "Input/output error" in one.faults[0]
     assert "check the disk" in one.faults[0]
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_journal_that_somebody_removes_is_a_fault_and_not_written_into_nothing(
+    journal: Callable[..., Journal], tmp_path: Path, what: str
+) -> None:
+    made = journal()
+    assert made.writer.append(frame_of(0))
+    assert made.writer.sync()
+    if what == "file":
+        made.writer.segment.unlink()
+    else:
+        shutil.rmtree(tmp_path / "j")
+
+    assert not (made.writer.append(frame_of(1)) and made.writer.sync())
+    assert made.writer.broken
+    assert any("removed" in fault or "No such file" in fault for fault in made.writer.faults)
 
 
 def test_moving_ends_the_segment_with_a_link_and_keeps_the_order(

@@ -1,5 +1,6 @@
 """The files behind a journal writer: short writes, torn frames, changing from one segment to the next."""
 
+import errno
 import fcntl
 import os
 import threading
@@ -106,6 +107,17 @@ class SegmentSink:
             self._ended.clear()
             self._folders.clear()
             return work
+
+    def check_still_there(self) -> None:
+        """Find out whether somebody has removed the present file: writing to it would succeed, and nothing be kept.
+
+        Raises:
+            OSError: ENOENT, when it has no name any more.
+        """
+        with self._lock:
+            gone = self._fd >= 0 and os.fstat(self._fd).st_nlink == 0
+        if gone:
+            raise FileNotFoundError(errno.ENOENT, "somebody has removed this file while it was written")
 
     def close(self) -> None:
         """Close the present file; idempotent."""

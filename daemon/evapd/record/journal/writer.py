@@ -345,6 +345,7 @@ class JournalWriter:
             try:
                 self._low_space = self.free_bytes() < self._reserve_bytes
                 make_durable(self._sink.unsynced())
+                self._sink.check_still_there()
             except OSError as error:
                 self._break(error)
             with self._done:
