@@ -21,7 +21,8 @@ class Generator:
     def __init__(self, idn, output, frequency, shape, burst):
         self.idn = idn
         self.output, self.frequency, self.shape, self.burst = output, frequency, shape, burst
-        self.values = {output: b"0", frequency: b"+1.0E+03", shape: b"SIN", burst: b"0"}
+        self.mode = burst.replace(b"STAT", b"MODE")
+        self.values = {output: b"0", frequency: b"+1.0E+03", shape: b"SIN", burst: b"0", self.mode: b"TRIG"}
         self.errors = [b'-113,"Undefined header"']
         self.unknown = set()
         self.peer = Peer(self.answer)
@@ -145,6 +146,13 @@ def test_another_shape_or_a_burst_is_not_called_enabled(make, generator, name, v
     driver = make()
     generator.values |= {generator.output: b"1", generator.shape: b"PULS", getattr(generator, name): value}
     assert driver.read().enabled is None
+
+
+def test_a_gate_is_left_as_it_is_for_it_may_be_the_interlock_s(make, generator):
+    driver = make()
+    generator.values |= {generator.burst: b"1", generator.mode: b"GAT", generator.shape: b"PULS"}
+    driver.enable(True)
+    assert (generator.values[generator.burst], driver.read().enabled) == (b"1", True)
 
 
 def test_inhibit_is_the_first_thing_sent(make, generator):

@@ -139,6 +139,11 @@ class EdwardsTic:
         self._clock = clock
         self._link = Link(config, transport_factory, clock)
 
+    @staticmethod
+    def identify(link: Link) -> Identity:
+        """Ask who is there; changes nothing, in no instrument."""
+        return decode_identity(link.ask(encode("S", SYSTEM)))
+
     def open(self) -> Identity:
         """Open, ask who is there, read once; changes nothing."""
         with self._link.opening():
@@ -167,7 +172,7 @@ class EdwardsTic:
 
     def _identity(self) -> Identity:
         try:
-            return decode_identity(self._link.ask(encode("S", SYSTEM)))
+            return self.identify(self._link)
         except DeviceTimeout:
             with self._link.opening():  # a late answer must never answer another question
                 return Identity(vendor="Edwards", model="TIC")

@@ -94,6 +94,15 @@ def decode_identity(line: bytes) -> Identity:
     return Identity(vendor=vendor, model=model, serial=serial, firmware=firmware, raw=text)
 
 
+def _meet(link: Link) -> tuple[Identity, bool]:
+    """Ask who is there, and see whether the port echoes."""
+    question = b"*IDN?\r\n"
+    link.send(question)
+    line = link.line(alone=False)
+    echoes = line.strip() == question.strip()
+    return decode_identity(link.line() if echoes else line), echoes
+
+
 class Bnc577:
     """A BNC or Quantum Composers generator whose internal timer T0 makes the pulses; its channels are set up at its panel."""
 
@@ -118,14 +127,15 @@ class Bnc577:
         self._echoes = False
         self._modes = dict(CONTINUOUS)  # those that this firmware tells
 
+    @staticmethod
+    def identify(link: Link) -> Identity:
+        """Ask who is there; changes nothing, in no instrument."""
+        return _meet(link)[0]
+
     def open(self) -> Identity:
         """Open, see whether the port echoes, check the identity, read once; changes nothing."""
-        question = b"*IDN?\r\n"
         with self._link.opening():
-            self._link.send(question)
-            line = self._link.line(alone=False)
-            self._echoes = line.strip() == question.strip()
-            identity = decode_identity(self._link.line() if self._echoes else line)
+            identity, self._echoes = _meet(self._link)
             same_serial(self._config.serial_number, identity.serial)
             self._modes = {name: word for name, word in CONTINUOUS.items() if self._tells(name)}
             self.read()

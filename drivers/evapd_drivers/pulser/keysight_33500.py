@@ -23,4 +23,13 @@ class Keysight33500(ScpiGenerator):
     def dialect(channel: int) -> Dialect:
         """Give the headers of a channel: those of channel 1 have no number."""
         output, source = ("OUTP", "") if channel == 1 else (f"OUTP{channel}", f"SOUR{channel}:")
-        return Dialect(output, f"{source}FREQ", f"{source}FUNC", f"{source}BURS:STAT", "ON", "OFF", MODELS)
+        return Dialect(
+            output,
+            f"{source}FREQ",
+            f"{source}FUNC",
+            f"{source}BURS:STAT",
+            f"{source}BURS:MODE",
+            "ON",
+            "OFF",
+            MODELS,
+        )

@@ -1,7 +1,8 @@
 """What function generators have in common as the source of pulses; one file per maker gives headers and identities.
 
 `OUTP` off is the inhibit. The shape, levels and width of the pulse are set up at the panel and kept in a memory of the generator: this driver sets the
-rate, switches the output, and sees to it that the shape is a pulse (or square) and that burst is off. Gated or triggered operation is none of a source of pulses.
+rate, switches the output, and sees to it that the shape is a pulse (or square) and that triggered burst is off. Gated burst is left as it is: the gate may be
+the interlock's; whether it is open the generator does not tell.
 """
 
 import re
@@ -31,6 +32,7 @@ class Dialect(NamedTuple):
     frequency: str
     shape: str
     burst: str
+    burst_mode: str
     on: str
     off: str
     models: re.Pattern[str]  # of vendor and model, separated by a comma
@@ -82,10 +84,15 @@ class ScpiGenerator:
         """Give the headers of a channel."""
         raise NotImplementedError
 
+    @classmethod
+    def identify(cls, link: Link) -> Identity:
+        """Ask who is there; changes nothing, in no instrument."""
+        return decode_identity(link.ask(b"*IDN?\n"), cls.dialect(1).models)
+
     def open(self) -> Identity:
         """Open, check the identity, see whether burst and errors are told, empty the error queue, read once; changes nothing else."""
         with self._link.opening():
-            identity = decode_identity(self._link.ask(b"*IDN?\n"), self._dialect.models)
+            identity = self.identify(self._link)
             same_serial(self._config.serial_number, identity.serial)
             self._tells_burst = self._tells(encode(self._dialect.burst), decode_flag)
             self._tells_errors = self._tells(ASK_ERROR, decode_error)
@@ -134,6 +141,8 @@ class ScpiGenerator:
         """Whether each period gives one pulse."""
         shape = decode_word(self._ask(self._dialect.shape))
         bursts = self._tells_burst and decode_flag(self._ask(self._dialect.burst))
+        if bursts:  # a gate lets every period through while it is open: an interlock may be wired to it
+            bursts = not decode_word(self._ask(self._dialect.burst_mode)).startswith("GAT")
         return shape.startswith(SHAPES) and not bursts
 
     def _tells(self, question: bytes, decode: Callable[[bytes], object]) -> bool:

@@ -27,6 +27,7 @@ class TektronixAfg(ScpiGenerator):
             f"{source}:FREQ:FIX",
             f"{source}:FUNC:SHAP",
             f"{source}:BURS:STAT",
+            f"{source}:BURS:MODE",
             "1",
             "0",
             MODELS,

@@ -115,10 +115,16 @@ class Cryocon24c:
         self._link = Link(config, transport_factory, clock)
         self._next_s = clock()
 
+    @staticmethod
+    def identify(link: Link) -> Identity:
+        """Ask who is there; changes nothing, in no instrument."""
+        return decode_identity(link.ask(encode("*IDN?")))
+
     def open(self) -> Identity:
         """Open, check model and serial number, read once; changes nothing."""
         with self._link.opening():
-            identity = decode_identity(self._ask("*IDN?"))
+            self._pace()
+            identity = self.identify(self._link)
             same_serial(self._config.serial_number, identity.serial)
             self.read()
         return identity

@@ -115,6 +115,11 @@ class SrsCtc100:
         self._named = any(isinstance(channel, str) for channel in config.sensors.values())
         self._tells_units = self._tells_errors = True
 
+    @staticmethod
+    def identify(link: Link) -> Identity:
+        """Ask who is there; changes nothing, in no instrument."""
+        return decode_identity(link.ask(b"*IDN?" + END))
+
     def open(self) -> Identity:
         """Open, end what another client left half said, ask who is there and what the unit tells, read once; changes nothing."""
         with self._link.opening():
@@ -181,7 +186,8 @@ class SrsCtc100:
 
     def _identity(self) -> Identity:
         try:
-            return decode_identity(self._ask(b"*IDN?"))
+            self._pace()
+            return self.identify(self._link)
         except DeviceTimeout:
             with self._link.opening():  # a late answer must never answer another question
                 return Identity(vendor="Stanford Research Systems", model="CTC100")
@@ -205,6 +211,9 @@ class SrsCtc100:
         return self._link.line(ascii_only=ascii_only)
 
     def _send(self, command: bytes) -> None:
-        self._sleep(max(0.0, self._next_s - self._clock()))
+        self._pace()
         self._link.send(command + END)
+
+    def _pace(self) -> None:
+        self._sleep(max(0.0, self._next_s - self._clock()))
         self._next_s = self._clock() + self._config.interval_s
