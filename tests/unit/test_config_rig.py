@@ -181,6 +181,8 @@ def test_the_digest_follows_the_anode_file(rig_file: Write) -> None:
     ("driver: hv, role: specimen", "driver: hv, role: mcp", "devices", "devices: no device has the role 'specimen'"),
     ("driver: trigger, role: pulser", "driver: gauge, role: vacuum", "devices", "devices: no device has the role 'pulser'"),
     ("driver: amplitude, role: pulse,", "driver: gauge, role: vacuum,", "0.2 }", "pulse.fraction: 0.2 needs a device with"),
+    ("{ rate_hz: 200 kHz, fraction: 0.2 }", "{ mode: laser, rate_hz: 9, energy_pj: 2, energy_min_pj: 1, energy_max_pj: 3, actuator: split }", "split",
+     "pulse.actuator: 'split' moves the energy of a laser, allowed without a device of role 'laser' is 'voltage'"),
     ("/dev/ttyUSB1:9600", "twin/hv:115200", '"serial', "devices.pulses.settings.connect: 'supply' is connected at"),
     ("anode: anode", "anode: nope", "nope.yaml", "anode: there is no file"),
     ("anode: anode.yaml", "anode: .", ".", "anode: there is no file"),

@@ -98,6 +98,15 @@ def _roles_complete(parts: Parts) -> Iterator[Complaint]:
         yield ("pulse", "fraction"), what
 
 
+def _actuator_is_there(parts: Parts) -> Iterator[Complaint]:
+    pulse = parts.sections.get("pulse")
+    if not parts.all_devices or pulse is None or pulse.mode != "laser" or pulse.actuator == "voltage":
+        return
+    if not any(spec.role == "laser" for spec in parts.devices.values()):
+        what = f"'{pulse.actuator}' moves the energy of a laser, allowed without a device of role 'laser' is 'voltage'"
+        yield ("pulse", "actuator"), what
+
+
 def _ports_apart(parts: Parts) -> Iterator[Complaint]:
     first: dict[str, str] = {}
     for name, descriptor in parts.connects.items():
@@ -258,6 +267,7 @@ _RULES: tuple[Callable[[Parts], Iterator[Complaint]], ...] = (
     _roles_fit,
     _roles_once,
     _roles_complete,
+    _actuator_is_there,
     _ports_apart,
     _limits,
     _windows,
