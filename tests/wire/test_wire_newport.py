@@ -110,9 +110,21 @@ def test_an_end_of_run_shows_in_the_positioner_errors(smc):
     ("commands", "letter"),
     [
         ("1OR", "K"), ("1PA9\r\n1OR", "M"), ("1RS\r\n1OR\r\n1OR", "E"), ("1RS\r\n1PA1", "H"), ("1MM0\r\n1PA1", "J"), ("1RS\r\n1OR\r\n1PA1", "L"),
-        ("1PA26", "G"), ("1PAx", "C"), ("1MM3", "C"), ("1ST", "K"), ("1QQ", "A"), ("1TP5", "A"), ("1VA0", "C"),
+        ("1PA26", "G"), ("1PAx", "C"), ("1MM3", "C"), ("1ST", "K"), ("1QQ", "A"), ("1TP5", "A"), ("1VA0", "C"), ("1RS\r\n1PW1\r\n1OR", "I"),
+        ("1PW1", "D"),
     ],
 )  # fmt: skip
 def test_every_state_refuses_with_its_own_letter(smc, commands, letter):
     assert smc.ask(commands) == ""
     assert (smc.ask("1TE"), smc.ask("1TE")) == (f"1TE{letter}", "1TE@")
+
+
+def test_settings_of_the_drive_are_kept_also_those_of_three_letters(smc):
+    smc.ask("1FRS0.0125\r\n1QIL0.2\r\n1BA0.004")
+    assert smc.ask("1FRS?\r\n1QIL?\r\n1BA?\r\n1HT?") == "1FRS0.0125\r\n1QIL0.2\r\n1BA0.004\r\n1HT2"
+
+
+def test_configuration_is_entered_and_left_without_a_reference(smc):
+    smc.ask("1RS\r\n1PW1")
+    assert smc.ask("1TS") == "1TS000014"
+    assert smc.ask("1PW0\r\n1TS") == "1TS00000C"

@@ -28,7 +28,7 @@ class Bench:
 
 @pytest.fixture
 def bench():
-    return Bench()
+    return Bench(model="C-884.4DC", axes=2)
 
 
 def test_a_move_needs_servo_and_reference(bench):
@@ -91,7 +91,7 @@ def test_a_reboot_takes_a_second_and_loses_the_reference(bench):
 
 
 def test_a_controller_of_one_axis_answers_one_line(bench):
-    single = Bench(model="C-863.11", axes=1)
+    single = Bench()
     assert single.ask("SAI?\n") == b"1\n"
     assert single.ask("\x04") == b"0x0002\n"
 
@@ -107,3 +107,38 @@ def test_what_is_refused_answers_nothing_and_leaves_its_code(bench, command, cod
     bench.ready()
     assert bench.ask(command + "\n") == b""
     assert (bench.error(), bench.error()) == (code, 0)
+
+
+def test_a_macro_is_kept_under_its_name_and_run(bench):
+    bench.ready().ask("MAC BEG there\nMOV 1 3\nMAC END\n")
+    assert bench.ask("POS? 1\n", 1.0) == b"1=0.000000\n"
+    assert bench.ask("MAC?\nMAC? there\n") == b"there\nMOV 1 3\n"
+    bench.ask("MAC START there\n")
+    assert bench.ask("POS? 1\n", 1.0) == b"1=3.000000\n"
+    bench.ask("MAC DEL there\nMAC START there\n")
+    assert bench.error() == 1000
+
+
+def test_a_macro_never_calls_itself_for_ever(bench):
+    bench.ask("MAC BEG m\nMAC START m\nVAR seen 1\nMAC END\nMAC START m\n")
+    assert bench.ask("VAR? seen\n") == b"seen=1\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "query", "reply"),
+    [
+        ("TRO 1 1", "TRO? 1", "1=1"), ("CTO 1 2 1 1 3 6", "CTO? 1 3", "1 3=6"), ("DIO 2 1", "DIO? 2", "2=0"), ("VAR Speed 2.5", "VAR? Speed", "Speed=2.5"),
+    ],
+)  # fmt: skip
+def test_lines_triggers_and_variables_are_kept(bench, command, query, reply):
+    bench.ask(command + "\n")
+    assert bench.error() == 0
+    assert bench.ask(query + "\n") == reply.encode() + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "code"), [("TRO 5 1", 17), ("TRO 1", 26), ("CTO 1 2", 26), ("CTO 1 2 x", 1), ("VAR? x", 17), ("MAC XX y", 2), ("DIO 1 2", 17)]
+)  # fmt: skip
+def test_lines_that_are_not_there_are_refused(bench, command, code):
+    assert bench.ask(command + "\n") == b""
+    assert bench.error() == code

@@ -84,7 +84,7 @@ def test_the_emergency_stop_ends_and_refuses_every_move(bench):
     ("command", "code"),
     [
         (":CHAN9:STAT?", 34), (":MOVE9 1", 34), (":CHAN0:POS? 1", -108), (":STOP0 1", -108), (":MOVE0", -109),
-        (":CHAN0:MMOD 9", 19), (":CHAN0:VEL -1", 19), (":MOVE0 1.5", -104), (":MOVE0 99999999999999999999", -104),
+        (":CHAN0:MMOD 9", 19), (":CHAN0:VEL -1", 19), (":MOVE0 1e9", -104), (":MOVE0 99999999999999999999", -104),
         (":MOVE0 9999999999999999999", -104), ("nonsense", -113), (":CHAN0:" + "X" * 300, -363),
     ],
 )  # fmt: skip
@@ -111,3 +111,14 @@ def test_speed_is_in_picometres_a_second_and_none_means_its_own(bench):
 def test_it_has_no_more_channels_than_the_stage_has_axes():
     with pytest.raises(ValueError, match="the stage has 3 axes"):
         Bench(channels=4)
+
+
+def test_numbers_may_have_decimals_as_epics_sends_them(bench):
+    bench.ask(":CHAN0:VEL 1000000000.000000;:MOVE0 -500000000.000000")
+    assert bench.ask(":CHAN0:POS?", 1.0) == "-500000000"
+
+
+def test_triggers_and_lines_of_a_module_are_kept(bench):
+    bench.ask(":CHAN0:TRIG:PCOM:THR 1500;:MOD0:IOM:VOLT 1;:CHAN0:CLIN 0")
+    assert bench.ask(":CHAN0:TRIG:PCOM:THR?;:MOD0:IOM:VOLT?;:CHAN0:CLIN?").split() == ["1500", "1", "0"]
+    assert bench.ask(":SYST:ERR:COUN?") == "0"

@@ -46,8 +46,14 @@ _STOP_AT_END, _OUTPUT, _RANGE_NM, _REACHED, _MOVING, _CONNECTED = (
     0x3002,
 )
 _EOT_FORWARD, _EOT_BACKWARD, _SENSOR_ERROR_ID = 0x3039, 0x303A, 0x3031
+_LEGACY_FIRMWARE = 0x3038
 _MICROMETRES = 1
 _STEP_MM = 2e-4
+# Parameters of a positioner that are kept, and of no effect here: relay, capacitance, DC level, reference voltage, speeds, control, limits, averaging.
+_MEMORY = {
+    0x0447: 1, 0x044B: 100, 0x0514: 0, 0x051E: 0, 0x0526: 2000, 0x0542: 0, 0x0549: 0, 0x054A: 1, 0x054F: 60_000, 0x0555: 100, 0x0558: 1, 0x0569: 1000,
+    0x3034: 0, 0x3035: 0, 0x3042: 0, 0x3044: 0, 0x0451: 0,
+}  # fmt: skip
 
 
 class _Refused(Exception):
@@ -68,7 +74,9 @@ class _Axis:
     sensor_error: bool = False
     connected: bool = True
     memory: dict[int, int] = field(
-        default_factory=lambda: {_AMPLITUDE: 30_000, _FREQUENCY: 1000, _STOP_AT_END: 0, _RANGE_NM: 100}
+        default_factory=lambda: (
+            {_AMPLITUDE: 30_000, _FREQUENCY: 1000, _STOP_AT_END: 0, _RANGE_NM: 100} | _MEMORY
+        )
     )
 
     @property
@@ -176,8 +184,8 @@ class AttocubeAnc350Wire(Wire):
         return self.axes[index]
 
     def _get(self, address: int, index: int) -> list[int]:
-        if address == _HARDWARE_ID:
-            return [self._hardware_id]
+        if address in (_HARDWARE_ID, _LEGACY_FIRMWARE):
+            return [self._hardware_id if address == _HARDWARE_ID else 20_104]
         axis = self._axis(index)
         if address in axis.memory:
             return [axis.memory[address]]

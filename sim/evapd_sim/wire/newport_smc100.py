@@ -7,7 +7,7 @@ command in front of the value; sets answer nothing and leave a letter for TE.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from evapd_sim.plant import Plant
 from evapd_sim.stage import StageAxis
@@ -22,11 +22,19 @@ _ERRORS = {
     "K": "Execution not allowed in READY state.", "L": "Execution not allowed in HOMING state.",
     "M": "Execution not allowed in MOVING state.",
 }  # fmt: skip
+_FROM_CONFIGURATION = 0x0C
 _NOT_REFERENCED, _FROM_HOMING, _HOMING, _MOVING = 0x0A, 0x0B, 0x1E, 0x28
 _READY_HOMED, _READY_MOVED, _READY_ENABLED, _DISABLED = 0x32, 0x33, 0x34, 0x3C
 _END_OF_RUN = {-1: 0x0001, 1: 0x0002}
-_COMMAND = re.compile(r"(?P<address>[0-9]{0,2})(?P<name>[A-Z]{2})(?P<rest>.*)")
-_LETTER_OF = {_NOT_REFERENCED: "H", _HOMING: "L", _MOVING: "M", _DISABLED: "J"}
+# What a controller keeps for the drive and its stage; of no effect here.
+_SETTINGS = {
+    "BA": "0.00300", "BH": "0", "DV": "48", "FD": "2000", "FE": "1", "FF": "0", "FRM": "20", "FRS": "0.02000", "JM": "1", "JR": "0.04000", "KD": "4.00000",
+    "KI": "30.00000", "KP": "3.00000", "KV": "0", "OH": "4.00000", "OT": "11.50000", "QIL": "0.36000", "QIR": "0.18000", "QIT": "0.40000", "SA": "1",
+    "SC": "1", "SU": "0.000035", "VB": "0", "ZX": "2", "HT": "2",
+}  # fmt: skip
+_COMMAND = re.compile(r"(?P<address>[0-9]{0,2})(?P<name>FRM|FRS|QIL|QIR|QIT|[A-Z]{2})(?P<rest>.*)")
+_CONFIGURATION = 0x14
+_LETTER_OF = {_CONFIGURATION: "I", _NOT_REFERENCED: "H", _HOMING: "L", _MOVING: "M", _DISABLED: "J"}
 
 
 class _Refused(Exception):
@@ -50,10 +58,13 @@ class _Controller:
     high_mm: float = 25.0
     acceleration: float = 20.0
     fault: int = 0  # bits of the positioner error
+    settings: dict[str, str] = field(default_factory=lambda: dict(_SETTINGS))
 
     @property
     def refusing(self) -> str:
         """Letter by which its state refuses, "" in READY."""
+        if self.state == _CONFIGURATION:
+            return "I"
         kind = _NOT_REFERENCED if self.state < _HOMING else min(_DISABLED, self.state)
         return _LETTER_OF.get(kind, "")
 
@@ -171,7 +182,7 @@ class NewportSmc100Wire(LineWire):
             "SL": lambda controller: f"{controller.low_mm:.5f}",
             "SR": lambda controller: f"{controller.high_mm:.5f}",
             "MM": lambda controller: f"{controller.state:02X}",
-            "HT": lambda _: "2",
+            **{name: _kept(name) for name in _SETTINGS},
         }
 
     def _tell_error(self, controller: _Controller) -> str:
@@ -190,9 +201,13 @@ class NewportSmc100Wire(LineWire):
             "AC": lambda controller, value: setattr(controller, "acceleration", value),
             "SL": lambda controller, mm: setattr(controller, "low_mm", mm),
             "SR": lambda controller, mm: setattr(controller, "high_mm", mm),
+            "PW": self._configure,
+            **{name: _keeper(name) for name in _SETTINGS},
         }
 
     def _home(self, controller: _Controller) -> None:
+        if controller.state == _CONFIGURATION:
+            raise _Refused("I")
         if controller.state >= _HOMING:
             raise _Refused("E" if controller.state == _HOMING else controller.refusing or "K")
         controller.state = _HOMING
@@ -230,7 +245,24 @@ class NewportSmc100Wire(LineWire):
             raise _Refused(controller.refusing)
         controller.state = _READY_ENABLED if on else _DISABLED
 
+    def _configure(self, controller: _Controller, on: float) -> None:
+        """PW1 from a state without reference into CONFIGURATION, PW0 back."""
+        if controller.state >= _HOMING or on not in (0.0, 1.0):
+            raise _Refused(controller.refusing or "D")
+        controller.state = _CONFIGURATION if on else _FROM_CONFIGURATION
+
     def _set_velocity(self, controller: _Controller, mm_per_s: float) -> None:
         if not 0.0 < mm_per_s <= 100.0:
             raise _Refused("C")
         controller.axis.velocity_mm_per_s = mm_per_s
+
+
+def _kept(name: str) -> Callable[[_Controller], str]:
+    return lambda controller: controller.settings[name]
+
+
+def _keeper(name: str) -> Callable[[_Controller, float], None]:
+    def keep(controller: _Controller, value: float) -> None:
+        controller.settings[name] = f"{value:g}"
+
+    return keep

@@ -13,6 +13,7 @@ from evapd_sim.plant import Plant
 from evapd_sim.stage import StageAxis
 from evapd_sim.wire.base import LineWire
 from evapd_sim.wire.numbers import flag, read_float
+from evapd_sim.wire.pi_gcs2_store import Refused, Store
 
 _SYNTAX, _UNKNOWN, _NOT_ALLOWED, _OUT_OF_LIMITS, _BAD_VELOCITY, _STOPPED, _NO_AXIS = 1, 2, 5, 7, 8, 10, 15
 _OUT_OF_RANGE, _MISSING, _NO_PARAMETER, _TOO_LONG = 17, 26, 54, 3
@@ -20,15 +21,11 @@ _STATUS, _MOTION, _READY, _STOP = 0x04, 0x05, 0x07, 0x18
 _ON_TARGET_MM = 1e-4
 _REBOOT_S = 1.0
 _UNIT = 0x07000601
+_PARAMETERS = {
+    _UNIT: "MM", 0x8: "0.500000", 0xA: "20.000000", 0x3C: "Q-545.140", 0x4A: "100.000000", 0x4B: "100.000000", 0x50: "5.000000", 0x70: "0",
+    0x0F000100: "Q-545.140", 0x0F000200: "117059112", 0x0F000300: "04.03.2021", 0x0F000400: "1",
+}  # fmt: skip
 Mark = Literal["FRF", "FNL", "FPL"]
-
-
-class _Refused(Exception):
-    """The controller does not do it; ERR? tells the code."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 @dataclass(slots=True)
@@ -40,7 +37,7 @@ class _Drive:
     must_reference: bool = True  # RON
     target_mm: float = 0.0
     rates: dict[str, float] = field(default_factory=lambda: {"ACC": 100.0, "DEC": 100.0})
-    parameters: dict[int, str] = field(default_factory=lambda: {_UNIT: "MM", 0x8: "0.5", 0x3C: "STAGE"})
+    parameters: dict[int, str] = field(default_factory=lambda: dict(_PARAMETERS))
 
     @property
     def on_target(self) -> bool:
@@ -72,9 +69,9 @@ class PiGcs2Wire(LineWire):
         self,
         plant: Plant,
         *,
-        model: str = "C-884.4DC",
+        model: str = "E-873.1AT",
         serial: str = "119012345",
-        axes: int = 2,
+        axes: int = 1,
         terminator: str = "\n",
         baud: int = 115_200,
     ) -> None:
@@ -88,8 +85,9 @@ class PiGcs2Wire(LineWire):
         self.jammed = False
         self._dead_until_s = 0.0
         self.drives = {str(number + 1): _Drive(axis) for number, axis in enumerate(plant.stage.axes[:axes])}
-        self._queries = self._make_queries()
-        self._commands = self._make_commands()
+        self._store = Store(self._answer)
+        self._queries = self._make_queries() | self._store.queries
+        self._commands = self._make_commands() | self._store.commands
 
     def renumber(self, serial: str) -> None:
         """Become the unit `serial`."""
@@ -129,12 +127,16 @@ class PiGcs2Wire(LineWire):
         return b""
 
     def _answer(self, line: str) -> bytes:
-        words = line.upper().split()
+        words = line.split()
+        words[0] = words[0].upper()
+        if self._store.recording:
+            self._store.record(line)
+            return b""
         try:
             if words[0] in self._queries:
                 return self._told(self._queries[words[0]](words[1:]))
             self._commands.get(words[0], _unknown)(words[1:])
-        except _Refused as refusal:
+        except Refused as refusal:
             self.error = refusal.code
         return b""
 
@@ -178,7 +180,7 @@ class PiGcs2Wire(LineWire):
 
     def _drive(self, name: str) -> _Drive:
         if name not in self.drives:
-            raise _Refused(_NO_AXIS)
+            raise Refused(_NO_AXIS)
         return self.drives[name]
 
     def _status(self, drive: _Drive) -> int:
@@ -191,18 +193,18 @@ class PiGcs2Wire(LineWire):
 
     def _registers(self, words: list[str]) -> list[str]:
         if len(words) % 2:
-            raise _Refused(_MISSING)
+            raise Refused(_MISSING)
         names = words[::2] or list(self.drives)
         return [f"{name} 1={self._status(self._drive(name)):#06x}" for name in names]
 
     def _parameters(self, words: list[str]) -> list[str]:
         if not words or len(words) % 2:
-            raise _Refused(_MISSING)
+            raise Refused(_MISSING)
         told = []
         for name, key in zip(words[::2], words[1::2], strict=True):
             number, drive = _key(key), self._drive(name)
             if number not in drive.parameters:
-                raise _Refused(_NO_PARAMETER)
+                raise Refused(_NO_PARAMETER)
             told.append(f"{name} 0X{number:X}={drive.parameters[number]}")
         return told
 
@@ -233,23 +235,23 @@ class PiGcs2Wire(LineWire):
 
         def command(words: list[str]) -> None:
             if not words or len(words) % 2:
-                raise _Refused(_MISSING)
+                raise Refused(_MISSING)
             values = [read_float(text) for text in words[1::2]]
             drives = [self._drive(name) for name in words[::2]]
             for drive, value in zip(drives, values, strict=True):
                 if value is None:
-                    raise _Refused(_SYNTAX)
+                    raise Refused(_SYNTAX)
                 take(drive, value)
 
         return command
 
     def _move(self, drive: _Drive, mm: float) -> None:
         if self.jammed:
-            raise _Refused(-1024)
+            raise Refused(-1024)
         if not drive.servo or (drive.must_reference and not drive.axis.referenced):
-            raise _Refused(_NOT_ALLOWED)
+            raise Refused(_NOT_ALLOWED)
         if not drive.axis.low_mm <= mm <= drive.axis.high_mm:
-            raise _Refused(_OUT_OF_LIMITS)
+            raise Refused(_OUT_OF_LIMITS)
         drive.target_mm = mm
         drive.axis.move(mm)
 
@@ -259,7 +261,7 @@ class PiGcs2Wire(LineWire):
 
     def _servo(self, drive: _Drive, on: float) -> None:
         if on not in (0.0, 1.0):
-            raise _Refused(_OUT_OF_RANGE)
+            raise Refused(_OUT_OF_RANGE)
         if not on:
             drive.axis.halt()
         if on and not drive.servo:
@@ -268,19 +270,19 @@ class PiGcs2Wire(LineWire):
 
     def _velocity(self, drive: _Drive, mm_per_s: float) -> None:
         if not 0.0 < mm_per_s <= 1000.0:
-            raise _Refused(_BAD_VELOCITY)
+            raise Refused(_BAD_VELOCITY)
         drive.axis.velocity_mm_per_s = mm_per_s
 
     def _call_it(self, drive: _Drive, mm: float) -> None:
         if drive.must_reference:
-            raise _Refused(_NOT_ALLOWED)
+            raise Refused(_NOT_ALLOWED)
         drive.axis.zero_here(mm)
         drive.target_mm = mm
 
     def _seek(self, names: list[str], mark: Mark) -> None:
         drives = [self._drive(name) for name in names or self.drives]
         if self.jammed or not all(drive.servo for drive in drives):
-            raise _Refused(-1024 if self.jammed else _NOT_ALLOWED)
+            raise Refused(-1024 if self.jammed else _NOT_ALLOWED)
         for drive in drives:
             drive.target_mm = {"FRF": 0.0, "FNL": drive.axis.low_mm, "FPL": drive.axis.high_mm}[mark]
             drive.axis.seek(drive.target_mm)
@@ -293,7 +295,7 @@ class PiGcs2Wire(LineWire):
 
     def _set_parameters(self, words: list[str]) -> None:
         if not words or len(words) % 3:
-            raise _Refused(_MISSING)
+            raise Refused(_MISSING)
         for name, key, value in zip(words[::3], words[1::3], words[2::3], strict=True):
             self._drive(name).parameters[_key(key)] = value
 
@@ -306,13 +308,13 @@ class PiGcs2Wire(LineWire):
 
 
 def _unknown(words: list[str]) -> None:  # noqa: ARG001 - called like every command
-    raise _Refused(_UNKNOWN)
+    raise Refused(_UNKNOWN)
 
 
 def _key(text: str) -> int:
     """Read a parameter's number, in hexadecimal with 0X or decimal."""
-    digits = text.removeprefix("0X")
+    digits = text.upper().removeprefix("0X")
     known = "0123456789ABCDEF" if digits != text else "0123456789"
     if not digits or len(digits) > 8 or any(letter not in known for letter in digits):
-        raise _Refused(_SYNTAX)
+        raise Refused(_SYNTAX)
     return int(digits, 16 if digits != text else 10)

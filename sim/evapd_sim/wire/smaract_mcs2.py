@@ -18,11 +18,15 @@ from evapd_sim.wire.base import LineWire
 from evapd_sim.wire.scpi import ErrorQueue, header
 
 PM_PER_MM = 1_000_000_000
-_DEFAULTS = {"VEL": 0, "ACC": 0, "HOLD": 0, "MCLF": 5000, "AMPL": 65535, "FREQ": 1000, "OPT": 0, "SENS": 1, "PTYP": 300}  # fmt: skip
+_DEFAULTS = {"VEL": 0, "ACC": 0, "HOLD": 0, "MCLF": 5000, "AMPL": 1, "STEP": 65535, "FREQ": 1000, "OPT": 0, "SENS": 1, "PTYP": 300, "CLIN": 1}  # fmt: skip
 _FOR_EVER_MS = 0xFFFFFFFF
 _REACHED_MM = 1e-5
 _MARK_MM = 1e-4
-_NUMBER = re.compile(r"[-+]?[0-9]{1,19}", re.ASCII)
+_NUMBER = re.compile(r"[-+]?[0-9]{1,19}(?:\.[0-9]*)?", re.ASCII)  # clients send decimals, too
+# Triggers of a channel and the lines of a module: kept, and of no effect.
+_MEMORY = re.compile(
+    r":?(CHAN(?:NEL)?[0-9]:TRIG(?:GER)?|MOD(?:ULE)?[0-9]:IOM(?:ODULE)?)(:[A-Z]+)+(\?)?", re.ASCII
+)
 
 _TEXTS = {
     0: "No error", 34: "Invalid channel index", 37: "Movement locked", 259: "No sensor present", 19: "Invalid parameter",
@@ -100,6 +104,7 @@ class SmarActMcs2Wire(LineWire):
         self.locked = False
         self._end = terminator.encode("latin-1")
         self._channels = [_Channel(axis) for axis in plant.stage.axes[:channels]]
+        self._memory: dict[str, int] = {}
         self._errors = ErrorQueue(_TEXTS, lambda code, text: f'{code},"{text}"', size=50)
         self._device = self._make_device()
         self._queries = self._make_queries()
@@ -148,6 +153,8 @@ class SmarActMcs2Wire(LineWire):
 
     def _command(self, text: str) -> str | None:
         head, _, argument = text.upper().partition(" ")
+        if found := _MEMORY.fullmatch(head):
+            return self._remember(head.rstrip("?"), argument, asked=found[3] is not None)
         for pattern, answer in self._device:
             if pattern.fullmatch(head):
                 return self._asked(answer, argument)
@@ -163,6 +170,12 @@ class SmarActMcs2Wire(LineWire):
                 act(self._channel(found[1]), argument)
                 return None
         raise _Refused(_UNKNOWN)
+
+    def _remember(self, head: str, argument: str, *, asked: bool) -> str | None:
+        if asked:
+            return str(self._memory.get(head, 0))
+        self._memory[head] = self._number(argument)
+        return None
 
     def _asked(self, answer: Callable[[], object], argument: str) -> str:
         if argument:
@@ -180,7 +193,7 @@ class SmarActMcs2Wire(LineWire):
             raise _Refused(_MISSING)
         if not _NUMBER.fullmatch(text.strip()):
             raise _Refused(_DATA_TYPE)
-        value = int(text)
+        value = int(text.partition(".")[0])
         if not -(2**63) <= value < 2**63:
             raise _Refused(_DATA_TYPE)
         return value
@@ -212,6 +225,7 @@ class SmarActMcs2Wire(LineWire):
             "MMODe": lambda channel: channel.mode,
             "PTYPe:NAME": lambda _: '"SL...S1SS"',
             "TEMPerature": lambda _: 28,
+            "ERRor": lambda _: 0,
             **{name: _kept(key) for name, key in _KEPT.items()},
         }
         return [(_header(f"[:]CHANnel#:{name}?"), answer) for name, answer in table.items()]
@@ -319,8 +333,9 @@ class SmarActMcs2Wire(LineWire):
 
 
 _KEPT = {
-    "VELocity": "VEL", "ACCeleration": "ACC", "HOLD": "HOLD", "MCLFrequency[:CURRent]": "MCLF", "AMPLitude": "AMPL",
-    "STEP:FREQuency": "FREQ", "STEP:AMPLitude": "AMPL", "REFerencing:OPTions": "OPT", "SENSor:MODE": "SENS", "PTYPe": "PTYP",
+    "VELocity": "VEL", "ACCeleration": "ACC", "HOLD": "HOLD", "MCLFrequency[:CURRent]": "MCLF", "AMPLifier[:ENABled]": "AMPL",
+    "STEP:FREQuency": "FREQ", "STEP:AMPLitude": "STEP", "REFerencing:OPTions": "OPT", "SENSor:MODE": "SENS", "PTYPe": "PTYP",
+    "CLINput": "CLIN",
 }  # fmt: skip
 
 

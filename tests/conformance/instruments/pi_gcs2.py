@@ -6,6 +6,7 @@ from evapd_drivers.stage.pi_gcs2 import PiGcs2
 
 class PiGcs2Stage(ServedStage):
     wire_name = "pi-gcs2"
+    wire_settings = {"axes": 2, "model": "C-884.4DC"}
     driver = PiGcs2
     settings = {"axes": axes(1, 2)}
     serial = "119012345"
