@@ -11,6 +11,7 @@ from evapd.device import HighVoltageSupply, PulseAmplitude, Pulser
 from evapd.device.readings import HighVoltageReading, Identity, PulseAmplitudeReading, PulserReading
 from evapd.guard.energy import EnergyState
 from evapd.guard.instruments import Instruments
+from evapd.guard.sending import UPWARDS_S
 from evapd.guard.types import Decision
 from support.rig_files import rig_folder, write_rig
 from support.wait import wait_for
@@ -164,6 +165,39 @@ def test_a_set_point_that_was_not_taken_is_sent_again_and_one_that_was_is_not():
         count, begin_s = len(supply.said), time.monotonic()
         apply_until(instruments, decide(v_dc_v=100.0), lambda: time.monotonic() - begin_s > 1.0)
         assert len(supply.said) <= count + 1
+
+
+@pytest.mark.parametrize("what", ["set point", "output", "amplitude"])
+def test_what_somebody_lowered_at_the_instrument_is_not_raised_again(what):
+    with bench() as (instruments, made):
+        supply, amplitude = made["fug-probus"], made["ea-scpi"]
+        wanted = decide(v_dc_v=100.0, output=True, v_p_v=500.0)
+        apply_until(
+            instruments, wanted, lambda: supply.on and supply.v_v == 100.0 and amplitude.v_p_v == 500.0
+        )
+        began_s = time.monotonic()
+        apply_until(instruments, wanted, lambda: time.monotonic() - began_s > UPWARDS_S + 0.1)
+        supply.v_v, supply.on, amplitude.v_p_v = (
+            (20.0, True, 500.0)
+            if what == "set point"
+            else (100.0, False, 500.0)
+            if what == "output"
+            else (100.0, True, 400.0)
+        )
+        said = len(supply.said) + len(amplitude.said)
+        began_s = time.monotonic()
+        apply_until(instruments, wanted, lambda: time.monotonic() - began_s > 1.2)
+        assert len(supply.said) + len(amplitude.said) == said
+
+
+def test_what_somebody_raised_at_the_instrument_is_lowered_again():
+    with bench() as (instruments, made):
+        supply = made["fug-probus"]
+        apply_until(instruments, decide(v_dc_v=100.0), lambda: supply.v_v == 100.0)
+        began_s = time.monotonic()
+        apply_until(instruments, decide(v_dc_v=100.0), lambda: time.monotonic() - began_s > UPWARDS_S + 0.1)
+        supply.v_v = 200.0
+        apply_until(instruments, decide(v_dc_v=100.0), lambda: supply.v_v == 100.0)
 
 
 def test_the_set_point_goes_out_before_the_output_is_switched_on():

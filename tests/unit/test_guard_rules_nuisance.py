@@ -28,7 +28,7 @@ def cascades(rng, mean, n):
     return rng.negative_binomial(mean / (FANO - 1.0), 1.0 / FANO, n)
 
 
-@pytest.mark.parametrize(("hits_hz", "seconds"), [(20.0, HOUR_S), (2000.0, 300.0)])
+@pytest.mark.parametrize(("hits_hz", "seconds"), [(20.0, HOUR_S), (4.0, 0.3 * HOUR_S), (2000.0, 300.0)])
 def test_an_hour_of_cascades_trips_nothing(hits_hz, seconds):
     rng = np.random.default_rng(7)
     rig = make_rig(pulse={"rate_hz": 200e3}, control={"target_rate": hits_hz / 200e3})

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from evapd.device import DeviceWorker
 
+UPWARDS_S = (
+    1.5  # a command upwards may be repeated for so long after it was first asked for: it may have been lost
+)
 AGAIN_S = 0.5  # before a command is repeated because the readings contradict it
 
 
@@ -12,6 +15,7 @@ AGAIN_S = 0.5  # before a command is repeated because the readings contradict it
 class _Sent:
     value: float
     t_s: float
+    since_s: float  # when this value was first asked for
     accepted: bool
 
 
@@ -31,16 +35,24 @@ class Sender:
         now_s: float,
         *,
         contradicted: bool = False,
+        upwards: bool = False,
     ) -> None:
-        """Send `call` to device `name` where it is due; None asks for nothing and forgets what was asked before."""
+        """Send `call` to device `name` where it is due; None asks for nothing and forgets what was asked before.
+
+        A reading that contradicts brings a repetition; where that would lead `upwards` only shortly after the value was first asked for.
+        Later somebody else has lowered it, or the instrument itself, and that is not undone from here.
+        """
         before = self._sent.get((name, key))
         if value is None:
             self._sent.pop((name, key), None)
             return
-        again = before is not None and contradicted and now_s - before.t_s > AGAIN_S
-        if before is None or before.value != value or not before.accepted or again:
+        same = before is not None and before.value == value
+        since_s = before.since_s if before is not None and same else now_s
+        lost = contradicted and (not upwards or now_s - since_s <= UPWARDS_S)
+        again = before is not None and lost and now_s - before.t_s > AGAIN_S
+        if before is None or not same or not before.accepted or again:
             accepted = self._workers[name].command(key, call)
-            self._sent[name, key] = _Sent(value, now_s, accepted)
+            self._sent[name, key] = _Sent(value, now_s, since_s, accepted)
 
     def accepted(self, name: str, key: str) -> float | None:
         """The value that the device was told last and took, None when there is none."""

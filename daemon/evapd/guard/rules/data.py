@@ -4,7 +4,8 @@ from evapd.guard.energy import PULSING, EnergyState
 from evapd.guard.rules.base import Effect, Finding, Measured, Rule, View, free
 
 _BURST = 6.0  # times rate_ceiling: enough in a single record
-_REACH_S = 0.5  # how far back counts are gathered until the floor is reached
+_REACH_S = 0.5  # how far back counts are gathered until the floor is reached ...
+_LONGEST_REACH_S = 1.9  # ... and where few pulses come, until so many could have come at the ceiling
 _RECORD_S = 0.010
 _LOSSY_REACH_S = 0.1
 _TRIPS, _TRIP_SPAN_S = 3, 10.0
@@ -92,13 +93,15 @@ class RateCeiling(Rule):
         pulses = hits = records = lossy = 0
         dt_s = highest = 0.0
         ceiling, floor = view.guard.rate_ceiling, view.guard.rate_ceiling_counts
+        at_ceiling_hz = ceiling * view.run.target_rate * view.run.pulse_rate_hz
+        reach_s = min(max(_REACH_S, 1.2 * floor / at_ceiling_hz), _LONGEST_REACH_S)
         for window in view.rates.newest_first():
             pulses, hits, dt_s = pulses + window.pulses, hits + window.hits, dt_s + window.dt_s
             records += window.pulses > 0
             lossy += window.lossy and window.pulses > 0 and dt_s <= _LOSSY_REACH_S
             if lossy >= 2:
                 return 1.0, Finding("counts are saturated or lost, which may hide any rate", ceiling)
-            if dt_s > _REACH_S:
+            if dt_s > reach_s:
                 break
             if not pulses or not hits:
                 continue
