@@ -28,7 +28,13 @@ class EchoLink(Link):
 
     def greet(self, data: bytes) -> bytes:
         """Ask for the first time, and see whether it echoes."""
-        self.send(data)
-        first = self.line(alone=False)
-        self.echoes = first.strip() == data.strip()
-        return self.line(alone=False) if self.echoes else first
+        self.echoes, line = heard_out(self, data)
+        return line
+
+
+def heard_out(link: Link, data: bytes) -> tuple[bool, bytes]:
+    """Ask an instrument of which nobody knows yet whether it echoes; give whether it does, and the line behind the echo."""
+    link.send(data)
+    first = link.line(alone=False)
+    echoes = first.strip() == data.strip()
+    return echoes, link.line(alone=False) if echoes else first

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.instruments.caen_dt import CaenDesktop
+from conformance.instruments.caen_dt import CaenDesktop, CaenSupply
 from evapd.device.conformance import conformance_tests
+from evapd.device.probe import probe
 from evapd.errors import DeviceError, DeviceProtocolError, DeviceRefused
 from evapd_drivers.hv import caen_dt as codec
 from evapd_drivers.hv.caen_dt import CaenDt
@@ -253,3 +254,14 @@ def test_making_safe_says_when_the_output_stays_on(make, unit):
     unit.peer.faults[b"$BD:00,CMD:SET,CH:0,PAR:OFF"] = b"#BD:00,CMD:OK\r\n"
     with pytest.raises(DeviceRefused, match="stays on"):
         driver.make_safe()
+
+
+def test_a_probe_knows_units_with_and_without_boards(tmp_path):
+    for number, kind in enumerate((CaenSupply, CaenDesktop)):
+        instrument = kind()
+        connect = instrument.start(f"unix:{tmp_path / str(number)}")
+        try:
+            found, _ = probe(connect, timeout_s=0.2)
+        finally:
+            instrument.stop()
+        assert [(one.driver, one.identity.serial) for one in found] == [("caen-dt", "19198")]

@@ -24,7 +24,7 @@ from pydantic import Field
 
 from evapd.device import DriverConfig, HighVoltageReading, HighVoltageSupply, Identity, open_transport
 from evapd.device.link import Link, TransportFactory, limited, number, same_serial
-from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused
+from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused, DeviceTimeout
 from evapd.units import Ampere, Volt
 
 MAX_V, MAX_UA = 1e5, 1e5  # beyond this a number is no reading of such a supply
@@ -142,6 +142,20 @@ class CaenDt:
         self._link = Link(config, transport_factory, clock)
         self._sign = 1.0 if config.polarity == "positive" else -1.0
         self._unknown: set[str] = set()  # board parameters that this unit does not have
+
+    @staticmethod
+    def identify(link: Link) -> Identity:
+        """Ask board 0 who it is, or one that knows no boards; changes nothing, and is no command of others."""
+        for board in (0, None):
+            try:
+                name, serial = (
+                    decode(link.ask(encode("MON", one, board=board)), 0).decode()
+                    for one in ("BDNAME", "BDSNUM")
+                )
+            except (DeviceRefused, DeviceTimeout):
+                continue
+            return Identity(vendor="CAEN", model=name, serial=serial)
+        raise DeviceIdentityError("the unit tells no BDNAME")
 
     def open(self) -> Identity:
         """Open, check the serial number, read the state; changes nothing."""

@@ -26,10 +26,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from evapd.device import DriverConfig, HighVoltageReading, HighVoltageSupply, Identity, open_transport
-from evapd.device.link import TransportFactory, limited, number, same_serial
+from evapd.device.link import Link, TransportFactory, limited, number, same_serial
 from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused, DeviceTimeout
 from evapd.units import Ampere, Volt
-from evapd_drivers.echo import EchoLink
+from evapd_drivers.echo import EchoLink, heard_out
 
 MAX_V, MAX_A, MAX_V_PER_S = 1e5, 1.0, 1e6  # beyond this a number is no reading of such a supply
 SLOW_BAUD, FAST_BAUD = 9600, 115_200
@@ -133,6 +133,11 @@ class IsegShr:
         self._link = EchoLink(config, transport_factory, clock)
         self._sign = 1.0 if config.polarity == "positive" else -1.0
         self._tells_polarity = self._tells_loop = False
+
+    @staticmethod
+    def identify(link: Link) -> Identity:
+        """Ask who is there, with or without echo; changes nothing, in no instrument."""
+        return decode_identity(heard_out(link, b"*IDN?\r\n")[1])
 
     def open(self) -> Identity:
         """Open, check maker and serial number, see what it can tell, read the state; changes nothing but the speed of a serial line."""

@@ -99,10 +99,15 @@ class SrsPs300:
         self._link = Link(config, transport_factory, clock)
         self._sign = 1.0 if config.polarity == "positive" else -1.0
 
+    @staticmethod
+    def identify(link: Link) -> Identity:
+        """Ask who is there; changes nothing, in no instrument."""
+        return decode_identity(link.ask(b"*IDN?\n"))
+
     def open(self) -> Identity:
         """Open, check maker and serial number, read the state; changes nothing."""
         with self._link.opening():
-            identity = decode_identity(self._link.ask(encode("*IDN?")))
+            identity = self.identify(self._link)
             same_serial(self._config.serial_number, identity.serial)
             self.read()
         return identity
