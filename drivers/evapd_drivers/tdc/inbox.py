@@ -31,7 +31,9 @@ class Inbox:
         self._waiting: deque[NDArray[Any]] = deque()
         self._n = self._lost = 0
         self._failure: BaseException | None = None
-        self.ticks = 0  # signs of life; written by the library's thread alone
+        self.ticks = (
+            0  # of the hardware's clock, in the order of the records; written by the library's thread alone
+        )
 
     def put(self, records: NDArray[Any]) -> None:
         """Take records in; they are kept as they are."""

@@ -301,7 +301,6 @@ class ScTdc:
     def _events(self, _: object, address: int, n: int) -> None:
         try:
             self._inbox.put(records(address, n, self._dtype))
-            self._inbox.ticks += 1
         except BaseException as error:  # noqa: BLE001 - see Inbox
             self._inbox.fail(error)
 

@@ -30,7 +30,9 @@ from evapd_drivers.tdc.source import POLL_S, LibrarySource
 from evapd_drivers.tdc.vendor import LibraryConfig
 
 B = TypeVar("B", TdcBlock, HitBlock)
-HOLD_S = 0.005  # the newest pulse is over when nothing of it has come for so long
+# The newest pulse is over when so many of the hardware's milliseconds have passed since its last event, or, from hardware
+# that tells none, when nothing has come for so long. A buffer of the buffered pipe may end within a pulse: its rest comes.
+HOLD_TICKS, HOLD_S = 2, 0.05
 STATUS_S = 0.05  # between two questions whether a measurement runs
 INT32 = 2**31
 
@@ -66,7 +68,7 @@ class ScSource(LibrarySource[B], Generic[B]):
         self._lost = 0
         self._flags = Loss.NONE  # for the next block
         self._last_event_s = self._last_status_s = self._not_ready_s = 0.0
-        self._last_tick = 0
+        self._last_tick = self._event_tick = 0
 
     @abstractmethod
     def _describe(self, tdc: ScTdc) -> TdcDescription:
@@ -113,7 +115,7 @@ class ScSource(LibrarySource[B], Generic[B]):
         self._lost, self._flags = 0, Loss.NONE
         self._last_event_s = self._last_status_s = self._clock()
         self._not_ready_s = 0.0
-        self._last_tick = self._inbox.ticks = 0
+        self._last_tick = self._event_tick = self._inbox.ticks = 0
         deadline_s = self._clock() + self._sc_settings.timeout_s
         while not self._tdc.measure(round(1000 * self._sc_settings.exposure_s)):
             if self._clock() >= deadline_s:
@@ -133,9 +135,15 @@ class ScSource(LibrarySource[B], Generic[B]):
             return self._measure_on()
         for block in self._received():
             return block
-        if self._order.held and self._clock() - self._last_event_s >= HOLD_S:
-            return self._emitted(self._order.flush())
-        return None
+        return self._emitted(self._order.flush()) if self._order.held and self._settled() else None
+
+    def _settled(self) -> bool:
+        if self._sc_settings.pipe == "buffered":
+            return False
+        ticks = self._inbox.ticks
+        if ticks:
+            return ticks - self._event_tick >= HOLD_TICKS
+        return self._clock() - self._last_event_s >= HOLD_S
 
     def _received(self) -> list[B]:
         """What came from the library's thread: one block, or none."""
@@ -145,7 +153,8 @@ class ScSource(LibrarySource[B], Generic[B]):
             self._flags |= Loss.WORDS_LOST | Loss.OVERFLOW
         if not mail.records:
             return []
-        self._last_event_s = self._clock()
+        self._last_event_s, self._event_tick = self._clock(), self._inbox.ticks
+        self._last_tick = -1  # these are a sign of life, too
         return [self._emitted(self._order.add(joined(mail.records, self.dtype)))]
 
     def _measure_on(self) -> B | None:

@@ -21,7 +21,7 @@ from evapd.blocks import Loss, TdcBlock
 from evapd.device.protocols import TdcSource
 from evapd.device.readings import Identity, TdcDescription
 from evapd.errors import DeviceLost, DeviceRefused
-from evapd.units import Volt
+from evapd.units import Second, Volt
 from evapd_drivers.tdc import xhptdc8_library as c
 from evapd_drivers.tdc.source import checked
 from evapd_drivers.tdc.tagger import TaggerSettings, TaggerSource, Taken
@@ -64,6 +64,7 @@ class Xhptdc8(TaggerSource):
         threshold_v: Annotated[Volt, Field(ge=-1.32, le=1.18)] = -0.35
         rising: bool = False
         external_clock: bool = False  # 10 MHz
+        reorder_s: Annotated[Second, Field(ge=0, le=1e-4)] = 1e-6  # two TDC chips feed one stream
 
     def __init__(self, config: Config, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(config, clock=clock)

@@ -65,7 +65,7 @@ static struct timespec began;
 static struct pipe pipes[PIPES];
 static void (*complete)(void *, int); static void *complete_owner;
 static struct sc_DldEvent *dld; static struct sc_TdcEvent *tdc; /* what was measured and is not decoded yet */
-static size_t room, dld_held, tdc_held;
+static size_t room, dld_held, tdc_held, dld_head, tdc_head;
 static unsigned dropped; /* events of this measurement that the hardware found and could not hand over */
 
 static long elapsed_ms(const struct timespec *since) {
@@ -147,8 +147,8 @@ static void *decode(void *unused) {
         }
         if (!measuring) { told_ms = 0; continue; }
         size_t nd = dld_held < CHUNK ? dld_held : CHUNK, nt = tdc_held < CHUNK ? tdc_held : CHUNK;
-        memcpy(d, dld, nd * sizeof *d); memmove(dld, dld + nd, (dld_held - nd) * sizeof *d); dld_held -= nd;
-        memcpy(t, tdc, nt * sizeof *t); memmove(tdc, tdc + nt, (tdc_held - nt) * sizeof *t); tdc_held -= nt;
+        memcpy(d, dld + dld_head, nd * sizeof *d); dld_head += nd; dld_held -= nd;
+        memcpy(t, tdc + tdc_head, nt * sizeof *t); tdc_head += nt; tdc_held -= nt;
         long now_ms = elapsed_ms(&began);
         int tick = now_ms > told_ms && !silent;
         int ends = (interrupted || overrun || now_ms >= exposure_ms) && !dld_held && !tdc_held;
@@ -180,7 +180,7 @@ void sim_reset(size_t capacity) {
     pthread_mutex_lock(&lock);
     free(dld); free(tdc);
     dld = malloc(capacity * sizeof *dld); tdc = malloc(capacity * sizeof *tdc);
-    room = capacity; dld_held = tdc_held = 0;
+    room = capacity; dld_held = tdc_held = dld_head = tdc_head = 0;
     refuses = lost_link = not_ready = silent = later_version = 0; dropped = 0; measurements = 0;
     pthread_mutex_unlock(&lock);
 }
@@ -194,12 +194,13 @@ void sim_overrun(void) { pthread_mutex_lock(&lock); overrun = 1; pthread_mutex_u
 int sim_measurement(void) { return measuring && !interrupted ? measurements : 0; } /* its number from 1, or 0 */
 int sim_waiting(void) { return (int)(dld_held + tdc_held); }
 
-static int push(void *to, size_t *held, const void *events, size_t n, size_t bytes) {
+static int push(char *to, size_t *head, size_t *held, const void *events, size_t n, size_t bytes) {
     pthread_mutex_lock(&lock);
     int taken = -1;
     if (measuring && !interrupted) {
         size_t fits = n < room - *held ? n : room - *held;
-        memcpy((char *)to + *held * bytes, events, fits * bytes);
+        memmove(to, to + *head * bytes, *held * bytes); *head = 0;
+        memcpy(to + *held * bytes, events, fits * bytes);
         *held += fits; dropped += (unsigned)(n - fits);
         taken = (int)fits;
         pthread_cond_signal(&woken);
@@ -207,8 +208,8 @@ static int push(void *to, size_t *held, const void *events, size_t n, size_t byt
     pthread_mutex_unlock(&lock);
     return taken;
 }
-int sim_push_dld(const struct sc_DldEvent *events, size_t n) { return push(dld, &dld_held, events, n, sizeof *events); }
-int sim_push_tdc(const struct sc_TdcEvent *events, size_t n) { return push(tdc, &tdc_held, events, n, sizeof *events); }
+int sim_push_dld(const struct sc_DldEvent *events, size_t n) { return push((char *)dld, &dld_head, &dld_held, events, n, sizeof *events); }
+int sim_push_tdc(const struct sc_TdcEvent *events, size_t n) { return push((char *)tdc, &tdc_head, &tdc_held, events, n, sizeof *events); }
 
 /* -- the library ------------------------------------------------------------------------------------------------- */
 
