@@ -101,3 +101,15 @@ def test_a_header_has_two_spellings_and_nothing_between():
 def test_any_text_is_a_finite_number_or_none(text, unit):
     value = scpi.quantity(text, unit)
     assert value is None or abs(value) < float("inf")
+
+
+def test_the_period_of_a_pulse_is_its_frequency_again():
+    _, wire = bench()
+    wire.receive(b"FUNC:PULS:PER 5e-6\n", 0.0)
+    assert float(wire.receive(b"FREQ?\n", 0.0)) == pytest.approx(200e3)
+    assert float(wire.receive(b"SOUR1:PULS:PER?\n", 0.0)) == pytest.approx(5e-6)
+
+
+def test_a_unit_may_be_another_model():
+    _, wire = bench(model="33220A", serial="MY44036372")
+    assert wire.receive(b"*IDN?\n", 0.0).startswith(b"Agilent Technologies,33220A,MY44036372,")

@@ -30,7 +30,7 @@ _TEXTS = {
 }
 _EDGES = {"PULS", "SQU", "RAMP", "SIN", "TRI"}  # shapes whose edge would trigger something
 # Accepted, and without effect on pulses.
-_IGNORED = header("{SYSTem:BEEPer[:IMMediate]|SYSTem:LOCal|SYSTem:REMote|SYSTem:RWLock|DISPlay[:STATe]|DISPlay:TEXT[:CLEar]|*WAI|*OPC|*ESE|*SRE|FORMat:BORDer|TRIGger#[:SEQuence][:IMMediate]}")  # fmt: skip
+_IGNORED = header("{SYSTem:BEEPer[:IMMediate]|SYSTem:LOCal|SYSTem:REMote|SYSTem:RWLock|DISPlay[:STATe]|DISPlay:TEXT[:CLEar]|[SOURce#:]PHASe:{SYNChronize|INITiate|REFerence}|ABORt|INITiate#[:IMMediate]|*WAI|*OPC|*ESE|*SRE|FORMat:BORDer|TRIGger#[:SEQuence][:IMMediate]}")  # fmt: skip
 
 
 _APPLY = header("[SOURce#:]APPLy:{SINusoid|SQUare|PULSe|RAMP|NOISe|DC}")
@@ -49,6 +49,7 @@ class ScpiGeneratorWire(LineWire):
 
     Args:
         plant: the physical quantities.
+        model: in `*IDN?`.
         serial: serial number in `*IDN?`.
         rate_hz: frequency of every channel at power-on.
         width_s: width of the pulse at power-on.
@@ -61,7 +62,9 @@ class ScpiGeneratorWire(LineWire):
     ends = b"\n\r"
     max_length = 1024
     tells_serial = True
-    named: ClassVar[str]  # `*IDN?` with {} for the serial number
+    named: ClassVar[str]  # `*IDN?` with {} for model and serial number
+    usual_model: ClassVar[str]
+    usual_serial: ClassVar[str]
     number_form: ClassVar[str]
     error_form: ClassVar[str]
     max_hz: ClassVar[float]
@@ -71,6 +74,7 @@ class ScpiGeneratorWire(LineWire):
         self,
         plant: Plant,
         *,
+        model: str = "",
         serial: str = "",
         rate_hz: float = 1000.0,
         width_s: float = 1e-6,
@@ -80,7 +84,8 @@ class ScpiGeneratorWire(LineWire):
         external_hz: float = 0.0,
     ) -> None:
         super().__init__(plant)
-        self.renumber(serial or self._usual_serial())
+        self._model = model or self.usual_model
+        self.renumber(serial or self.usual_serial)
         self._channels, self._by = channels, pulses_by
         self.external_hz = external_hz
         self.protected = False  # another interface has locked it: sets are refused
@@ -95,13 +100,9 @@ class ScpiGeneratorWire(LineWire):
         self._queries = self._make_queries()
         self._commands = self._make_commands()
 
-    @staticmethod
-    def _usual_serial() -> str:
-        raise NotImplementedError
-
     def renumber(self, serial: str) -> None:
         """Become the unit `serial`."""
-        self.identity = self.named.format(serial)
+        self.identity = self.named.format(self._model, serial)
 
     # -- time -------------------------------------------------------------------------------------------------------
 
@@ -164,6 +165,8 @@ class ScpiGeneratorWire(LineWire):
         if asks:
             if argument and (limit := read(leaf, argument)) is not None:
                 return write(self._limited(name, leaf, limit), self.number_form)
+            if name == "period_s":
+                return format(1.0 / self.settings.number(channel, "rate_hz"), self.number_form)
             return write(self.settings[channel, name], self.number_form)
         if not argument:
             raise _Refused(_MISSING)
@@ -171,6 +174,8 @@ class ScpiGeneratorWire(LineWire):
         if value is None:
             raise _Refused(_ILLEGAL)
         self._free()
+        if name == "period_s":
+            name, leaf, value = "rate_hz", LEAVES["rate_hz"], 1.0 / max(float(value), 1e-12)
         limited = self._limited(name, leaf, value)
         if limited == value or self.clips:
             self.settings.values[channel, name] = limited
@@ -290,20 +295,16 @@ class ScpiGeneratorWire(LineWire):
 class Keysight33500Wire(ScpiGeneratorWire):
     """A 33522B. Out of range it sets its limit, and says so."""
 
-    named = "Agilent Technologies,33522B,{},4.00-1.19-2.00-52-00"
+    named, usual_model, usual_serial = (
+        "Agilent Technologies,{},{},4.00-1.19-2.00-52-00",
+        "33522B",
+        "MY57801234",
+    )
     number_form, error_form, max_hz, clips = "+.14E", '{0:+d},"{1}"', 30e6, True
-
-    @staticmethod
-    def _usual_serial() -> str:
-        return "MY57801234"
 
 
 class TektronixAfgWire(ScpiGeneratorWire):
     """An AFG3022C."""
 
-    named = "TEKTRONIX,AFG3022C,{},SCPI:99.0 FV:1.0"
+    named, usual_model, usual_serial = "TEKTRONIX,{},{},SCPI:99.0 FV:1.0", "AFG3022C", "C100101"
     number_form, error_form, max_hz, clips = ".12E", '{0},"{1}"', 25e6, False
-
-    @staticmethod
-    def _usual_serial() -> str:
-        return "C100101"
