@@ -75,11 +75,15 @@ def test_what_is_no_state_is_an_error(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "model"), [(b"SMC_CC_1.0.0.2", "SMC_CC"), (b"SMC100PP_1.2.3", "SMC100PP"), (b"CONEX-CC 2.0.1", "CONEX-CC")]
+    ("text", "model", "firmware"),
+    [
+        (b"SMC_CC - Controller-driver version  3. 1. 2", "SMC_CC", "3.1.2"), (b"SMC_CC_1.0.0.2", "SMC_CC", "1.0.0.2"), (b"SMC100PP", "SMC100PP", ""),
+        (b"CONEX-CC 2.0.1", "CONEX-CC", "2.0.1"),
+    ],
 )  # fmt: skip
-def test_the_version_tells_the_model(text, model):
-    found = codec.decode_version(text).model
-    assert found == model or found.startswith(model)
+def test_the_version_tells_model_and_firmware(text, model, firmware):
+    identity = codec.decode_version(text)
+    assert (identity.model, identity.firmware) == (model, firmware)
     with pytest.raises(DeviceIdentityError):
         codec.decode_version(b"ESP301 Version 3.0.1")
 

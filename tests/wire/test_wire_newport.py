@@ -128,3 +128,19 @@ def test_configuration_is_entered_and_left_without_a_reference(smc):
     smc.ask("1RS\r\n1PW1")
     assert smc.ask("1TS") == "1TS000014"
     assert smc.ask("1PW0\r\n1TS") == "1TS00000C"
+
+
+def test_all_settings_are_told_between_two_marks(smc):
+    lines = smc.ask("2ZT").split("\r\n")
+    assert (lines[0], lines[-1]) == ("2PW1", "2PW0")
+    assert "2IDTRA25CC" in lines
+    assert all(line.startswith("2") for line in lines)
+
+
+def test_the_time_of_a_move_is_told_before_it(smc):
+    assert smc.ask("1PT10") == "1PT2.00000"
+
+
+def test_settings_of_an_esp301_are_kept(esp):
+    assert esp.ask("1KP0.5;1KP?;1FE?;1AU?") == "0.50000\r\n1.00000\r\n400.00000"
+    assert esp.ask("SM;1UF;TE?") == "0"

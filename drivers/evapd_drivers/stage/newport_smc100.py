@@ -32,7 +32,7 @@ _REFERENCED = {0x28, *range(0x32, 0x48)}
 _STATES = {*_NOT_REFERENCED, 0x14, *_MOVING, *_REFERENCED}
 _STATE = re.compile(rb"([0-9A-Fa-f]{4})([0-9A-Fa-f]{2})")
 _LETTER = re.compile(rb"[@A-Z]")
-_VERSION = re.compile(r"((?:SMC|CONEX)[A-Za-z0-9-]*(?:_[A-Z]+)?)[ _]*(.*)")
+_VERSION = re.compile(r"((?:SMC|CONEX)[A-Za-z0-9-]*(?:_[A-Z]+)?)[ _-]*(?:Controller-driver version)?(.*)")
 
 
 class State(NamedTuple):
@@ -74,12 +74,12 @@ def decode_mm(text: bytes) -> float:
 
 
 def decode_version(text: bytes) -> Identity:
-    """`SMC_CC_1.0.0.2` or `CONEX-CC 2.0.1`."""
+    """`SMC_CC - Controller-driver version  3. 1. 2` or `CONEX-CC 2.0.1`."""
     words = text.decode("ascii", "replace").strip()
     found = _VERSION.fullmatch(words)
     if found is None:
         raise DeviceIdentityError(f"'{words}' answers, not an SMC100 or CONEX: check `connect`")
-    return Identity(vendor="Newport", model=found[1], firmware=found[2], raw=words)
+    return Identity(vendor="Newport", model=found[1], firmware=found[2].replace(" ", ""), raw=words)
 
 
 class NewportSmc100(newport.NewportStage):

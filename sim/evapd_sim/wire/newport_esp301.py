@@ -7,7 +7,7 @@ those of the controller, decimals, the time stamp of TB?. It does not tell wheth
 import re
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from evapd_sim.plant import Plant
 from evapd_sim.stage import StageAxis
@@ -37,7 +37,14 @@ _COMMAND = re.compile(r"(?P<axis>[0-9]{0,3})\s*(?P<name>[A-Z]{2})\s*(?P<rest>[^A
 _TICK_S = 400e-6  # of the time stamp of an error
 _QUEUE = 10
 _MM = 2
-_OPTIONAL = {"OR", "DH", "WS"}  # their number may be left out
+# What the controller keeps for a drive; of no effect here.
+_SETTINGS = {
+    "AE": 1600.0, "AF": 0.0, "AU": 400.0, "BA": 0.0, "CO": 0.0, "FE": 1.0, "FP": 5.0, "FR": 0.001, "HS": 0.0, "JH": 20.0, "JK": 1600.0, "JW": 2.0,
+    "KD": 20.0, "KI": 0.0, "KP": 10.0, "KS": 0.0, "OH": 10.0, "OL": 1.0, "OM": 2.0, "QD": 0.0, "QG": 1.0, "QI": 0.6, "QP": 0.0, "QR": 0.0, "QS": 100.0,
+    "QV": 24.0, "SH": 0.0, "SI": 0.0, "SS": 0.0, "SU": 0.0001, "TJ": 1.0, "UF": 0.0, "VB": 0.0, "VF": 0.0, "ZA": 0.0, "ZB": 0.0, "ZE": 0.0, "ZF": 0.0,
+    "ZH": 0.0, "ZS": 0.0,
+}  # fmt: skip
+_OPTIONAL = {"UF", "QD", "OR", "DH", "WS"}  # their number may be left out
 
 
 class _Refused(Exception):
@@ -61,6 +68,7 @@ class _Motor:
     stage: str = ""
     fault: bool = False
     seen_stop: int = 0
+    settings: dict[str, float] = field(default_factory=lambda: dict(_SETTINGS))
 
     def error(self, code: int) -> _Refused:
         return _Refused(100 * self.number + code)
@@ -147,6 +155,8 @@ class NewportEsp301Wire(LineWire):
         name, axis, rest = found["name"], found["axis"], found["rest"].strip()
         if name in {"TB", "TE", "TS"}:
             return self._status(name)
+        if name == "SM":  # save to memory
+            return None
         if name in {"ST", "AB"} and not axis:
             self._halt(self.motors)
             return None
@@ -207,6 +217,7 @@ class NewportEsp301Wire(LineWire):
             "SL": lambda motor: f"{motor.low_mm:.5f}",
             "SR": lambda motor: f"{motor.high_mm:.5f}",
             "PH": lambda _: "00000000H, 00000000H",
+            **{name: _kept(name) for name in _SETTINGS},
         }
 
     def _make_done(self) -> dict[str, Callable[[_Motor], None]]:
@@ -230,6 +241,7 @@ class NewportEsp301Wire(LineWire):
             "SR": lambda motor, mm: setattr(motor, "high_mm", mm),
             "SN": self._set_unit,
             "WS": lambda *_: None,
+            **{name: _keeper(name) for name in _SETTINGS},
         }
 
     def _halt(self, motors: list[_Motor]) -> None:
@@ -269,3 +281,14 @@ class NewportEsp301Wire(LineWire):
     def _set_unit(self, _: _Motor, unit: float) -> None:
         if unit != _MM:
             raise _Refused(_RANGE)
+
+
+def _kept(name: str) -> Callable[[_Motor], str]:
+    return lambda motor: f"{motor.settings[name]:.5f}"
+
+
+def _keeper(name: str) -> Callable[[_Motor, float], None]:
+    def keep(motor: _Motor, value: float) -> None:
+        motor.settings[name] = value
+
+    return keep

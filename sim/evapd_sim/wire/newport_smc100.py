@@ -77,7 +77,7 @@ class NewportSmc100Wire(LineWire):
 
     Args:
         plant: the physical quantities.
-        model: as in VE: `SMC_CC_1.0.0.2`, `CONEX-CC 2.0.1`.
+        model: as in VE.
         addresses: how many controllers there are, 1 to 3.
         stage: what ID? tells.
         referenced: their state at power-on, as if left switched on.
@@ -90,7 +90,7 @@ class NewportSmc100Wire(LineWire):
         self,
         plant: Plant,
         *,
-        model: str = "SMC_CC_1.0.0.2",
+        model: str = "SMC_CC - Controller-driver version  3. 1. 2",
         addresses: int = 1,
         stage: str = "TRA25CC",
         referenced: bool = False,
@@ -141,10 +141,18 @@ class NewportSmc100Wire(LineWire):
         if controller is None:
             return b""
         answer = self._carry_out(controller, name, found["rest"].strip())
-        return b"" if answer is None else f"{address}{name}{answer}\r\n".encode("latin-1")
+        if answer is None:
+            return b""
+        head = "" if name == "ZT" else f"{address}{name}"  # each line of ZT has its own
+        return f"{head}{answer}\r\n".encode("latin-1")
 
     def _carry_out(self, controller: _Controller, name: str, rest: str) -> str | None:
         try:
+            if name == "ZT":
+                return self._all_settings(controller)
+            if name == "PT":  # how long a move takes
+                way_mm = read_float(rest)
+                return f"{abs(way_mm or 0.0) / controller.axis.velocity_mm_per_s:.5f}"
             if name == "TB":
                 letter = rest[:1] or controller.error
                 return f"{letter} {_ERRORS.get(letter, 'Unknown error.')}"
@@ -157,6 +165,13 @@ class NewportSmc100Wire(LineWire):
         except _Refused as refusal:
             controller.error = refusal.letter
         return None
+
+    def _all_settings(self, controller: _Controller) -> str:
+        """Every setting on a line of its own, between PW1 and PW0, each with the address."""
+        address = next(number for number, one in self.controllers.items() if one is controller)
+        kept = {name: self._told[name](controller) for name in ("ID", "AC", "SL", "SR", "VA")}
+        lines = [f"{address}{name}{value}" for name, value in (kept | controller.settings).items()]
+        return "\r\n".join((f"{address}PW1", *lines, f"{address}PW0"))
 
     def _set(self, controller: _Controller, name: str, rest: str) -> None:
         if name not in self._numbers:
