@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from evapd.config import LoadedRig, load_rig
+from evapd.config.descriptor import FileDescriptor, LibraryDescriptor, ModuleDescriptor, parse_descriptor
 from evapd.config.wiring import DETECTOR_ROLES
 from evapd.errors import ConfigError, EvapdError
 from evapd_sim.anode import load_anode
@@ -43,6 +44,7 @@ _log = logging.getLogger("evapd_sim")
 _PATIENCE_S = 10.0
 W = TypeVar("W", bound=Wire)
 _DISTURB_STREAM = 0x64  # keeps the disturbances' random numbers apart from those of the physics
+_NO_CABLE = LibraryDescriptor | ModuleDescriptor | FileDescriptor  # nothing can stand at their far end
 EXIT_DONE, EXIT_FAILED, EXIT_CONFIG = 0, 1, 78
 
 
@@ -238,6 +240,8 @@ class Twin:
                 f"{self.loaded.path}: twin.settings.wires: no device {', '.join(sorted(unknown))}"
             )
         for name, spec in devices.items():
+            if isinstance(parse_descriptor(self._connect(name)), _NO_CABLE):
+                continue
             if spec.driver not in WIRES:
                 raise ConfigError(
                     f"{self.loaded.path}: devices.{name}: there is no simulated instrument for the driver "
