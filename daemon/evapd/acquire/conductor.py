@@ -50,7 +50,8 @@ class Conductor:
         )
         self._lock = threading.Lock()
         self._attended_s = -math.inf  # when the guard last heard that somebody is there
-        self._start_wanted: tuple[str, str] | None = None
+        self._start_wanted: tuple[str, str, float] | None = None  # name, notes, when it was asked for
+        self._asked_s = 0.0  # when the present run was asked for
         self._stop_wanted: tuple[str, str] | None = None  # reason, condition flag or ""
         self._guard_gone_s: float | None = None
         self._energy_asked = False  # the guard may have begun to raise the voltage
@@ -71,7 +72,7 @@ class Conductor:
                 raise StateError(
                     f"a run cannot start while the daemon is {self.machine.state}; stop it first"
                 )
-            self._start_wanted = (name or self._loaded.rig.specimen.name, notes)
+            self._start_wanted = (name or self._loaded.rig.specimen.name, notes, time.monotonic())
             self._stop_wanted = None
         return {"accepted": True}
 
@@ -152,7 +153,7 @@ class Conductor:
             self.backlog.pause()
             self._bus.forget_alarms()
             self._energy_asked = False
-            name, notes = wanted
+            name, notes, self._asked_s = wanted
             self.run = ActiveRun(
                 self._loaded, self._bus, self._readout, self._counter, name=name, notes=notes
             )
@@ -169,7 +170,8 @@ class Conductor:
                 self.machine.move(RunEvent.STOP)
                 return
             self._energy_asked = True
-            self._guard.ask("run_begin", run_id=run.id, folder=str(run.folder), digest=self._loaded.digest)
+            record = {"run_id": run.id, "folder": str(run.folder), "digest": self._loaded.digest}
+            self._guard.ask("run_begin", **record, asked_s=self._asked_s)
         except (EvapdError, OSError) as error:
             self._bus.event("run", "alarm", f"the run cannot start: {error}")
             self.request_stop(f"the run could not start: {error}", "ABORTED")

@@ -4,6 +4,7 @@ Every tick runs the same way: take in what is new, look at the rules, follow the
 the state. Between ticks `react` does the same without the law and without any rise, for what cannot wait.
 """
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +38,7 @@ class GuardCore:
         self.steering = Steering(settings, RunSettings.of(settings.rig), make_law)
         self.movement = Movement(settings, self.steering, self.observer, self.alarms)
         self.run_id = ""
+        self._aborted_s = -math.inf
         self.run_over = False  # acquire no longer wants it; the id stays until it is down
         self.wiring = Wiring(settings)
         self.lookout = Lookout(settings, self.movement, self.wiring)
@@ -68,8 +70,10 @@ class GuardCore:
 
     # Commands of a person or a run. They change the state at once; the next decision carries them out.
 
-    def run_begin(self, run_id: str, digest: str, now_s: float) -> None:
+    def run_begin(self, run_id: str, digest: str, now_s: float, asked_s: float | None = None) -> None:
         """Begin a run: switch on, ramp to the start, evaporate. Under law monitor: watch.
+
+        `asked_s` is when a person asked for it: recording had to begin first, and who aborted meanwhile wants no run.
 
         Raises:
             StateError: when something speaks against it; the message lists all of it.
@@ -78,6 +82,8 @@ class GuardCore:
         reasons = checks.against_run(self.lookout.view(), digest)
         if not self.movement.machine.allows(event):
             reasons.insert(0, f"the energy state is '{self.state.label}'")
+        if asked_s is not None and asked_s <= self._aborted_s:
+            reasons.insert(0, "an abort came after this run was asked for: ask again")
         if reasons:
             raise StateError("a run cannot begin: " + "; ".join(reasons))
         if self.run.observes:
@@ -108,7 +114,7 @@ class GuardCore:
 
     def abort(self, reason: str, now_s: float) -> None:
         """Make everything safe by the quickest way. Legal in every state, for everyone; law monitor commands nothing."""
-        self.run_over = True
+        self.run_over, self._aborted_s = True, now_s
         self.alarms.say("abort", "alarm", reason, state=self.state.label)
         if self.run.observes:
             self.run_end(reason, now_s)

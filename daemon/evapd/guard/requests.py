@@ -29,6 +29,10 @@ class RunBeginArgs(Args):
     run_id: str = Field(min_length=1, max_length=200)
     folder: Path
     digest: str = Field(max_length=128, description="digest of acquire's configuration")
+    asked_s: float | None = Field(
+        default=None,
+        description="monotonic time at which a person asked for it; an abort since then refuses it",
+    )
 
 
 def _within(name: str) -> Any:
@@ -75,7 +79,9 @@ class Guards(Protocol):
         """Everything at one glance."""
         ...
 
-    def run_begin(self, run_id: str, folder: Path, digest: str) -> dict[str, Any]:
+    def run_begin(
+        self, run_id: str, folder: Path, digest: str, asked_s: float | None = None
+    ) -> dict[str, Any]:
         """Begin a run."""
         ...
 
@@ -242,7 +248,7 @@ def make_commands(guard: Guards) -> list[Command]:
         Command(
             "run_begin",
             RunBeginArgs,
-            lambda args: guard.run_begin(args["run_id"], args["folder"], args["digest"]),
+            lambda args: guard.run_begin(args["run_id"], args["folder"], args["digest"], args["asked_s"]),
             energy=True,
             doc="Switch on, ramp to the start, evaporate. For acquire.",
         ),

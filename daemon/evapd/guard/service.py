@@ -167,7 +167,9 @@ class GuardService:
             "run_id": core.run_id,
         }
 
-    def run_begin(self, run_id: str, folder: Path, digest: str) -> dict[str, Any]:
+    def run_begin(
+        self, run_id: str, folder: Path, digest: str, asked_s: float | None = None
+    ) -> dict[str, Any]:
         """Begin a run that acquire records in `folder`, which lies in this rig's runs."""
         if folder.resolve().parent != self._loaded.layout.runs.resolve():
             raise StateError(f"run folder {folder} does not lie in {self._loaded.layout.runs}")
@@ -175,7 +177,7 @@ class GuardService:
             raise StateError(f"a run cannot begin: the configuration is invalid: {self._config_problem}")
         if moving := self.instruments.stages.moving:
             raise StateError(f"a run cannot begin: {', '.join(moving)} of the stage moves; wait, or stop it")
-        self.core.run_begin(run_id, digest, self._clock())
+        self.core.run_begin(run_id, digest, self._clock(), asked_s)
         self.chronicle.run_begins(run_id, folder.absolute())
         self.blackbox.run_begins(folder.absolute())
         return self._answer()
