@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from evapd.config.model import Sockets
-from evapd.errors import ConfigError, DeviceError, EvapdError, RequestTimeout
+from evapd.errors import ConfigError, DeviceError, EvapdError, RequestTimeout, StateError
 
 if TYPE_CHECKING:
     from evapd.device.probe import Answer, Found
 
 EXIT_USAGE = 2
+EXIT_CONFIG = 78
 _ANSWER_S = 2.0
 
 
@@ -106,6 +107,66 @@ def trace(
     )
 
 
+def commission(
+    config: Annotated[Path, typer.Argument(help="rig file (YAML)")],
+    *,
+    voltage: Annotated[
+        float | None,
+        typer.Option(help="V to which the specimen supply may go; without it nothing is energised"),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="the rig's folder, instead of the one in the file")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="folder for the result; by default `commissioning` in the rig's folder"),
+    ] = None,
+    dark_s: Annotated[float, typer.Option("--dark", help="seconds of dark counts", min=1)] = 10.0,
+    yes: Annotated[bool, typer.Option("--yes", help="there is no specimen; do not ask")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON for programs")] = False,
+) -> None:
+    """Measure what the configuration must know of a rig: time constants, readback, latencies, dark counts, clocks.
+
+    The daemon must not run. Devices are read and pulses run with nothing energised; with --voltage the specimen supply is stepped,
+    WITHOUT A SPECIMEN. The result is written with its date, and says where the settings do not fit.
+    """
+    from datetime import UTC, datetime
+
+    from evapd.commission.page import document, text, write
+    from evapd.commission.session import Session, Wanted
+    from evapd.config import load_rig
+
+    try:
+        loaded = load_rig(config, folder=folder)
+        if _guard_answers(loaded.layout.guard_ipc):
+            raise StateError("a guard runs in this folder: stop the daemon first")
+        if voltage is not None and not yes:
+            typer.confirm(
+                f"The specimen supply goes to {voltage:g} V. There is NO SPECIMEN, and nobody touches the cable?",
+                abort=True,
+            )
+        wanted = Wanted(voltage_v=voltage, dark_s=dark_s)
+        found = Session(loaded, wanted, lambda line: typer.echo(line, err=True)).run()
+        content = document(found, loaded, datetime.now(UTC))
+        path = write(content, output or loaded.layout.folder / "commissioning")
+    except EvapdError as error:
+        notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", ()))
+        typer.echo(f"{error}{notes}", err=True)
+        raise typer.Exit(EXIT_CONFIG if isinstance(error, ConfigError) else 1) from None
+    typer.echo(json.dumps(content, indent=2) if as_json else f"{text(found, loaded)}\nwritten to {path}")
+
+
+def _guard_answers(address: str) -> bool:
+    from evapd.rpc import Requester
+
+    with Requester(address, 0.5) as requester:
+        try:
+            requester.request("ping", {})
+        except RequestTimeout:
+            return False
+    return True
+
+
 def _print_trace(run: Path, device: str) -> None:
     from evapd.device.tracing import KIND, lines
     from evapd.record.reader import read_run
@@ -142,3 +203,4 @@ def register(app: typer.Typer) -> None:
     app.command("new-driver")(new_driver)
     app.command()(probe)
     app.command()(trace)
+    app.command()(commission)
