@@ -10,7 +10,7 @@ from evapd.errors import DeviceError, DeviceIdentityError, DeviceProtocolError, 
 from evapd_drivers.pulser import bnc_577 as codec
 from evapd_drivers.pulser.bnc_577 import Bnc577
 from support.scripted_drivers import drivers_at
-from support.scripted_peer import Peer
+from support.scripted_peer import SILENCE_S, Peer
 
 
 class Generator:
@@ -101,9 +101,12 @@ def test_inhibit_is_the_first_thing_sent(make, generator):
     assert generator.peer.heard == [b":PULSE0:STAT 0", b":PULSE0:STAT?"]
 
 
-def test_a_firmware_without_modes_does(make, generator):
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_firmware_without_modes_does(make, generator, silent):
     generator.forgets = {b"MOD", b"TRIG:MOD"}
-    driver = make()
+    if silent:
+        generator.peer.faults = {b":PULSE0:MOD?": b"", b":PULSE0:TRIG:MOD?": b""}
+    driver = make(timeout_s=SILENCE_S)
     driver.enable(True)
     assert driver.read().enabled is True
 

@@ -1,1 +1,1 @@
-"""Vacuum gauge controllers: Pfeiffer TPG 26x and 36x."""
+"""Vacuum gauge controllers: Pfeiffer TPG, Edwards TIC."""

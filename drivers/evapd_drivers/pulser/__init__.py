@@ -1,1 +1,1 @@
-"""Sources of pulses and their amplitude: SRS DG645, Elektro-Automatik supplies."""
+"""Sources of pulses (delay and function generators), and the supplies that give their amplitude."""

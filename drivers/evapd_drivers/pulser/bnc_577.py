@@ -19,7 +19,7 @@ from pydantic import Field
 from evapd.device import open_transport
 from evapd.device.protocols import DriverConfig, Pulser
 from evapd.device.readings import Identity, PulserReading
-from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused
+from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused, DeviceTimeout
 from evapd.units import Hertz
 from evapd_drivers.link import Link, TransportFactory, limited, number, same_serial
 
@@ -180,6 +180,9 @@ class Bnc577:
             decode_word(self._ask(keyword))
         except DeviceRefused:  # an older firmware: `?3`
             return False
+        except DeviceTimeout:
+            with self._link.opening():  # a late answer must never answer another question
+                return False
         return True
 
     def _ask(self, keyword: str) -> bytes:

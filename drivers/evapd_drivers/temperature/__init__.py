@@ -1,1 +1,1 @@
-"""Temperature controllers: Lake Shore 335 and 336."""
+"""Temperature controllers: Lake Shore 335 and 336, Cryo-con, SRS CTC100 and CryoVac TIC 500."""
