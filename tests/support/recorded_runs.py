@@ -133,12 +133,15 @@ def slow_content(t_us: int) -> dict:
         "temperature_k": {"tip": 50.0 + 1e-3 * (t_us % 7)},
         "heater_percent": 12.5,
     }
+    axis = {"position_mm": 1.25 + 1e-6 * (t_us % 3), "referenced": True, "following_error_mm": None}
+    place = {"t_mono_s": t_us / 1e6, "axes": {"x": axis}}
     return {
         "t_mono_us": t_us,
         "devices": {
             "vacuum": {"role": "vacuum", "state": "online", "age_s": 0.1, "reading": reading},
             "cryo": {"role": "temperature", "state": "online", "age_s": 0.1, "reading": cold},
             "stage": {"role": "stage", "state": "lost", "age_s": None, "reading": None},
+            "holder": {"role": "stage", "state": "online", "age_s": 0.1, "reading": place},
         },
     }
 

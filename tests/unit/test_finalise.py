@@ -98,6 +98,8 @@ def test_histories_carry_units_and_begin_with_the_run(run: RunFile) -> None:
     voltage = histories["voltage"]
     assert (voltage.units, histories["pressure_analysis"].units) == ("V", "Pa")
     assert histories["temperature_tip"].units == "K"
+    assert histories["stage_x"].units == "mm"
+    np.testing.assert_allclose(histories["stage_x"].value, 1.25, atol=1e-5)
     assert "pressure_buffer" not in histories  # never a valid reading
     np.testing.assert_allclose(voltage.value, 3000 + 5 * voltage.elapsed_s, atol=1e-6)
 

@@ -177,6 +177,12 @@ class _Finaliser:
     def _write_histories(self) -> None:
         pressures = self._slow.of_role("vacuum", "pressure_pa")
         temperatures = self._slow.of_role("temperature", "temperature_k")
+        axes = self._slow.of_role("stage", "axes")
+        positions = {
+            name.removesuffix("/position_mm"): one
+            for name, one in axes.items()
+            if name.endswith("/position_mm")
+        }
         write_event(
             self._entry,
             self._info,
@@ -193,6 +199,7 @@ class _Finaliser:
             ("sensitivity_curve", "d ln(rate) / d ln(V), as identified", self._rate["sensitivity"], ""),
             *((f"pressure_{name}_curve", f"pressure at gauge {name}", series, "Pa") for name, series in pressures.items()),
             *((f"temperature_{name}_curve", f"temperature at sensor {name}", series, "K") for name, series in temperatures.items()),
+            *((f"stage_{name}_curve", f"position of stage axis {name} by its encoder", series, "mm") for name, series in positions.items()),
         ]  # fmt: skip
         for name, title, series, units in found:
             if len(series):
