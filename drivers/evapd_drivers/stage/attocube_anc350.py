@@ -118,18 +118,27 @@ class AttocubeAnc350:
         self._tells_reached = False
         self._searching: set[str] = set()
 
+    @staticmethod
+    def identify(link: Link) -> Identity:
+        """Ask who is there; changes nothing, in no instrument."""
+        link.send(encode(GET, HARDWARE_ID, 0, 1))
+        length = decode_length(link.transport.read_exactly(4))
+        answer = decode(link.transport.read_exactly(length))
+        if answer is None or (answer.address, answer.axis, answer.correlation) != (HARDWARE_ID, 0, 1):
+            raise DeviceIdentityError(f"{answer} answers, not an ANC350: check `connect`")
+        return _identity(answer.value)
+
     def open(self) -> Identity:
         """Open, ask for hardware number and units, read once; moves and switches nothing."""
         with self._link.opening():
-            number = self._ask(HARDWARE_ID, 0)
-            serial = "" if number in (None, -1) else str(number)
-            same_serial(self._config.serial_number, serial)
+            identity = _identity(self._ask(HARDWARE_ID, 0))
+            same_serial(self._config.serial_number, identity.serial)
             self._lsb_nm = {name: self._unit_nm(name, axis) for name, axis in self._config.axes.items()}
             first = next(iter(self._config.axes.values()))
             self._tells_reached = self._ask(REACHED, first.channel) is not None
             self._searching.clear()
             self.read()
-        return Identity(vendor="attocube", model="ANC350", serial=serial, raw=str(number))
+        return identity
 
     def close(self) -> None:
         """Close the link; the stage goes on."""
@@ -288,6 +297,12 @@ class AttocubeAnc350:
                 return answer
             if answer is not None and answer.correlation > correlation:
                 raise DeviceProtocolError(f"{answer} where telegram {correlation} is due")
+
+
+def _identity(hardware_id: int | None) -> Identity:
+    """Who answers, by the number that its owner has given it; -1 is none."""
+    serial = "" if hardware_id in (None, -1) else str(hardware_id)
+    return Identity(vendor="attocube", model="ANC350", serial=serial, raw=str(hardware_id))
 
 
 def _words(reason: int) -> str:

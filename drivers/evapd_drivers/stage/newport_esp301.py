@@ -22,7 +22,7 @@ from evapd.device import open_transport
 from evapd.device.readings import AxisReading, Identity
 from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused
 from evapd.units import Millimetre
-from evapd_drivers.link import TransportFactory, number
+from evapd_drivers.link import Link, TransportFactory, number
 from evapd_drivers.stage import newport
 from evapd_drivers.stage.axes import MAX_MM
 
@@ -85,6 +85,11 @@ class NewportEsp301(newport.NewportStage):
         self._searching: set[str] = set()
         self._homed: set[str] = set()  # the controller cannot be asked for it
 
+    @staticmethod
+    def identify(link: Link) -> Identity:
+        """Ask who is there; changes nothing, in no instrument."""
+        return decode_version(link.ask(b"VE?\r"))
+
     def open(self) -> Identity:
         """Open and check as every Newport controller; what was homed before is not known any more."""
         self._homed.clear()
@@ -103,7 +108,7 @@ class NewportEsp301(newport.NewportStage):
         self._searching.add(axis)
 
     def _identify(self) -> Identity:
-        identity = decode_version(self._link.ask(b"VE?" + self.end))
+        identity = self.identify(self._link)
         for name, axis in self._config.axes.items():
             unit = self._link.ask(self._encode(axis.channel, "SN?")).strip(b" ")
             if unit != str(MILLIMETRE).encode():

@@ -15,7 +15,7 @@ from typing import ClassVar, NamedTuple
 
 from evapd.device.readings import AxisReading, Identity
 from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused
-from evapd_drivers.link import number
+from evapd_drivers.link import Link, number
 from evapd_drivers.stage import newport
 from evapd_drivers.stage.axes import MAX_MM
 
@@ -89,6 +89,11 @@ class NewportSmc100(newport.NewportStage):
     conformance_skips: ClassVar[dict[str, str]] = {
         "a_reference_is_told": "an axis that is referenced searches again only after a reset of the controller",
     }
+
+    @staticmethod
+    def identify(link: Link) -> Identity:
+        """Ask who is there, at the first address; changes nothing, in no instrument."""
+        return decode_version(decode(1, "VE", link.ask(b"1VE\r\n")))
 
     def _ask(self, channel: int, command: str) -> bytes:
         return decode(channel, command.rstrip("?"), self._link.ask(self._encode(channel, command)))

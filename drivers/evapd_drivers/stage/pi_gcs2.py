@@ -149,10 +149,15 @@ class PiGcs2:
         self._link = Link(config, transport_factory, clock)
         self._there: list[str] = []  # names of all axes of the controller, whose order the motion bits follow
 
+    @staticmethod
+    def identify(link: Link) -> Identity:
+        """Ask who is there; changes nothing, in no instrument."""
+        return decode_identity(link.ask(encode("*IDN?")))
+
     def open(self) -> Identity:
         """Open, check maker, serial number and axes, clear the error, read once; moves nothing, the servo stays as it is."""
         with self._link.opening():
-            identity = decode_identity(self._link.ask(encode("*IDN?")))
+            identity = self.identify(self._link)
             same_serial(self._config.serial_number, identity.serial)
             self._there = self._names()
             for name, axis in self._config.axes.items():

@@ -123,20 +123,26 @@ class SmarActMcs2:
         self._clock = clock
         self._link = Link(config, transport_factory, clock)
 
+    @staticmethod
+    def identify(link: Link) -> Identity:
+        """Ask who is there; changes nothing, in no instrument."""
+        serial = decode_serial(link.ask(encode(":DEV:SNUM?")))
+        return Identity(vendor="SmarAct", model="MCS2", serial=serial, raw=serial)
+
     def open(self) -> Identity:
         """Open, check serial number and channels, empty the error queue, read once; moves nothing."""
         with self._link.opening():
-            serial = decode_serial(self._link.ask(encode(":DEV:SNUM?")))
-            same_serial(self._config.serial_number, serial)
+            identity = self.identify(self._link)
+            same_serial(self._config.serial_number, identity.serial)
             channels = decode_integer(self._link.ask(encode(":DEV:NOCH?")), 1, 255)
             for name, axis in self._config.axes.items():
                 if axis.channel >= channels:
                     raise DeviceIdentityError(
-                        f"axis {name} is channel {axis.channel}, {serial} has {channels} channels from 0"
+                        f"axis {name} is channel {axis.channel}, {identity} has {channels} channels from 0"
                     )
             self._errors()
             self.read()
-        return Identity(vendor="SmarAct", model="MCS2", serial=serial, raw=serial)
+        return identity
 
     def close(self) -> None:
         """Close the link; the stage goes on."""
