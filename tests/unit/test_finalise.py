@@ -197,7 +197,7 @@ def test_every_group_has_a_class_and_every_history_its_axes(big) -> None:
         file.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Group) else None)
         assert [item.name for item in found if "NX_class" not in item.attrs] == []
         plots = [item for item in found if item.attrs["NX_class"] == "NXdata"]
-        assert len(plots) == 6
+        assert len(plots) == 7
         for data in plots:
             assert data.attrs["axes"] == "elapsed_time"
             assert data.attrs["elapsed_time_indices"].dtype.kind == "u"
