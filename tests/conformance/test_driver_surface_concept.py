@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.instruments.library_tdcs import built
-from conformance.library_words import PULSES, block_until, measured, rest_of, same_words, streamed
+from conformance.library_words import PULSES, block_until, joined, measured, rest_of, same_words, streamed
 from evapd.blocks import Loss
 from evapd.errors import DeviceIdentityError, DeviceLost, DeviceTimeout
 from evapd_drivers.tdc.inbox import Inbox
@@ -65,6 +65,45 @@ def test_the_newest_pulse_is_given_when_nothing_follows(opened, tdc):
     driver = opened()
     tdc.deliver([7], [0], [1000], pulses=8)
     assert block_until(driver, lambda block: block.n).last_pulse == 7
+
+
+def test_pulses_are_counted_without_a_hit_where_the_trigger_is_on_a_channel(opened, tdc):
+    tdc.trigger = 7
+    driver = opened(SurfaceConceptHits, trigger_channel=7)
+    nothing = np.empty(0)
+    due = 0
+
+    def counted():
+        nonlocal due
+        tdc.deliver_hits(nothing, nothing, nothing, nothing, pulses=200)
+        block = driver.read_block(0.002)
+        assert block is None or (block.first_pulse, block.loss) == (due, Loss.NONE)
+        due = due if block is None else block.last_pulse + 1
+        return due >= 1000
+
+    wait_for(counted, "pulses")
+
+
+def test_the_trigger_on_a_channel_loses_no_hit(opened, tdc):
+    tdc.trigger = 7
+    driver = opened(SurfaceConceptHits, trigger_channel=7)
+    made, blocks = 0, []
+
+    def step():
+        nonlocal made
+        tdc.deliver_hits([3, 90], [5e5, 6e5], [0, 0], [0, 0], pulses=100)
+        made += 2
+        blocks.append(driver.read_block(0.002))
+        return made >= 400
+
+    wait_for(step, "hits")
+    whole = joined([*[block for block in blocks if block is not None], rest_of(driver)])
+    assert (whole.n, whole.loss) == (made, Loss.NONE)
+
+
+def test_the_trigger_needs_the_users_pipe(tdc):
+    with pytest.raises(ValueError, match="pipe: user"):
+        SurfaceConceptHits.Config(connect="library:x", ini="x", pipe="buffered", trigger_channel=7)
 
 
 def test_a_narrow_counter_that_wraps_counts_on(opened):

@@ -31,9 +31,9 @@ class Inbox:
         self._waiting: deque[NDArray[Any]] = deque()
         self._n = self._lost = 0
         self._failure: BaseException | None = None
-        self.ticks = (
-            0  # of the hardware's clock, in the order of the records; written by the library's thread alone
-        )
+        # Written by the library's thread alone, in the order of the records:
+        self.ticks = 0  # of the hardware's clock
+        self.reached: int | None = None  # newest start that was told without a record
 
     def put(self, records: NDArray[Any]) -> None:
         """Take records in; they are kept as they are."""
@@ -73,7 +73,7 @@ class Inbox:
         with self._lock:
             self._waiting.clear()
             self._n = self._lost = 0
-            self._failure = None
+            self._failure = self.reached = None
 
 
 def joined(records: list[NDArray[Any]], dtype: np.dtype[Any]) -> NDArray[Any]:

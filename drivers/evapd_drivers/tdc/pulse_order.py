@@ -73,6 +73,13 @@ class PulseOrder:
         self._pulse, self._events = pulse, events
         return self._cut(self._newest - self._settle, loss)
 
+    def reach(self, count: int) -> Over:
+        """A start of this count has come, and everything before it: give the events of the pulses that are over."""
+        (pulse,), _ = self._numbered(np.array([count], np.uint64))
+        if 0 <= pulse - max(self._newest, self.due) < FARTHEST:
+            self._newest = int(pulse)
+        return self._cut(self._newest - self._settle, Loss.NONE)
+
     def flush(self) -> Over:
         """Give what is held back: its pulse is over."""
         return self._cut(self._newest + 1, Loss.NONE)

@@ -182,7 +182,7 @@ class ScTdc:
 
     def __init__(self, path: str, ini: str, inbox: Inbox, dtype: np.dtype[Any]) -> None:
         self._library = load_library(path, SIGNATURES)
-        self._inbox, self._dtype = inbox, dtype
+        self._inbox, self._dtype, self._trigger = inbox, dtype, -1
         self._device = self._pipe = -1
         self._kept: list[Any] = []  # the library calls back into them: they must live as long as the pipe
         self.ended = threading.Event()  # the measurement is over
@@ -224,16 +224,22 @@ class ScTdc:
             f"properties {number}",
         )
 
-    def open_user_pipe(self) -> None:
-        """Let events come as the hardware's stream is decoded."""
+    def open_user_pipe(self, trigger: int | None = None) -> None:
+        """Let events come as the hardware's stream is decoded.
+
+        Args:
+            trigger: beside hits, note the newest start that a TDC channel tells, 16 channels for each subdevice.
+        """
         wanted, unwanted = _EVENTS(self._events), _EVENTS(0)
         dld = self._dtype is DLD_EVENT
+        if dld and trigger is not None:
+            self._trigger, unwanted = trigger, _EVENTS(self._triggers)
         callbacks = Callbacks(
             None, _NOTICE(0), _NOTICE(0), _NOTICE(self._tick), _STATISTICS(self._statistics),
             unwanted if dld else wanted, wanted if dld else unwanted,
         )  # fmt: skip
         parameters = CallbackParameters(ctypes.pointer(callbacks))
-        self._open_pipe(USER_CALLBACKS, parameters, callbacks, wanted)
+        self._open_pipe(USER_CALLBACKS, parameters, callbacks, wanted, unwanted)
 
     def open_buffered_pipe(self, events: int) -> None:
         """Let events come when so many have gathered, and at the end of a measurement."""
@@ -301,6 +307,15 @@ class ScTdc:
     def _events(self, _: object, address: int, n: int) -> None:
         try:
             self._inbox.put(records(address, n, self._dtype))
+        except BaseException as error:  # noqa: BLE001 - see Inbox
+            self._inbox.fail(error)
+
+    def _triggers(self, _: object, address: int, n: int) -> None:
+        try:
+            events = records(address, n, TDC_EVENT)
+            ours = events["subdevice"] * np.uint32(16) + events["channel"] == self._trigger
+            if ours.any():
+                self._inbox.reached = int(events["start_counter"][ours][-1])
         except BaseException as error:  # noqa: BLE001 - see Inbox
             self._inbox.fail(error)
 

@@ -4,7 +4,8 @@ Sources: public headers scTDC.h, scTDC_types.h and the maker's Python wrapper. C
 and functions. Nothing here was tried on hardware. Tried against a library made of C with the same functions and a thread of its own.
 Doubts: where the counter of starts begins with a measurement (taken as 0) and how wide it is (`counter_bits`); how long an exposure may
 be (`exposure_s`; between two measurements pulses go by uncounted, which is flagged); which TDC channel is which end of a line.
-Starts are counted in hardware and told with events only: while nothing is detected, no pulse is counted.
+Starts are counted in hardware and told with events only: while nothing is detected, no pulse is counted, unless the pulser's trigger
+is on a TDC channel, too (hits: `trigger_channel`; words: on a channel that may be left out of `channels`).
 The user's pipe is the default: the buffered one hands out events only when its buffer is full or the exposure over.
 """
 
@@ -12,11 +13,11 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from evapd.blocks import HitBlock, Loss, TdcBlock
 from evapd.device.protocols import HitSource, TdcSource
@@ -58,6 +59,7 @@ class ScSource(LibrarySource[B], Generic[B]):
 
     dtype: ClassVar[np.dtype[Any]]
     time_column: ClassVar[str]
+    _trigger_channel: int | None = None
 
     def __init__(self, config: ScSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(config, clock=clock)
@@ -69,6 +71,7 @@ class ScSource(LibrarySource[B], Generic[B]):
         self._flags = Loss.NONE  # for the next block
         self._last_event_s = self._last_status_s = self._not_ready_s = 0.0
         self._last_tick = self._event_tick = 0
+        self._reached: tuple[int, int | None] = (0, None)  # tick, and newest start then
 
     @abstractmethod
     def _describe(self, tdc: ScTdc) -> TdcDescription:
@@ -99,7 +102,7 @@ class ScSource(LibrarySource[B], Generic[B]):
         self._sc = tdc = ScTdc(self._sc_settings.library, self._sc_settings.ini, self._inbox, self.dtype)
         description = self._describe(tdc)
         if self._sc_settings.pipe == "user":
-            tdc.open_user_pipe()
+            tdc.open_user_pipe(self._trigger_channel)
         else:
             tdc.open_buffered_pipe(self._sc_settings.buffered_events)
         return Identity(vendor="Surface Concept", model="scTDC", raw=f"library {tdc.version}"), description
@@ -116,6 +119,7 @@ class ScSource(LibrarySource[B], Generic[B]):
         self._last_event_s = self._last_status_s = self._clock()
         self._not_ready_s = 0.0
         self._last_tick = self._event_tick = self._inbox.ticks = 0
+        self._reached = (0, None)
         deadline_s = self._clock() + self._sc_settings.timeout_s
         while not self._tdc.measure(round(1000 * self._sc_settings.exposure_s)):
             if self._clock() >= deadline_s:
@@ -135,7 +139,17 @@ class ScSource(LibrarySource[B], Generic[B]):
             return self._measure_on()
         for block in self._received():
             return block
-        return self._emitted(self._order.flush()) if self._order.held and self._settled() else None
+        if self._order.held and self._settled():
+            return self._emitted(self._order.flush())
+        return self._progress()
+
+    def _progress(self) -> B | None:
+        """Pulses of which the trigger's own channel tells: those that came HOLD_TICKS ago, hits of which would be here."""
+        ticks, reached = self._inbox.ticks, self._inbox.reached
+        if reached is None or ticks - self._reached[0] < HOLD_TICKS:
+            return None
+        (_, before), self._reached = self._reached, (ticks, reached)
+        return None if before is None else self._emitted(self._order.reach(before))
 
     def _settled(self) -> bool:
         if self._sc_settings.pipe == "buffered":
@@ -208,13 +222,20 @@ class SurfaceConceptHits(ScSource[HitBlock]):
     time_column = "sum"
 
     class Config(ScSettings):
-        """Settings: `centre_px` is the detector's centre, by default half its size."""
+        """Settings: `centre_px` is the detector's centre, by default half its size; `trigger_channel` the TDC's that sees the pulses."""
 
         centre_px: tuple[float, float] | None = None
+        trigger_channel: Annotated[int, Field(ge=0, le=63)] | None = None  # 16 for each subdevice
+
+        @model_validator(mode="after")
+        def _user_pipe(self) -> Self:
+            if self.trigger_channel is not None and self.pipe != "user":
+                raise ValueError("trigger_channel needs the user's pipe: pipe: user")
+            return self
 
     def __init__(self, config: Config, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(config, clock=clock)
-        self._centre_px = config.centre_px
+        self._centre_px, self._trigger_channel = config.centre_px, config.trigger_channel
         self._um_per_px, self._middle_px, self._ps_per_bin = (0.0, 0.0), (0.0, 0.0), 0.0
 
     def _describe(self, tdc: ScTdc) -> TdcDescription:

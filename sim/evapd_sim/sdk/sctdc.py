@@ -49,6 +49,7 @@ class FakeScTdc:
         self.library.sim_reset(capacity)
         self._mask = np.uint64(2**counter_bits - 1)
         self._measurement = self.pulses = 0
+        self.trigger: int | None = None  # TDC channel on which the pulses are recorded, too
 
     def _runs(self) -> bool:
         measurement = self.library.sim_measurement()
@@ -80,7 +81,13 @@ class FakeScTdc:
         if not self._runs():
             return False
         events = np.zeros(len(np.asarray(tof_ps)), DLD_EVENT)
+        first = self.pulses
         events["start_counter"] = self._starts(pulse_offsets, pulses)
+        if self.trigger is not None:
+            starts = np.zeros(pulses, TDC_EVENT)
+            starts["channel"] = self.trigger
+            starts["start_counter"] = np.arange(first, first + pulses, dtype=np.uint64) & self._mask
+            self.library.sim_push_tdc(starts.ctypes.data, pulses)
         events["sum"] = np.rint(np.asarray(tof_ps, np.float64) / SUM_PS)
         for column, place_mm, middle in zip(("dif1", "dif2"), (x_mm, y_mm), MIDDLE_PX, strict=True):
             events[column] = np.rint(np.asarray(place_mm, np.float64) * 1000.0 / PIXEL_UM + middle)
