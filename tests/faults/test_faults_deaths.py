@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -201,3 +202,65 @@ def test_two_ask_at_once(rig: FaultRig) -> None:
         told = fault.closed("ABORTED")
         fault.nothing_lost(told, tail_s=0.2)
         fault.rises_at_most(NO_RISE_V)
+
+
+def test_guard_stopped_for_two_seconds(rig: FaultRig) -> None:
+    with rig.fault("N30", "guard stopped for 2 s, no relay", "`kill -STOP`, `-CONT`",
+                   "< 5 V rise, told when it is back, goes on or ends down, nothing lost") as fault:  # fmt: skip
+        fault.kill("guard", signal.SIGSTOP)
+        fault.waits(2.0)
+        resume(fault, "guard")
+        fault.waits(6.0)
+        fault.is_over()
+        fault.rises_at_most(NO_RISE_V)
+        fault.rate_below(3.0)
+        if fault.runs():
+            fault.nothing_lost(fault.accounted(), tail_s=0.5)
+        else:
+            fault.nothing_lost(fault.closed("ABORTED"), tail_s=0.5)
+            fault.stays_down()
+
+
+def test_both_killed_at_once(rig: FaultRig) -> None:
+    with rig.fault("N31", "both processes killed at once, both started again after 1 s", "`kill -KILL`, as an oops of the machine does it",
+                   "no rise, every written frame readable, RECOVERED INTERRUPTED, pulses off < 4 s, V falls < 10 s by the successor, nothing comes back") as fault:  # fmt: skip
+        frames = (rig.daemon.status() or {})["journal"]["frames"]
+        fault.kill("guard")
+        rig.daemon.kill("acquire")
+        reaped(rig, "guard")
+        reaped(rig, "acquire")
+        fault.waits(1.0)
+        rig.daemon.spawn("guard")
+        rig.daemon.spawn("acquire")
+        fault.inhibited_within(4.0)
+        fault.descends_within(10.0)
+        rig.daemon.await_answer()
+        told = fault.accounted("RECOVERED", "INTERRUPTED")
+        assert told.frames >= frames
+        fault.stays_down()
+        fault.rises_at_most(NO_RISE_V)
+
+
+def test_client_hammers(rig: FaultRig) -> None:
+    with rig.fault("N32", "a client hammers: 400 changes of the target and 400 notes as fast as it can", "control socket",
+                   "answers < 500 ms, goes on, rate < 3 x, nothing lost, guard's loop late by < 20 ms") as fault:  # fmt: skip
+        fault.now(lambda: None)
+        slowest_s = 0.0
+        for number in range(400):
+            since_s = time.monotonic()
+            rig.daemon.ask("set", target_rate=0.01 if number % 2 else 0.0099)
+            rig.daemon.ask("note", text=f"number {number}")
+            slowest_s = max(slowest_s, time.monotonic() - since_s)
+        took_s = time.monotonic() - fault.since_s
+        fault.goes_on(took_s + 3.0)
+        fault.is_over()
+        fault.row.reaction = f"{800 / took_s:.0f} requests/s, slowest {1e3 * slowest_s:.0f} ms"
+        fault.rate_below(3.0)
+        told = fault.accounted()
+        fault.nothing_lost(told, tail_s=0.5)
+        late_ms = told.loop["lateness_us"][told.loop["t_mono_us"] > 1e6 * fault.since_s].max() / 1e3
+        fault.row.reaction += f", guard's loop late by {late_ms:.1f} ms at most"
+        assert slowest_s < 0.5
+        assert late_ms < 20.0
+        rig.finish_run("the client has hammered")
+        fault.closed("GOOD")

@@ -75,3 +75,24 @@ def test_detector_supply_lost(guarded: FaultRig) -> None:
         fault.nothing_lost(fault.closed("ABORTED"), tail_s=0.5)
         fault.rises_at_most(5.0)
         wait_for(lambda: guarded.twin.plant.specimen.v_v < 50.0, "discharge", 30.0)
+
+
+def test_another_address_answers(guarded: FaultRig) -> None:
+    with guarded.fault("N12", "module of the contacts answers from another device's address", "the unit's number rewritten in every reply",
+                       "never taken for the contacts: pulses off and V falls < 1 s, < 5 V rise, ABORTED") as fault:  # fmt: skip
+        server = guarded.twin.servers["io"]
+        as_it_is = server.spoil
+
+        def from_another(reply: bytes) -> bytes:
+            said = as_it_is(reply)
+            return said[:6] + bytes([said[6] ^ 0x05]) + said[7:] if len(said) > 7 else said
+
+        server.spoil = from_another  # type: ignore[method-assign]
+        try:
+            fault.now(lambda: None)
+            fault.inhibited_within(1.0)
+            fault.descends_within(1.0)
+            fault.nothing_lost(fault.closed("ABORTED"), tail_s=0.5)
+        finally:
+            del server.spoil
+        fault.rises_at_most(5.0)

@@ -245,3 +245,55 @@ def test_amplitude_is_turned_up(rig: FaultRig) -> None:
         fault.now(lambda: wire.front_panel(1.15 * before_v))
         put_right(fault, lambda: rig.twin.plant.pulse.demand_v, before_v)
         fault.rises_at_most(NO_RISE_V)
+
+
+def one_behind() -> Callable[[bytes], bytes]:
+    """Make a way back on which every reply answers the question before."""
+    kept = [b""]
+
+    def late(reply: bytes) -> bytes:
+        if not reply:
+            return reply
+        said, kept[0] = kept[0], reply
+        return said
+
+    return late
+
+
+@pytest.mark.parametrize("device", [HV, "pulse-supply", "trigger"])
+def test_every_reply_answers_the_question_before(rig: FaultRig, device: str) -> None:
+    with rig.fault("N10", f"{device}: every reply is that to the question before", "replies held back by one, for 6 s",
+                   "no old answer taken for a new one: < 5 V rise; what can be reached goes down < 1 s, told what to do by hand, all down < 2 s after it answers, ABORTED") as fault:  # fmt: skip
+        with spoilt(rig, device, one_behind()):
+            fault.now(lambda: None)
+            if device == HV:
+                fault.inhibited_within(1.0)
+            else:
+                fault.descends_within(1.0)
+            wait_for(
+                lambda: fault.told_by_hand(device), lambda: f"the operator to be told; {fault.alarms()}", 5.0
+            )
+            fault.waits(6.0)
+        fault.inhibited_within(8.5)
+        fault.descends_within(8.5)
+        told = fault.closed("ABORTED")
+        fault.nothing_lost(told, tail_s=0.2)
+        fault.stays_down()
+        fault.rises_at_most(NO_RISE_V)
+
+
+@pytest.mark.parametrize(
+    ("gain", "what"), [(1e-3, "in kilovolts"), (-1.0, "with the other sign"), (10.0, "ten times too high")]
+)
+def test_supply_speaks_in_other_units(rig: FaultRig, gain: float, what: str) -> None:
+    with rig.fault("N11", f"the supply says its voltage {what}", f"`readback-error gain={gain:g} for_s=8`",
+                   "pulses off < 1 s and V falls < 1 s, or the magnitude is right and it goes on; < 5 V rise") as fault:  # fmt: skip
+        fault.do("readback-error", gain=gain, for_s=8)
+        if gain == -1.0:  # voltages are handled as magnitudes
+            fault.waits(4.0)
+            fault.is_over()
+        else:
+            fault.inhibited_within(1.0)
+            fault.descends_within(1.0)
+            fault.closed("ABORTED")
+        fault.rises_at_most(NO_RISE_V)

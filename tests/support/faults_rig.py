@@ -1,5 +1,6 @@
 """One simulated rig for many faults: brings a run to its target, lets one fault in, measures, and is healed for the next."""
 
+import gc
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -119,6 +120,7 @@ class FaultRig:
 
     def _begin_anew(self) -> None:
         self.finish_run("the next fault is due")
+        gc.collect()
         self._new_run()
 
     def _new_run(self) -> None:
@@ -244,6 +246,10 @@ def fault_rig(
     """A rig of its own, started; `prepare` may set environments and files before that."""
     with rig_folder() as folder:
         made = Daemon(write_rig(folder, merge(NEAR_TARGET, changes or {}), source))
+        # The twin is in this process: a collection would be a hang of every instrument at once. Done between runs.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
         try:
             if prepare is not None:
                 prepare(made)
@@ -251,4 +257,5 @@ def fault_rig(
             rig.start()
             yield rig
         finally:
+            gc.enable()
             made.close()

@@ -10,7 +10,7 @@ HEAD = ("no.", "fault", "how it enters", "expected", "reaction", "rise V", "cond
 
 @dataclass
 class Row:
-    """One fault. `number` is that of the list of twenty-five, or of the issue's list."""
+    """One fault. `number` is that of the list of twenty-five; L: further ones; N: what stands in no list."""
 
     number: str
     fault: str
@@ -35,10 +35,11 @@ AGAIN: list[str] = []
 """Runs before a fault that did not get to their target and were begun once more, and why."""
 
 
-def order(row: Row) -> tuple[bool, int, str]:
-    """The twenty-five by number, then the issue's own list, whose numbers begin with a letter."""
+def order(row: Row) -> tuple[str, int, str]:
+    """The twenty-five by number, then those whose numbers begin with L, then those with N."""
     digits = "".join(char for char in row.number if char.isdigit())
-    return (row.number[0].isalpha(), int(digits or 0), row.number)
+    letter = row.number[0] if row.number[0].isalpha() else ""
+    return (letter, int(digits or 0), row.number)
 
 
 def markdown(rows: list[Row]) -> str:
