@@ -18,7 +18,11 @@ from evapd_sim.sdk import sctdc, swabian, xhptdc8
 from evapd_sim.sdk.tdc4 import FakeTdc4, packed
 from evapd_sim.sdk.tdc8hp import FakeTdc8Hp
 
-NOISE = st.lists(st.binary(max_size=480), min_size=1, max_size=4)
+NOISE = st.lists(
+    st.integers(0, 2**32).map(lambda seed: np.random.default_rng(seed).bytes(480)) | st.binary(max_size=480),
+    min_size=1,
+    max_size=4,
+)
 QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 

@@ -230,6 +230,15 @@ def test_events_come_out_once_in_order_and_pulses_are_covered_without_gap(words,
     assert out == [(start + offset + 1, at) for start, at in words]
 
 
+@pytest.mark.parametrize("bits", [32, 64])
+def test_a_counter_that_does_not_begin_at_zero_begins_with_its_first_event(bits):
+    order = PulseOrder(TDC_EVENT, counter_bits=bits, settle=0, counter="start_counter", time="time_data")
+    first = order.add(events([4_000_000_000], [1]), most=1000)
+    over = order.add(events([4_000_000_007], [1]))
+    assert first.loss is Loss.COUNTER_JUMP
+    assert (over.loss, over.pulse.tolist(), over.last_pulse) == (Loss.NONE, [0], 6)
+
+
 def test_an_event_of_a_pulse_that_is_over_is_damaged_and_counted():
     order = PulseOrder(TDC_EVENT, counter_bits=64, settle=0, counter="start_counter", time="time_data")
     order.add(events([5, 9], [1, 1]))

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from evapd.blocks import Loss
 
+NONSENSE = 2**62  # no counter of starts stands there
 FARTHEST = 2**31  # pulses between two events; beyond it the counter is nonsense
 
 
@@ -43,6 +44,7 @@ class PulseOrder:
         self._events: NDArray[Any] = np.empty(0, dtype)
         self.due = 0  # first pulse that nothing has covered yet
         self.impossible = 0  # events left out so far
+        self._origin_known = False  # an event of this measurement has shown where its count began
 
     @property
     def held(self) -> int:
@@ -52,10 +54,24 @@ class PulseOrder:
     def restart(self) -> None:
         """The hardware counts from 0 again: what comes belongs to later pulses than everything before."""
         self._base = max(self.due, self._newest + 1)
+        self._origin_known = False
 
-    def add(self, events: NDArray[Any]) -> Over:
-        """Take events in; give those of the pulses that are over."""
-        pulse, loss = self._numbered(events[self._counter])
+    def add(self, events: NDArray[Any], most: int = FARTHEST) -> Over:
+        """Take events in; give those of the pulses that are over.
+
+        Args:
+            events: of the hardware, in about their order.
+            most: pulses that can have come since the measurement began. A first count beyond says that the hardware did
+                not begin at 0: then this is the next pulse, and the jump is flagged.
+        """
+        count, loss = events[self._counter], Loss.NONE
+        if len(count) and not self._origin_known and int(count[0]) < NONSENSE:
+            self._origin_known = True
+            if int(count[0]) > most:
+                loss = Loss.COUNTER_JUMP
+                self._base = max(self.due, self._newest + 1) - int(count[0])
+                self._newest = max(self.due, self._newest + 1) - 1
+        pulse = self._numbered(count)
         sound = (pulse >= self.due) & (pulse - np.maximum(self._newest, self.due) < FARTHEST)
         if not sound.all():
             self.impossible += int(np.count_nonzero(~sound))
@@ -75,7 +91,7 @@ class PulseOrder:
 
     def reach(self, count: int) -> Over:
         """A start of this count has come, and everything before it: give the events of the pulses that are over."""
-        (pulse,), _ = self._numbered(np.array([count], np.uint64))
+        (pulse,) = self._numbered(np.array([count], np.uint64))
         if 0 <= pulse - max(self._newest, self.due) < FARTHEST:
             self._newest = int(pulse)
         return self._cut(self._newest - self._settle, Loss.NONE)
@@ -84,15 +100,16 @@ class PulseOrder:
         """Give what is held back: its pulse is over."""
         return self._cut(self._newest + 1, Loss.NONE)
 
-    def _numbered(self, count: NDArray[Any]) -> tuple[NDArray[np.int64], Loss]:
+    def _numbered(self, count: NDArray[Any]) -> NDArray[np.int64]:
         """Pulse numbers of counts, of which the newest event before says in which turn of the counter they are."""
         if self._bits >= 63:
-            return count.astype(np.int64) + self._base, Loss.NONE
+            return count.astype(np.int64) + self._base
         span = 1 << self._bits
         before = max(self._newest - self._base, 0)
         # The nearest number with these low bits: disorder goes back a little, a wrap goes on a little.
         steps = (count.astype(np.int64) - before + span // 2) % span - span // 2
-        return before + steps + self._base, Loss.NONE
+        numbers: NDArray[np.int64] = before + steps + self._base
+        return numbers
 
     def _cut(self, end: int, loss: Loss) -> Over:
         """Give everything before pulse `end`."""

@@ -2,7 +2,7 @@
 
 Sources: public headers scTDC.h, scTDC_types.h and the maker's Python wrapper. Confidence: middle, several programs use the same structures
 and functions. Nothing here was tried on hardware. Tried against a library made of C with the same functions and a thread of its own.
-Doubts: where the counter of starts begins with a measurement (taken as 0) and how wide it is (`counter_bits`); how long an exposure may
+Doubts: where the counter of starts begins with a measurement (taken as 0; where it cannot be, the first event is pulse 0) and how wide it is (`counter_bits`); how long an exposure may
 be (`exposure_s`; between two measurements pulses go by uncounted, which is flagged); which TDC channel is which end of a line.
 Starts are counted in hardware and told with events only: while nothing is detected, no pulse is counted, unless the pulser's trigger
 is on a TDC channel, too (hits: `trigger_channel`; words: on a channel that may be left out of `channels`).
@@ -35,6 +35,7 @@ B = TypeVar("B", TdcBlock, HitBlock)
 # that tells none, when nothing has come for so long. A buffer of the buffered pipe may end within a pulse: its rest comes.
 HOLD_TICKS, HOLD_S = 2, 0.05
 STATUS_S = 0.05  # between two questions whether a measurement runs
+FASTEST_HZ = 1e8  # no pulser's: what counts faster did not begin at 0
 INT32 = 2**31
 
 
@@ -69,7 +70,7 @@ class ScSource(LibrarySource[B], Generic[B]):
         self._order = self._new_order()
         self._lost = 0
         self._flags = Loss.NONE  # for the next block
-        self._last_event_s = self._last_status_s = self._not_ready_s = 0.0
+        self._last_event_s = self._last_status_s = self._not_ready_s = self._began_s = 0.0
         self._last_tick = self._event_tick = 0
         self._reached: tuple[int, int | None] = (0, None)  # tick, and newest start then
 
@@ -117,7 +118,7 @@ class ScSource(LibrarySource[B], Generic[B]):
         self._order = self._new_order()
         self._lost, self._flags = 0, Loss.NONE
         self._last_event_s = self._last_status_s = self._clock()
-        self._not_ready_s = 0.0
+        self._not_ready_s, self._began_s = 0.0, self._clock()
         self._last_tick = self._event_tick = self._inbox.ticks = 0
         self._reached = (0, None)
         deadline_s = self._clock() + self._sc_settings.timeout_s
@@ -169,7 +170,8 @@ class ScSource(LibrarySource[B], Generic[B]):
             return []
         self._last_event_s, self._event_tick = self._clock(), self._inbox.ticks
         self._last_tick = -1  # these are a sign of life, too
-        return [self._emitted(self._order.add(joined(mail.records, self.dtype)))]
+        most = int(FASTEST_HZ * (self._clock() - self._began_s))
+        return [self._emitted(self._order.add(joined(mail.records, self.dtype), most))]
 
     def _measure_on(self) -> B | None:
         """The exposure is over, or a buffer of the library was full: start the next, and say that pulses are missing."""
@@ -179,7 +181,7 @@ class ScSource(LibrarySource[B], Generic[B]):
             if self._clock() - self._not_ready_s > self._sc_settings.timeout_s:
                 raise DeviceTimeout(f"scTDC starts no measurement in {self._sc_settings.timeout_s:g} s")
             return rest[0] if rest else None
-        self._not_ready_s = 0.0
+        self._not_ready_s, self._began_s = 0.0, self._clock()
         block = self._emitted(self._order.flush())
         self._order.restart()
         self._flags |= Loss.WORDS_LOST | Loss.COUNTER_JUMP | (Loss.SATURATED if overrun else Loss.NONE)
