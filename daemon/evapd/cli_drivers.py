@@ -20,7 +20,7 @@ _ANSWER_S = 2.0
 
 def new_driver(
     kind: Annotated[
-        str, typer.Argument(help="what it is: hv, pulser, amplitude, laser, stage, gauge, thermometer, io")
+        str, typer.Argument(help="what it is: hv, pulser, amplitude, laser, stage, gauge, thermometer, io, tdc, detector")
     ],
     name: Annotated[str, typer.Argument(help="of the driver, as a rig file will say: acme-hv2")],
     into: Annotated[Path, typer.Option(help="existing folder in which the package's own is made")] = Path(),
@@ -34,7 +34,7 @@ def new_driver(
         typer.echo(str(error), err=True)
         raise typer.Exit(EXIT_USAGE) from None
     typer.echo(
-        f"{folder}: a driver for an example's protocol, its simulated instrument, and their tests.\n"
+        f"{folder}: a driver for an example, what stands in the instrument's place, and their tests.\n"
         f"  cd {folder} && python -m pip install -e '.[test]' && python -m pytest\n"
         "Its README.md says in which order to make it yours; docs/drivers/writing.md walks through a real one."
     )

@@ -9,6 +9,13 @@ from evapd.scaffold.parts import Parts, kind_names, read_kind, template
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _ALWAYS = {"DriverConfig", "Identity", "Link", "TransportFactory", "number", "open_transport", "same_serial"}
+_CABLE_FILES = {
+    "pyproject.toml": "pyproject",
+    "README.md": "readme",
+    "tests/test_conformance.py": "test_driver",
+    "tests/test_transcript.py": "test_transcript",
+    "tests/transcript.yaml": "transcript",
+}
 _ROOM = 30  # characters of a name: it becomes a class, a folder and an entry point
 
 
@@ -50,39 +57,67 @@ def make_driver(kind: str, name: str, into: Path) -> Path:
 
 def _files(parts: Parts, name: str) -> dict[str, str]:
     """Give the text of every file by its path."""
-    words = _words(parts, name)
+    words = _names(parts, name)
     package = words["package"]
-    made = {
-        "pyproject.toml": "pyproject",
-        "README.md": "readme",
-        f"src/{package}/driver.py": "driver",
-        f"src/{package}/wire.py": "wire",
-        "tests/test_conformance.py": "test_driver",
-        "tests/test_transcript.py": "test_transcript",
-        "tests/transcript.yaml": "transcript",
-    }
+    if parts.about.get("family") == "library":
+        words |= _library_words(parts)
+        made = {
+            "pyproject.toml": "library/pyproject",
+            "README.md": "library/readme",
+            f"src/{package}/driver.py": "library/driver",
+            f"src/{package}/fake/__init__.py": "library/wire",
+            f"src/{package}/fake/library.c": "library/fake",
+            "tests/test_conformance.py": "library/test_driver",
+        }
+    else:
+        words |= _cable_words(parts)
+        made = _CABLE_FILES | {
+            f"src/{package}/driver.py": "driver",
+            f"src/{package}/wire.py": "wire",
+        }
     texts = {path: template(source).substitute(words) for path, source in made.items()}
     texts[f"src/{package}/__init__.py"] = f'"""evapd driver: {words["title"]}."""\n'
     return texts
 
 
-def _words(parts: Parts, name: str) -> dict[str, str]:
-    """Give what stands for each `$word` of the templates."""
-    about = parts.about
-    methods = parts.text("methods", 4)
-    wire = parts.text("wire_readings") + parts.text("wire_settings")
-    words = {
+def _names(parts: Parts, name: str) -> dict[str, str]:
+    """Give what every package is called."""
+    title = parts.about["title"]
+    return {
         "name": name,
         "distribution": f"evapd-{name}",
         "package": f"evapd_{name.replace('-', '_')}",
         "cls": "".join(word.capitalize() for word in name.split("-")),
         "model": name.replace("-", "").upper(),
-        "title": about["title"],
-        "sentence": about["title"][:1].upper() + about["title"][1:],
+        "title": title,
+        "sentence": title[:1].upper() + title[1:],
+        "protocol": parts.about["protocol"],
+    }
+
+
+def _library_words(parts: Parts) -> dict[str, str]:
+    """Give what differs between drivers of a vendor's library."""
+    return {
+        "block": parts.about["block"],
+        "channels": parts.about["channels"],
+        "block_imports": ", ".join(sorted((parts.about["block"], "Loss"))),
+        "protocol_imports": ", ".join(sorted((parts.about["protocol"], "Identity", "TdcDescription"))),
+        "record": parts.text("record"),
+        "make_block": parts.text("make_block", 8),
+        "c_fields": parts.text("c_fields", 4),
+        "c_make": parts.text("c_make", 8),
+    }
+
+
+def _cable_words(parts: Parts) -> dict[str, str]:
+    """Give what differs between drivers that speak bytes."""
+    about = parts.about
+    methods = parts.text("methods", 4)
+    wire = parts.text("wire_readings") + parts.text("wire_settings")
+    return {
         "connect": about["connect"],
         "role": next(role for role, names in PROTOCOLS_OF_ROLE.items() if about["protocol"] in names),
         "transport": about["connect"].partition(":")[0],
-        "protocol": about["protocol"],
         "stdlib": _standard_imports(parts),
         "device_imports": _device_imports(about["device"].split(), methods),
         "errors_import": _errors_import(methods),
@@ -104,8 +139,8 @@ def _words(parts: Parts, name: str) -> dict[str, str]:
         "setpoints": _setpoints(parts),
         "under_test": parts.text("under_test", 4),
         "rig_settings": _line(parts.text("rig_settings", 6)),
+        "transcript": parts.text("transcript"),
     }
-    return words | {"transcript": parts.text("transcript")}
 
 
 def _line(text: str) -> str:
