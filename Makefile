@@ -40,7 +40,7 @@ bench-control: $(VENV)/.ready  ## the control laws in virtual time against goals
 	PYTHONPATH=tests $(BIN)/python -m support.control_bench $(if $(PAGE),--page $(PAGE)) $(if $(PICTURES),--pictures $(PICTURES))
 
 # PAGE=docs/faults.md writes the table where it stands; EVAPD_KILLS and EVAPD_SOAK_S make it longer.
-faults: $(VENV)/.ready  ## wall-clock fault suite: reaction times, rise of the voltage, nothing lost; about 25 minutes
+faults: $(VENV)/.ready  ## wall-clock fault suite: reaction times, rise of the voltage, nothing lost; about 35 minutes
 	EVAPD_WALL_CLOCK=1 $(if $(PAGE),EVAPD_FAULTS_PAGE=$(PAGE)) $(BIN)/python -m pytest tests/faults -q --no-header
 
 conformance: $(VENV)/.ready  ## every driver through the kit with 10 000 random replies of each kind, about half an hour
