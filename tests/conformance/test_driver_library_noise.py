@@ -23,7 +23,7 @@ NOISE = st.lists(
     min_size=1,
     max_size=4,
 )
-QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 class Xhptdc8Noise:

@@ -13,7 +13,7 @@ from evapd.blocks import Loss
 from evapd.errors import DeviceIdentityError, DeviceLost, DeviceTimeout
 from evapd_drivers.tdc.inbox import Inbox
 from evapd_drivers.tdc.pulse_order import PulseOrder
-from evapd_drivers.tdc.sctdc_library import TDC_EVENT
+from evapd_drivers.tdc.sctdc_structs import TDC_EVENT
 from evapd_drivers.tdc.surface_concept import SurfaceConceptHits, SurfaceConceptWords
 from evapd_sim.sdk.sctdc import BIN_PS, FakeScTdc
 from support.wait import wait_for
