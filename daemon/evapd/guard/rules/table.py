@@ -14,6 +14,7 @@ from evapd.guard.rules.plant import PLANT_RULES
 from evapd.guard.rules.quality import QUALITY_RULES
 from evapd.guard.rules.silence import SILENCE_RULES
 from evapd.guard.rules.specimen import SPECIMEN_RULES
+from evapd.guard.rules.stage import STAGE_RULES
 from evapd.guard.rules.supply import SUPPLY_RULES
 
 RULES: tuple[type[Rule], ...] = (
@@ -27,6 +28,7 @@ RULES: tuple[type[Rule], ...] = (
     *LAW_RULES,
     *LASER_RULES,
     *PLANT_RULES,
+    *STAGE_RULES,
     *PEOPLE_RULES,
     *CONTACT_RULES,
     *DETECTOR_RULES,
