@@ -159,7 +159,7 @@ class ScSource(LibrarySource[B], Generic[B]):
             return []
         self._last_event_s, self._event_tick = self._clock(), self._inbox.ticks
         self._last_tick = -1  # these are a sign of life, too
-        most = int(FASTEST_HZ * (self._clock() - self._began_s))
+        most = int(FASTEST_HZ * (1.0 + self._clock() - self._began_s))
         return [self._emitted(self._order.add(joined(mail.records, self.dtype), most))]
 
     def _measure_on(self) -> B | None:

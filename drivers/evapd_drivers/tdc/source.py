@@ -19,7 +19,7 @@ from evapd.units import US_PER_S
 
 B = TypeVar("B", TdcBlock, HitBlock)
 HEARTBEAT_S = 0.002  # promised are 5 ms; the rest is for a late thread
-POLL_S = 0.0005
+POLL_S = 0.001
 MOST_DRAINED = 1024  # blocks taken when a measurement ends
 
 
