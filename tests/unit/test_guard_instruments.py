@@ -9,6 +9,7 @@ from evapd.config import load_rig
 from evapd.config.plugins import INSTALLED
 from evapd.device import HighVoltageSupply, PulseAmplitude, Pulser
 from evapd.device.readings import HighVoltageReading, Identity, PulseAmplitudeReading, PulserReading
+from evapd.errors import DeviceTimeout
 from evapd.guard.energy import EnergyState
 from evapd.guard.instruments import Instruments
 from evapd.guard.sending import UPWARDS_S
@@ -223,3 +224,16 @@ def test_a_decision_that_commands_nothing_sends_nothing():
 def test_the_amplitude_s_range_is_the_driver_s_own():
     with bench() as (instruments, _):
         assert instruments.amplitude_range_v() == (pytest.approx(300.0), pytest.approx(3000.0))
+
+
+def test_what_carried_energy_and_is_unknown_is_named_with_what_to_do_by_hand(monkeypatch):
+    with bench() as (instruments, made):
+
+        def silent():
+            raise DeviceTimeout("no answer")
+
+        monkeypatch.setattr(made["ea-scpi"], "read", silent)
+        wait_for(instruments.complaints, "the complaint", 10.0)
+        (text,) = instruments.complaints()
+        assert "pulse-supply is UNKNOWN: no answer" in text
+        assert "by hand" in text
