@@ -66,7 +66,7 @@ def test_what_is_counted_in_spite_of_the_belief_becomes_a_bias_within_half_a_min
 def test_chance_is_no_bias() -> None:
     ledger = Ledger(SETTINGS)
     counted(ledger, 1.0, 120.0, np.random.default_rng(2))
-    assert abs(ledger.bias) < 0.003
+    assert abs(ledger.bias) < 0.006  # three deviations of the mean over 100 s
 
 
 def test_far_from_the_target_nothing_is_promised() -> None:

@@ -3,7 +3,8 @@
 Whatever goes wrong in the reckoning (a calibration of the readback, a supply that is slower than configured, a wrong sensitivity), a law that believes
 the target and counts something else for seconds is wrong. Each step notes the rate that is expected at the specimen once the set point has arrived;
 the counts that come from then on are summed against it over about ten seconds. What is beyond chance is taken back by a slow integral, which
-is added to everything that the law expects from then on.
+is added to everything that the law expects from then on. What is within chance but does not go away is taken back too, far more slowly and by a few per cent
+at most. Nothing is learned far from the target, at the start, while the voltage is in doubt, or without counts.
 """
 
 import math
@@ -18,11 +19,14 @@ _FADING_S = 200.0
 _CHANCE = 2.5
 _FARTHEST = 1.0  # log units
 _SETTLED = 0.1  # log units from the target within which a law says that it is there
+# What is less than that but lasts is a lean of the law (wariness lowers more often than it need): taken back within so many counts, and bounded.
+_LEAN_COUNTS, _LEAN_SHORTEST_S = 2e5, 60.0
+_MOST_LEAN = 0.03  # log units
 _LEAST = 20.0  # counts expected below which nothing is told
 
 
 class Ledger:
-    """Sums of counts expected and seen; `bias` (log units) is what the law's expectation has to be raised by."""
+    """Sums of counts expected and seen, and the bias that follows from them."""
 
     def __init__(self, settings: ControlSettings) -> None:
         self._settings = settings
@@ -38,8 +42,13 @@ class Ledger:
 
     def reset(self) -> None:
         """Nothing is known."""
-        self.bias = 0.0
+        self._found = self._lean = 0.0
         self.lose_track()
+
+    @property
+    def bias(self) -> float:
+        """What the law's expectation has to be raised by, log units."""
+        return self._found + self._lean
 
     def lose_track(self) -> None:
         """What was expected says nothing about what comes next; the bias stays."""
@@ -48,8 +57,8 @@ class Ledger:
 
     def relieve(self, by: float) -> None:
         """The reckoning itself has changed what is expected by -`by` log units: what the bias did instead is not needed any more."""
-        if self.bias * by < 0.0:
-            self.bias = math.copysign(max(0.0, abs(self.bias) - abs(by)), self.bias)
+        if self._found * by < 0.0:
+            self._found = math.copysign(max(0.0, abs(self._found) - abs(by)), self._found)
 
     def believe(self, now_s: float, above: float) -> None:
         """Note the log rate relative to target (bias included) that is expected from now on; far from the target it is no promise."""
@@ -76,7 +85,7 @@ class Ledger:
         self._seen = self._seen * keep + hits - background
         self._expected = self._expected * keep + pulses * math.exp(min(log_rate, 3.0))
         self._foreign = self._foreign * keep + background
-        self.bias *= math.exp(-dt_s / _FADING_S)
+        self._found *= math.exp(-dt_s / _FADING_S)
         expected = self._expected * math.exp(self.bias)
         if expected < _LEAST:
             return
@@ -84,8 +93,12 @@ class Ledger:
         sd = math.sqrt(0.5 * dispersion * (max(expected, self._seen) + self._foreign)) / expected
         off = math.log(max(self._seen, 0.1 * expected) / expected)
         beyond = math.copysign(max(0.0, abs(off) - _CHANCE * sd), off)
-        self.bias += beyond * -math.expm1(-dt_s / _INTEGRAL_S)
-        self.bias = max(-_FARTHEST, min(_FARTHEST, self.bias))
+        self._found += beyond * -math.expm1(-dt_s / _INTEGRAL_S)
+        self._found = max(-_FARTHEST, min(_FARTHEST, self._found))
+        target_hz = self._settings.target_rate * self._settings.pulse_rate_hz
+        slow_s = max(_LEAN_SHORTEST_S, _LEAN_COUNTS / target_hz)
+        self._lean += off * -math.expm1(-dt_s / slow_s)
+        self._lean = max(-_MOST_LEAN, min(_MOST_LEAN, self._lean))
 
     def _believed(self, at_s: float) -> float:
         for since_s, above in reversed(self._beliefs):

@@ -12,6 +12,7 @@ slope, the ripple forgets itself with a time constant (poles and terraces), the 
 Method: Blom and Bar-Shalom, IEEE Trans. Autom. Control 33 (1988) 780; the observation is that of `poisson.py`.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,7 @@ _BURST_VARIANCE = 2.0**2
 # Changes per second from any lasting model: to another lasting one, to drift, to jump, to burst.
 _TO_OTHER, _TO_DRIFT, _TO_JUMP, _TO_BURST = 0.003, 0.02, 0.005, 0.05
 _FROM_DRIFT = 0.5
+_ENTRY = 0.25  # variance of a slope that begins (1/s^2)
 _BURST_WINDOWS = 2
 _LASTING = 4
 _PLENTY_HZ = 2000.0
@@ -97,8 +99,9 @@ class ModeBank:
         return float(self.weights[_LASTING:].sum())
 
     def sound(self) -> bool:
-        """Whether every number is one."""
-        return all(bool(np.isfinite(part).all()) for part in (self.state, self.covariance, self.weights))
+        """Whether what is told is a number."""
+        # What is no number in a covariance is none in its state one window later.
+        return math.isfinite(self.log_rate())
 
     def log_rate(self) -> float:
         """Log rate now, at the voltage of the newest window."""
@@ -196,6 +199,8 @@ class ModeBank:
         self.covariance = (share.T @ second.reshape(_COUNT, 9)).reshape(_COUNT, 3, 3) - (
             mixed[:, :, None] * mixed[:, None, :]
         )
+        # What has just begun to drift may do so with any slope; few counts cannot tell which.
+        self.covariance[DRIFT, 2, 2] += _ENTRY * self._ease * share[:_LASTING, DRIFT].sum()
         self.state = mixed + mean
         self.weights = prior
 
