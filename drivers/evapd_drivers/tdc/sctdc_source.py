@@ -25,7 +25,7 @@ B = TypeVar("B", TdcBlock, HitBlock)
 # that tells none, when nothing has come for so long. A buffer of the buffered pipe may end within a pulse: its rest comes.
 HOLD_TICKS, HOLD_S = 2, 0.05
 STATUS_S = 0.05  # between two questions whether a measurement runs
-FASTEST_HZ = 1e8  # no pulser's: what counts faster did not begin at 0
+FASTEST_HZ, LATE_S = 1e7, 0.05  # no pulser is faster: a count beyond did not begin at 0 with the measurement
 
 
 class ScSettings(LibraryConfig):
@@ -159,7 +159,7 @@ class ScSource(LibrarySource[B], Generic[B]):
             return []
         self._last_event_s, self._event_tick = self._clock(), self._inbox.ticks
         self._last_tick = -1  # these are a sign of life, too
-        most = int(FASTEST_HZ * (1.0 + self._clock() - self._began_s))
+        most = int(FASTEST_HZ * (LATE_S + self._clock() - self._began_s))
         return [self._emitted(self._order.add(joined(mail.records, self.dtype), most))]
 
     def _measure_on(self) -> B | None:
