@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, ConfigDict, Field
 
 from evapd.config.section import Section
-from evapd.units import Degree, Hertz, Kelvin, Nanometre, Picosecond, Second
+from evapd.units import Degree, Hertz, Kelvin, Millimetre, Nanometre, Picosecond, Second
 from evapd_sim.disturb.catalogue import AnyEvent
 from evapd_sim.disturb.event import Event
 from evapd_sim.effects import SignalEffects
@@ -106,6 +106,16 @@ class CryostatTwin(Section):
     tip_tau_s: Annotated[Second, Field(gt=0)] = 5.0
 
 
+class StageTwin(Section):
+    """The mechanics of every axis of the stage."""
+
+    travel_mm: tuple[Millimetre, Millimetre] = (-25.0, 25.0)  # between its end stops, from the reference mark
+    velocity_mm_per_s: Positive = 5.0
+    scatter_mm: Annotated[Millimetre, Field(ge=0, le=1)] = 50e-6  # sigma of where a move comes to rest
+    backlash_mm: Annotated[Millimetre, Field(ge=0, le=1)] = 100e-6  # between drive and specimen: no encoder sees it
+    drift_mm_per_h: Annotated[float, Field(ge=-1, le=1)] = 200e-6  # of the specimen against the encoder, by heat
+
+
 class AtomProbeTwin(Section):
     """A simulated atom probe (`twin: kind: atom-probe`)."""
 
@@ -119,6 +129,7 @@ class AtomProbeTwin(Section):
     detector: DetectorTwin = DetectorTwin()
     supplies: SuppliesTwin = SuppliesTwin()
     cryostat: CryostatTwin = CryostatTwin()
+    stage: StageTwin = StageTwin()
     wires: dict[str, WireOptions] = Field(default_factory=dict)  # by device name
     script: list[Scripted] = Field(default_factory=list)  # disturbances, see `evapd-sim events`
 

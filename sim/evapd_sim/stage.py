@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 S_PER_H = 3600.0
 
 
@@ -23,6 +25,8 @@ class StageAxis:
         backlash_mm: lost motion between drive and carriage.
         drift_mm_per_h: how the carriage creeps against its encoder, by heat.
         stuck: the drive is jammed: it is asked to move and does not.
+        scatter_mm: standard deviation of where a move comes to rest; the encoder sees it.
+        rng: of that scatter.
         profile_mm: where the controller wants the drive now.
         drive_mm: where the drive is; the encoder counts this.
         goal_mm: end of the move, None while the axis stands.
@@ -39,6 +43,8 @@ class StageAxis:
     backlash_mm: float = 0.0
     drift_mm_per_h: float = 0.0
     stuck: bool = False
+    scatter_mm: float = 0.0
+    rng: np.random.Generator | None = None
     profile_mm: float = 0.0
     drive_mm: float = 0.0
     goal_mm: float | None = None
@@ -120,6 +126,8 @@ class StageAxis:
             return
         if self.seeking:
             self.origin_mm, self.referenced = 0.0, True
+        elif self.rng is not None:
+            self._drive_to(place_mm + self.rng.normal(0.0, self.scatter_mm))
         self.goal_mm, self.seeking = None, False
 
     def _settle(self, mm_per_s: float, dt_s: float) -> None:

@@ -33,6 +33,7 @@ from evapd_sim.plant import Plant
 from evapd_sim.ready import notify
 from evapd_sim.replay import Replay, find_source
 from evapd_sim.settings import AtomProbeTwin, ReplayTwin
+from evapd_sim.stage_made import make_stage
 from evapd_sim.step import StepResult
 from evapd_sim.wire.base import Wire
 from evapd_sim.wire.fug_probus import FugProbusWire
@@ -195,6 +196,7 @@ class Twin:
         channels = 1 + 2 * len(anode.layers)
         if isinstance(settings, AtomProbeTwin):
             # Before the instruments: they take temperatures and set points over from the plant.
+            self.plant.stage = make_stage(settings.stage, settings.seed)
             self.experiment = Experiment(self.loaded.rig, settings, anode, self.plant)
             self._make_wires(settings.detector.bin_ps, channels)
             return self.experiment

@@ -1,10 +1,13 @@
 """The mechanics of a stage: moves take time, end stops, backlash, drift, and a zero that is lost with the power."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evapd_sim.settings import StageTwin
 from evapd_sim.stage import Stage, StageAxis
+from evapd_sim.stage_made import make_stage
 
 
 def test_a_move_takes_its_way_divided_by_the_speed():
@@ -101,3 +104,19 @@ def test_time_is_told_by_whoever_looks_and_never_twice():
     assert stage.axes[1].encoder_mm == pytest.approx(5.0, abs=0.01)
     stage.halt()
     assert not stage.moving
+
+
+def test_a_twins_stage_comes_to_rest_with_its_scatter_and_the_same_for_the_same_seed():
+    def rests(seed):
+        stage = make_stage(StageTwin(scatter_mm=50e-6, drift_mm_per_h=0.0), seed)
+        axis, found = stage.axes[0], []
+        for number in range(200):
+            axis.move(float(number % 2))
+            for _ in range(100):
+                axis.advance(0.01)
+            found.append(axis.encoder_mm - number % 2)
+        return np.array(found)
+
+    assert rests(1).std() == pytest.approx(50e-6, rel=0.2)
+    assert (rests(1) == rests(1)).all()
+    assert (rests(1) != rests(2)).any()
