@@ -66,7 +66,23 @@ def test_what_is_counted_in_spite_of_the_belief_becomes_a_bias_within_half_a_min
 def test_chance_is_no_bias() -> None:
     ledger = Ledger(SETTINGS)
     counted(ledger, 1.0, 120.0, np.random.default_rng(2))
-    assert abs(ledger.bias) < 0.006  # three deviations of the mean over 100 s
+    assert abs(ledger.bias) < 0.003
+
+
+def test_a_lean_within_chance_is_taken_back_in_minutes() -> None:
+    ledger = Ledger(SETTINGS, most_lean=0.03)
+    rng = np.random.default_rng(3)
+    for _ in range(80):
+        counted(ledger, 0.99 * math.exp(-ledger.bias), 5.0, rng)
+    assert ledger.bias == pytest.approx(math.log(0.99), abs=0.006)
+
+
+def test_more_lean_than_allowed_is_not_taken_back() -> None:
+    ledger = Ledger(SETTINGS, most_lean=0.001)
+    rng = np.random.default_rng(4)
+    for _ in range(40):
+        counted(ledger, 0.996 * math.exp(-ledger.bias), 5.0, rng)
+    assert abs(ledger.bias) == pytest.approx(0.001, abs=0.0007)
 
 
 def test_far_from_the_target_nothing_is_promised() -> None:

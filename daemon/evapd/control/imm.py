@@ -53,6 +53,7 @@ _NOISY = 0.2  # log units by which a window of a quiet specimen may be above its
 _FLATTER = 1.5  # standard deviations of S
 _FAR_ABOVE = 0.3  # log units above target
 _OVERDRIVE = 0.3  # log units of V that the set point may be below the voltage
+_MOST_LEAN = 0.03  # log units; wariness lowers more often than it need
 _MARGIN = 0.3  # log units below target to which a trip is answered
 
 
@@ -62,7 +63,7 @@ class Imm:
     def __init__(self, settings: ControlSettings) -> None:
         self._limits = Limits(settings)
         self._voltage = VoltageTrack(settings)
-        self._ledger = Ledger(settings)
+        self._ledger = Ledger(settings, most_lean=_MOST_LEAN)
         self._sensitivity = SensitivityBank()
         self._dispersion = Dispersion()
         self._modes = ModeBank(settings.target_rate * settings.pulse_rate_hz)

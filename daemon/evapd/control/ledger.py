@@ -19,17 +19,18 @@ _FADING_S = 200.0
 _CHANCE = 2.5
 _FARTHEST = 1.0  # log units
 _SETTLED = 0.1  # log units from the target within which a law says that it is there
-# What is less than that but lasts is a lean of the law (wariness lowers more often than it need): taken back within so many counts, and bounded.
+# What is less than that but lasts is a lean of the law (wariness lowers more often than it need): taken back within so many counts.
 _LEAN_COUNTS, _LEAN_SHORTEST_S = 2e5, 60.0
-_MOST_LEAN = 0.03  # log units
 _LEAST = 20.0  # counts expected below which nothing is told
 
 
 class Ledger:
     """Sums of counts expected and seen, and the bias that follows from them."""
 
-    def __init__(self, settings: ControlSettings) -> None:
+    def __init__(self, settings: ControlSettings, *, most_lean: float = 0.0) -> None:
+        """Take settings and the lean that may be taken back, log units; 0 for a law that has an integral of its own."""
         self._settings = settings
+        self._most_lean = most_lean
         self._beliefs: deque[tuple[float, float]] = deque(
             maxlen=max(16, math.ceil((settings.delay_s + 1.5) / settings.tick_s))
         )
@@ -98,7 +99,7 @@ class Ledger:
         target_hz = self._settings.target_rate * self._settings.pulse_rate_hz
         slow_s = max(_LEAN_SHORTEST_S, _LEAN_COUNTS / target_hz)
         self._lean += off * -math.expm1(-dt_s / slow_s)
-        self._lean = max(-_MOST_LEAN, min(_MOST_LEAN, self._lean))
+        self._lean = max(-self._most_lean, min(self._most_lean, self._lean))
 
     def _believed(self, at_s: float) -> float:
         for since_s, above in reversed(self._beliefs):
