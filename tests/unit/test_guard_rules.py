@@ -85,7 +85,7 @@ def test_three_trips_in_ten_seconds_hold_for_the_operator():
 def test_few_counts_never_trip_the_ceiling():
     bench = Bench(rig=make_rig(control={"target_rate": 0.001}, pulse={"rate_hz": 2000})).evaporating()
     for _ in range(100):
-        bench.hits += 3
+        bench.hits += 1  # 20 a second, ten times the target: too few to be sure of it
         bench.tick()
     assert not any("times the target" in what for what in bench.said("rule"))
 
