@@ -127,7 +127,8 @@ class StageAxis:
         if self.seeking:
             self.origin_mm, self.referenced = 0.0, True
         elif self.rng is not None:
-            self._drive_to(place_mm + self.rng.normal(0.0, self.scatter_mm))
+            self.profile_mm = place_mm + self.rng.normal(0.0, self.scatter_mm)
+            self._drive_to(self.profile_mm)
         self.goal_mm, self.seeking = None, False
 
     def _settle(self, mm_per_s: float, dt_s: float) -> None:
