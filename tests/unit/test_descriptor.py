@@ -26,6 +26,8 @@ from evapd.errors import ConfigError
     ("serial:/dev/ttyUSB0:115200-8N1", SerialDescriptor("/dev/ttyUSB0", 115200, 8, "N", 1.0)),
     ("serial:/dev/ttyS0:9600-7E2", SerialDescriptor("/dev/ttyS0", 9600, 7, "E", 2.0)),
     ("serial:/dev/ttyS0:300-5O1.5", SerialDescriptor("/dev/ttyS0", 300, 5, "O", 1.5)),
+    ("serial:/dev/ttyUSB0:921600-8N1-rtscts", SerialDescriptor("/dev/ttyUSB0", 921600, 8, "N", 1.0, "rtscts")),
+    ("serial:/dev/ttyUSB0:57600-8N1-xonxoff", SerialDescriptor("/dev/ttyUSB0", 57600, 8, "N", 1.0, "xonxoff")),
     ("serial:twin/supply:115200", SerialDescriptor("twin/supply", 115200)),
     ("serial:/dev/serial/by-path/pci-0000:00:14.0-usb-0:1:1.0-port0:9600-8N1",
      SerialDescriptor("/dev/serial/by-path/pci-0000:00:14.0-usb-0:1:1.0-port0", 9600)),
@@ -45,7 +47,7 @@ def test_each_kind_is_read(text: str, wanted: object) -> None:
 @pytest.mark.parametrize(("text", "says"), [
     ("", "allowed is serial:PATH"), ("/dev/ttyUSB0", "allowed is serial:PATH"), ("usb:1", "allowed is serial:PATH"),
     ("serial:", "8N1"), ("serial:/dev/ttyUSB0", "8N1"), ("serial:/dev/ttyUSB0:9600-8X1", "parity N E O M S"),
-    ("serial:/dev/ttyUSB0:9600-9N1", "bits 5 to 8"), ("serial:/dev/ttyUSB0:10-8N1", "50 to 4000000"),
+    ("serial:/dev/ttyUSB0:9600-9N1", "bits 5 to 8"), ("serial:/dev/ttyUSB0:9600-8N1-dtr", "-rtscts or -xonxoff"), ("serial:/dev/ttyUSB0:10-8N1", "50 to 4000000"),
     ("tcp:host", "HOST:PORT"), ("tcp::5025", "HOST:PORT"), ("tcp:fe80::1:5025", "brackets"),
     ("tcp:host:0", "1 to 65535"), ("tcp:host:65536", "1 to 65535"), ("unix:", "unix:PATH"), ("visa: ", "visa:RESOURCE"),
 ])  # fmt: skip

@@ -229,3 +229,19 @@ def test_lines_come_whole_however_the_bytes_are_cut(lines: list[bytes], data: st
         other.send(stream[begin:end])
     assert [other.transport.read_until(b"\n") for _ in lines] == lines
     assert next(cable, None) is None
+
+
+@pytest.mark.parametrize(
+    ("flow", "rtscts", "xonxoff"), [("", False, False), ("-rtscts", True, False), ("-xonxoff", False, True)]
+)
+def test_flow_control_is_as_the_descriptor_says(flow, rtscts, xonxoff, monkeypatch):
+    asked = {}
+
+    def remember(_path, **settings):
+        asked.update(settings)
+        raise OSError(2, "no such port")
+
+    monkeypatch.setattr("evapd.device.serial_port.serial.Serial", remember)
+    with pytest.raises(DeviceLost):
+        open_transport(f"serial:/dev/ttyUSB7:9600-8N1{flow}", 1.0)
+    assert (asked["rtscts"], asked["xonxoff"]) == (rtscts, xonxoff)

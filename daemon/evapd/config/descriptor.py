@@ -1,6 +1,6 @@
 """Descriptors: where an instrument is connected, as one line of text.
 
-`serial:/dev/ttyUSB0:115200-8N1`, `tcp:host:port` (IPv6 in brackets), `unix:PATH`, `visa:RESOURCE`, and, on the side that
+`serial:/dev/ttyUSB0:115200-8N1` (with flow control `115200-8N1-rtscts` or `-xonxoff`), `tcp:host:port` (IPv6 in brackets), `unix:PATH`, `visa:RESOURCE`, and, on the side that
 listens, `pty:PATH`. What has no cable: `library:PATH` (a vendor's shared library), `module:NAME` (a vendor's Python
 module), `file:PATH` (something recorded).
 """
@@ -15,25 +15,28 @@ from evapd.errors import ConfigError
 
 ALLOWED = "serial:PATH:BAUD-8N1, tcp:HOST:PORT, unix:PATH, visa:RESOURCE, pty:PATH, library:PATH, module:NAME or file:PATH"
 Parity = Literal["N", "E", "O", "M", "S"]
+Flow = Literal["", "rtscts", "xonxoff"]
 
 _SERIAL = re.compile(
-    r"(?P<path>.+):(?P<baud>[0-9]{1,8})(?:-(?P<bits>[5-8])(?P<parity>[NEOMS])(?P<stop>1\.5|1|2))?"
+    r"(?P<path>.+):(?P<baud>[0-9]{1,8})(?:-(?P<bits>[5-8])(?P<parity>[NEOMS])(?P<stop>1\.5|1|2)(?:-(?P<flow>rtscts|xonxoff))?)?"
 )
 _TCP = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.%A-Za-z]+)\]|(?P<host>[^:\[\]\s/]+)):(?P<port>[0-9]{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
 class SerialDescriptor:
-    """A serial port: device path, baud rate, data bits 5 to 8, parity N E O M S, stop bits 1, 1.5 or 2."""
+    """A serial port: device path, baud rate, data bits 5 to 8, parity N E O M S, stop bits 1, 1.5 or 2, flow control."""
 
     path: str
     baud: int
     bits: int = 8
     parity: Parity = "N"
     stop: float = 1.0
+    flow: Flow = ""
 
     def __str__(self) -> str:
-        return f"serial:{self.path}:{self.baud}-{self.bits}{self.parity}{self.stop:g}"
+        line = f"serial:{self.path}:{self.baud}-{self.bits}{self.parity}{self.stop:g}"
+        return f"{line}-{self.flow}" if self.flow else line
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +167,19 @@ def _serial(text: str, rest: str) -> SerialDescriptor:
     if found is None:
         raise ConfigError(
             f"'{text}' is not a serial descriptor, allowed is serial:PATH:BAUD or serial:PATH:BAUD-8N1 "
-            "(bits 5 to 8, parity N E O M S, stop bits 1, 1.5 or 2)"
+            "(bits 5 to 8, parity N E O M S, stop bits 1, 1.5 or 2, then -rtscts or -xonxoff where the instrument wants it)"
         )
     baud = int(found["baud"])
     if not 50 <= baud <= 4_000_000:
         raise ConfigError(f"baud rate {baud} in '{text}' is out of range, allowed is 50 to 4000000")
-    parity = cast("Parity", found["parity"] or "N")
-    return SerialDescriptor(found["path"], baud, int(found["bits"] or 8), parity, float(found["stop"] or 1))
+    return SerialDescriptor(
+        found["path"],
+        baud,
+        int(found["bits"] or 8),
+        cast("Parity", found["parity"] or "N"),
+        float(found["stop"] or 1),
+        cast("Flow", found["flow"] or ""),
+    )
 
 
 def _tcp(text: str, rest: str) -> TcpDescriptor:

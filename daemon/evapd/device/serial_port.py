@@ -25,6 +25,8 @@ def open_serial(descriptor: SerialDescriptor, terms: Terms) -> FileTransport:
             bytesize=descriptor.bits,
             parity=descriptor.parity,
             stopbits=descriptor.stop,
+            rtscts=descriptor.flow == "rtscts",
+            xonxoff=descriptor.flow == "xonxoff",
             timeout=0,
             write_timeout=0,
             exclusive=True,
