@@ -71,3 +71,34 @@ def test_a_diode_shows_its_standard_voltage():
     plant, wire = bench()
     plant.temperature_k["C"] = 77.35
     assert float(wire.receive(b"SRDG? C\n", 0.0)) == pytest.approx(1.020, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("bad", "bits"),
+    [(b"FOO 1", 32), (b"FOO? 1", 32), (b"RAMP 1,x,1", 16), (b"CRVPT 22,999,1,1", 16), (b"{}", 32)],
+)
+def test_a_mistake_is_in_the_event_register_until_it_is_read(bad, bits):
+    _, wire = bench()
+    assert wire.receive(bad + b"\n*ESR?\n*ESR?\n", 0.0) == b"%03d\n000\n" % bits
+
+
+def test_extremes_are_kept_until_they_are_reset():
+    plant, wire = bench()
+    for kelvin in (60.0, 50.0):
+        plant.temperature_k["A"] = kelvin
+        wire.advance(1.0)
+    assert wire.receive(b"MDAT? A\n", 2.0) == b"+48.0000,+60.0000\n"
+    assert wire.receive(b"MNMXRST\nMDAT? A\n", 3.0) == b"+50.0000,+50.0000\n"
+
+
+def test_a_relay_follows_the_alarm_of_its_input():
+    _, wire = bench()
+    wire.receive(b"ALARM A,1,40,10,0,0,0,0\nRELAY 2,2,A,1\n", 0.0)
+    assert wire.receive(b"RELAYST? 2\n", 0.0) == b"1\n"
+    assert wire.receive(b"ALARM A,0\nRELAYST? 2\n", 0.0) == b"0\n"
+
+
+def test_a_deleted_curve_has_no_points():
+    _, wire = bench()
+    wire.receive(b'CRVHDR 21,"Mine","SN1",2,325,1\nCRVPT 21,1,1.6,4\nCRVDEL 21\n', 0.0)
+    assert wire.receive(b"CRVPT? 21,1\n", 0.0) == b"+0.00000,+0.00000\n"

@@ -1,7 +1,7 @@
 """Lake Shore 336 temperature controller, as its cable shows it.
 
-Source: Model 336 user's manual, chapter Computer Interface Operation. By practice only: the digits of the replies and replies joined
-by semicolons. The heater is a plausible one: what the plant feels is `temperature_setpoint_k`.
+Source: Model 336 user's manual, chapter Computer Interface Operation, and the maker's own Python package. By practice only: the digits of the replies, replies joined
+by semicolons, and which mistake sets which bit of the event register. The heater is a plausible one: what the plant feels is `temperature_setpoint_k`.
 """
 
 import re
@@ -17,6 +17,8 @@ from evapd_sim.wire.numbers import flag, read_float, read_integer, six_digits
 _INPUTS = "ABCD"
 _COMMAND = re.compile(r"(?P<name>\*?[A-Z0-9]{3,8})(?P<query>\?)?(?:\s+(?P<rest>.*))?", re.DOTALL)
 _INVALID_READING = 1 | 16 | 32 | 64 | 128
+_COMMAND_ERROR, _EXECUTION_ERROR = 32, 16  # of the standard event register
+_SILENT = {"*CLS", "*RST", "*OPC", "*WAI", "ALMRST", "ATUNE", "DFLT", "SCAL"}  # taken, and of no effect here
 _SHORTEST_PAUSE_S = 0.05  # 20 commands per second
 # Standard curve DT-670, a silicon diode: kelvin and volt at 10 uA.
 _DIODE_K = (1.4, 4.2, 10.0, 20.0, 30.0, 50.0, 77.35, 100.0, 150.0, 200.0, 250.0, 300.0, 400.0, 500.0)
@@ -72,6 +74,8 @@ class LakeShore336Wire(LineWire):
         self._base_k = base_k
         self.sensor_status = dict.fromkeys(_INPUTS, 0)  # RDGST, without 0 no valid reading
         self.heater_status = {"1": 0, "2": 0}  # HTRST: 0 ok, 1 open, 2 short
+        self._events = 0  # standard event register
+        self._extremes_k: dict[str, tuple[float, float]] = {}
         self.fast_commands = 0  # came sooner after the one before than the manual allows
         self._last_command_s = -1.0
         self._target_k = dict.fromkeys("1234", plant.temperature_setpoint_k)
@@ -82,6 +86,8 @@ class LakeShore336Wire(LineWire):
         self._commands: dict[str, Callable[[list[str]], None]] = {
             "SETP": self._set_setpoint,
             "RANGE": self._set_range,
+            "CRVDEL": lambda arguments: self._store.delete_curve(",".join(arguments)),
+            "MNMXRST": lambda _: self._extremes_k.clear(),
         }
 
     def renumber(self, serial: str) -> None:
@@ -97,6 +103,9 @@ class LakeShore336Wire(LineWire):
                 self._setpoint_k[output] = target_k
             else:
                 self._setpoint_k[output] += step_k if gap_k > 0 else -step_k
+        for name, kelvin in self.plant.temperature_k.items():
+            low_k, high_k = self._extremes_k.get(name, (kelvin, kelvin))
+            self._extremes_k[name] = min(low_k, kelvin), max(high_k, kelvin)
         limits = [(self.plant.temperature_k.get(name, 0.0), self._store.limit_k(name)) for name in _INPUTS]
         if any(0.0 < limit_k < kelvin for kelvin, limit_k in limits):
             self._range = dict.fromkeys("1234", 0)  # device safety: over-temperature turns the heaters off
@@ -116,17 +125,45 @@ class LakeShore336Wire(LineWire):
         self._last_command_s = self.now_s
         found = _COMMAND.fullmatch(text.upper() if '"' not in text else text)
         if found is None:
+            self._events |= _COMMAND_ERROR
             return None
         name = found["name"]
         arguments = [part.strip() for part in (found["rest"] or "").split(",")] if found["rest"] else []
         if found["query"]:
             own = self._queries.get(name)
-            return own(arguments) if own else self._store.query(name, arguments)
+            answer = own(arguments) if own else self._store.query(name, arguments)
+            if answer is None:
+                self._events |= _COMMAND_ERROR
+            return answer
         if name in self._commands:
             self._commands[name](arguments)
-        else:
-            self._store.command(name, arguments)
+        elif name == "*CLS":
+            self._events = 0
+        elif name not in _SILENT and not self._store.command(name, arguments):
+            self._events |= _EXECUTION_ERROR if self._store.known(name) else _COMMAND_ERROR
         return None
+
+    def _told_events(self) -> str:
+        """Reading clears it."""
+        events, self._events = self._events, 0
+        return f"{events:03d}"
+
+    def _celsius(self, name: str) -> str:
+        return six_digits(self.plant.temperature_k.get(name, 0.0) - 273.15 if self._valid(name) else 0.0)
+
+    def _extremes(self, name: str) -> str:
+        return ",".join(six_digits(kelvin) for kelvin in self._extremes_k.get(name, (0.0, 0.0)))
+
+    def _relay(self, number: str) -> str:
+        mode, name, which = (self._store.query("RELAY", [number]) or "0,A,2").split(",")
+        high, low = self._alarm(name).split(",") if name in _INPUTS else ("0", "0")
+        alarmed = {"0": low, "1": high}.get(which, flag("1" in (high, low)))
+        return alarmed if mode == "2" else mode
+
+    def _address(self) -> str:
+        """State of the network, then the addresses in force, the number of the interface, host and domain."""
+        _, _, *rest = (self._store.query("NET", []) or "").split(",")
+        return ",".join(["0", *rest[:5], "00-00-00-00-00-00", *rest[5:7]])
 
     def _valid(self, name: str) -> bool:
         return not self.sensor_status[name] & _INVALID_READING
@@ -145,6 +182,10 @@ class LakeShore336Wire(LineWire):
         wanted_k = self._setpoint_k[output]
         missing_k = wanted_k - self.plant.temperature_k.get("A", wanted_k)
         return six_digits(min(100.0, max(0.0, 0.3 * (wanted_k - self._base_k) + 5.0 * missing_k)))
+
+    def _analogue(self, output: str) -> str:
+        known = self._store.query("MOUT", [output]) if self._range[output] else None
+        return known or six_digits(0.0)
 
     def _alarm(self, name: str) -> str:
         on, high_k, low_k = self._store.alarm(name)
@@ -176,7 +217,16 @@ class LakeShore336Wire(LineWire):
             "*OPC": lambda arguments: None if arguments else "1",
             "*TST": lambda arguments: None if arguments else "0",
             "*STB": lambda arguments: None if arguments else "000",
-            "*ESR": lambda arguments: None if arguments else "000",
+            "*ESR": lambda arguments: None if arguments else self._told_events(),
+            "OPST": lambda _: "000",
+            "OPSTR": lambda _: "000",
+            "TEMP": lambda _: six_digits(296.0),  # of the thermocouples' terminals
+            "TUNEST": lambda _: "0,1,0,0",
+            "NETID": lambda _: self._address(),
+            "CRDG": of_inputs(self._celsius),
+            "MDAT": of_input(self._extremes),
+            "AOUT": of_output(self._analogue, "34"),
+            "RELAYST": of_output(self._relay, "12"),
             "KRDG": of_inputs(self._kelvin),
             "SRDG": of_inputs(self._sensor),
             "RDGST": of_input(lambda name: f"{self.sensor_status[name]:03d}"),
