@@ -160,7 +160,7 @@ def test_a_nak_is_a_refusal_with_the_controllers_reason(make, controller):
 def test_a_nak_to_the_question_for_the_reason_ends_there(make, controller):
     driver = make()
     controller.answers = {}
-    with pytest.raises(DeviceProtocolError):
+    with pytest.raises(DeviceRefused):
         driver.read()
 
 
@@ -188,3 +188,17 @@ def test_making_safe_sends_nothing(make, controller):
     driver = make()
     driver.make_safe()
     assert controller.peer.heard == []
+
+
+def test_a_controller_that_does_not_tell_its_firmware_is_used_without_it(make, controller):
+    del controller.answers[b"PNR"], controller.answers[b"ERR"]
+    driver = make(opened=False)
+    assert driver.open().firmware == ""
+    assert driver.read().pressure_pa["analysis"] == pytest.approx(3e-9)
+
+
+def test_a_controller_that_is_silent_to_its_firmware_is_used_without_it(make, controller):
+    controller.peer.faults[codec.ETX + b"PNR"] = b""
+    driver = make(opened=False)
+    assert driver.open().model == "TPG 26x"
+    assert driver.read().status["analysis"] == "ok"

@@ -46,3 +46,20 @@ def test_what_the_controller_does_not_have_is_refused(line):
 def test_a_newer_controller_says_what_it_is():
     wire = PfeifferTpg26xWire(Plant(), model="TPG362")
     assert wire.receive(b"AYT\r\x05", 0.0).startswith(b"\x06\r\nTPG362,")
+
+
+def test_a_switching_point_is_kept():
+    wire = PfeifferTpg26xWire(Plant())
+    assert wire.receive(b"SP1,1,1e-6, 2.5E-6\r\n\x05", 0.0) == b"\x06\r\n1,+1.0000E-06,+2.5000E-06\r\n"
+    assert wire.receive(b"SP1\r\x05", 0.0) == b"\x06\r\n1,+1.0000E-06,+2.5000E-06\r\n"
+
+
+def test_filters_and_factors_are_those_of_each_gauge():
+    wire = PfeifferTpg26xWire(Plant())
+    assert wire.receive(b"FIL,2,0\r\x05", 0.0) == b"\x06\r\n2,0\r\n"
+    assert wire.receive(b"CAL,1.5,1\r\x05", 0.0) == b"\x06\r\n1.500,1.000\r\n"
+
+
+@pytest.mark.parametrize("line", [b"SP1,1", b"FIL,1", b"FIL,1,x", b"CAL,nan,1", b"SP9", b"RES,2"])
+def test_a_setting_that_is_not_understood_is_refused(line):
+    assert PfeifferTpg26xWire(Plant()).receive(line + b"\r\n", 0.0) == b"\x15\r\n"

@@ -5,7 +5,7 @@ answered by ACK or NAK on a line, then the controller waits for a single ENQ and
 
 Confidence: handshake, PRn, the status digit and ERR are from the makers' pages; the codes of UNI agree in open-source drivers (361/362 know more: those
 are refused, not guessed). In doubt: that ETX stops the output of the power-on state, which streams until a command comes; both are
-done. The controller tells no serial number. Gauges over a serial line are too slow to protect: wire their relays into the interlock.
+done. Where PNR is not known, or not answered, the driver goes on without it. The controller tells no serial number. Gauges over a serial line are too slow to protect: wire their relays into the interlock.
 Nothing here was tried on hardware.
 """
 
@@ -19,7 +19,7 @@ from pydantic import Field, field_validator
 from evapd.device import open_transport
 from evapd.device.protocols import DriverConfig, Gauge
 from evapd.device.readings import GaugeReading, Identity
-from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused
+from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused, DeviceTimeout
 from evapd.units import convert
 from evapd_drivers.link import Link, TransportFactory, number
 
@@ -118,12 +118,7 @@ class PfeifferTpg26x:
     def open(self) -> Identity:
         """Open, stop a stream of readings, ask for the firmware, read once; changes nothing else."""
         with self._link.opening():
-            self._link.send(ETX)
-            try:
-                answer = self._exchange("PNR", streaming=True)
-            except DeviceRefused:  # it read PNR as the end of what an earlier client had begun
-                answer = self._exchange("PNR")
-            identity = decode_firmware(answer)
+            identity = self._identity()
             self.read()
         return identity
 
@@ -146,6 +141,21 @@ class PfeifferTpg26x:
     def make_safe(self) -> None:
         """Nothing to do: a gauge feeds no energy to the specimen."""
 
+    def _identity(self) -> Identity:
+        """Ask for the firmware; a controller that does not know the question, or stays silent, is known by how it acknowledges the next."""
+        self._link.send(ETX)
+        try:
+            return decode_firmware(self._exchange("PNR", streaming=True))
+        except DeviceRefused:  # it read PNR as the end of what an earlier client had begun
+            pass
+        except DeviceTimeout:
+            with self._link.opening():  # a late answer must never answer another question
+                return Identity(vendor="Pfeiffer", model="TPG 26x")
+        try:
+            return decode_firmware(self._exchange("PNR"))
+        except DeviceRefused:
+            return Identity(vendor="Pfeiffer", model="TPG 26x")
+
     def _exchange(self, mnemonic: str, *, streaming: bool = False) -> bytes:
         """Mnemonic, ACK, ENQ, data. `streaming`: lines of a stream may come before the ACK."""
         self._link.send(encode(mnemonic))
@@ -156,6 +166,9 @@ class PfeifferTpg26x:
         if decode_ack(line):
             return self._link.ask(ENQ)
         if mnemonic == "ERR":
-            raise DeviceProtocolError("the controller answers NAK to the question what its error is")
-        word = self._exchange("ERR")  # reading clears it
+            raise DeviceRefused("the controller answers NAK to the question what its error is")
+        try:
+            word = self._exchange("ERR")  # reading clears it
+        except DeviceRefused:
+            raise DeviceRefused(f"the controller answered NAK to {mnemonic}, and to ERR") from None
         raise DeviceRefused(f"the controller answered NAK to {mnemonic}: {ERRORS.get(word, repr(word))}")

@@ -1,6 +1,7 @@
 """Pfeiffer Vacuum TPG 26x gauge controller, as its cable shows it.
 
 Source: TPG 261/262 operating instructions, chapter Communication. A mnemonic is acknowledged or refused, ENQ fetches the answer.
+Settings of display, filters, switching points and gauge control are kept, as open clients (PyLabLib) read and set them; their values at power-on are by practice only.
 """
 
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from typing import ClassVar
 
 from evapd_sim.plant import Plant
 from evapd_sim.wire.base import Wire, seven_bits
-from evapd_sim.wire.numbers import flag
+from evapd_sim.wire.numbers import flag, read_float, read_integer
 
 _ETX, _ENQ, _ACK, _NAK, _END = 0x03, 0x05, b"\x06\r\n", b"\x15\r\n", b"\r\n"
 _OFF, _NO_SENSOR, _NO_IDENTITY = 4, 5, 6
@@ -16,6 +17,13 @@ _SYNTAX, _PARAMETER = 0b0001, 0b0010  # of the error word
 _UNITS_PA = (100.0, 101325.0 / 760.0, 1.0)  # mbar, Torr, Pa
 _PERIODS_S = (0.1, 1.0, 60.0)  # COM,0 to COM,2
 _MAX_LINE = 64
+# What is kept and given back: a kind and the value at power-on of each field. `i` whole number, `c` factor, `e` pressure; `*`: once for each gauge.
+_KEPT = {
+    "BAU": "i0", "SCT": "i0", "DCD": "i2", "WDT": "i0", "LOC": "i0", "FIL": "*i1", "CAL": "*c1", "OFC": "*i0", "OFD": "*e0", "DGS": "*i0",
+    "SC1": "i0 i0 e1e-3 e1e-2", "SC2": "i0 i0 e1e-3 e1e-2",
+    **{f"SP{number}": f"i{number > 2:d} e1e-6 e2e-6" for number in range(1, 5)},
+}  # fmt: skip
+_FORMS = {"i": "d", "c": ".3f", "e": "+.4E"}
 
 
 class PfeifferTpg26xWire(Wire):
@@ -55,6 +63,7 @@ class PfeifferTpg26xWire(Wire):
         self._period_s = _PERIODS_S[1] if streams_at_start else None
         self._waited_s = 0.0
         self._ask = self._error_word
+        self._kept: dict[str, list[str]] = {}
         self._mnemonics = self._make_mnemonics()
 
     def _forget(self) -> None:
@@ -120,7 +129,7 @@ class PfeifferTpg26xWire(Wire):
         return ",".join(self._reading(gauge + 1) for gauge in range(len(self._types)))
 
     def _identifications(self) -> str:
-        special = {_NO_SENSOR: "noSEn", _NO_IDENTITY: "noidEnt"}
+        special = {_NO_SENSOR: "noSEn", _NO_IDENTITY: "noid"}
         states = [self.plant.gauge_status.get(gauge + 1, _NO_SENSOR) for gauge in range(len(self._types))]
         return ",".join(special.get(state, name) for state, name in zip(states, self._types, strict=True))
 
@@ -153,6 +162,28 @@ class PfeifferTpg26xWire(Wire):
                 self._switched_off[index] = choice == "1"
         return True
 
+    def _keeper(self, name: str, fields: str) -> tuple[Callable[[list[str]], bool], Callable[[], str]]:
+        """Make the entry of a setting that is kept."""
+        parts = [fields[1:]] * len(self._types) if fields.startswith("*") else fields.split()
+        kinds = [part[0] for part in parts]
+        self._kept[name] = [f"{_number(part[0], part[1:]) or 0:{_FORMS[part[0]]}}" for part in parts]
+
+        def change(parameters: list[str]) -> bool:
+            values = [_number(kind, text) for kind, text in zip(kinds, parameters, strict=False)]
+            if parameters and (len(parameters) != len(kinds) or None in values):
+                return False
+            if parameters:
+                self._kept[name] = [
+                    f"{value:{_FORMS[kind]}}" for kind, value in zip(kinds, values, strict=True)
+                ]
+            return True
+
+        return change, lambda: ",".join(self._kept[name])
+
+    def _cancel(self, parameters: list[str]) -> bool:
+        """RES,1 cancels what is signalled."""
+        return parameters in ([], ["1"])
+
     def _reset(self, parameters: list[str]) -> bool:
         if parameters:
             return False
@@ -173,6 +204,8 @@ class PfeifferTpg26xWire(Wire):
             "SPS": (plain, lambda: ",".join(flag(self._below_setpoint(number)) for number in range(4))),
             "RST": (self._reset, self._error_word),
             "FSR": (plain, lambda: ",".join("0" for _ in self._types)),
+            "RES": (self._cancel, lambda: "0"),
+            **{name: self._keeper(name, fields) for name, fields in _KEPT.items()},
         }
         for gauge in range(1, len(self._types) + 1):
             table[f"PR{gauge}"] = (plain, self._reader(gauge))
@@ -188,3 +221,7 @@ class PfeifferTpg26xWire(Wire):
         gauge = 1 + number * len(self._types) // 4
         ready = self.plant.gauge_status.get(gauge, _NO_SENSOR) in {0, 1} and not self._switched_off[gauge - 1]
         return ready and self.plant.pressure_pa.get(gauge, 1e5) < 1e-4
+
+
+def _number(kind: str, text: str) -> float | None:
+    return read_integer(text) if kind == "i" else read_float(text)
