@@ -113,3 +113,33 @@ def test_the_period_of_a_pulse_is_its_frequency_again():
 def test_a_unit_may_be_another_model():
     _, wire = bench(model="33220A", serial="MY44036372")
     assert wire.receive(b"*IDN?\n", 0.0).startswith(b"Agilent Technologies,33220A,MY44036372,")
+
+
+@pytest.mark.parametrize("kind", [Keysight33500Wire, TektronixAfgWire])
+def test_amplitude_and_offset_say_the_same_as_the_levels(kind):
+    _, wire = bench(kind)
+    wire.receive(b"VOLT:LOW 0;HIGH 2\n", 0.0)
+    assert [float(part) for part in wire.receive(b"VOLT?;VOLT:OFFS?\n", 0.0).split(b";")] == [2.0, 1.0]
+    wire.receive(b"VOLT 1;VOLT:OFFS 0\n", 0.0)
+    assert [float(part) for part in wire.receive(b"VOLT:HIGH?;LOW?\n", 0.0).split(b";")] == [0.5, -0.5]
+
+
+def test_a_level_beyond_the_other_one_moves_it():
+    _, wire = bench()
+    wire.receive(b"VOLT:LOW 1\n", 0.0)
+    assert float(wire.receive(b"VOLT:HIGH?\n", 0.0)) == pytest.approx(1.001)
+
+
+def test_a_tektronix_names_its_own_timer_as_the_source():
+    _, wire = bench(TektronixAfgWire)
+    assert wire.receive(b"TRIGGER:SOURCE?\n", 0.0) == b"TIM\n"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [b"OUTPut:TRIGger:MODE", b"SOURce1:AM:DEPTh", b"SOURce2:PWM:INTernal:FUNCtion:EFILe", b"SOURce1:FSKey:STATe", b"SOURce1:FUNC:ARB:SRAT",
+     b"SOURce1:VOLTage:CONCurrent:STATe", b"OUTPut:SYNC:SOURce", b"SYST:BEEP:STAT", b"SOURce4:POWer:LEVel:IMMediate:AMPLitude"],
+)  # fmt: skip
+def test_what_a_client_looks_at_besides_the_pulses_is_told(question):
+    _, wire = bench()
+    assert wire.receive(question + b"?\n", 0.0).strip()

@@ -1,7 +1,7 @@
 """Function generators with SCPI, as their cable shows them: Keysight 33500 and Tektronix AFG3000.
 
 Source: Keysight 33500 operating and service guide, Tektronix AFG3000 programmer manual, headers as open clients use them. By practice only: how numbers are
-written, the texts of errors, and that a command may go on in the path of the one before it. Wave forms are not simulated: what matters is the rate of pulses.
+written, the texts of errors, and that a command may go on in the path of the one before it. Wave forms and modulation are not simulated: what matters is the rate of pulses.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ _TEXTS = {
 }
 _EDGES = {"PULS", "SQU", "RAMP", "SIN", "TRI"}  # shapes whose edge would trigger something
 # Accepted, and without effect on pulses.
-_IGNORED = header("{SYSTem:BEEPer[:IMMediate]|SYSTem:LOCal|SYSTem:REMote|SYSTem:RWLock|DISPlay[:STATe]|DISPlay:TEXT[:CLEar]|[SOURce#:]PHASe:{SYNChronize|INITiate|REFerence}|ABORt|INITiate#[:IMMediate]|*WAI|*OPC|*ESE|*SRE|FORMat:BORDer|TRIGger#[:SEQuence][:IMMediate]}")  # fmt: skip
+_IGNORED = header("{SYSTem:BEEPer[:IMMediate]|SYSTem:LOCal|SYSTem:REMote|SYSTem:RWLock|DISPlay[:STATe]|DISPlay:TEXT[:CLEar]|DISPlay:BRIGhtness|CALibration[:ALL]|DIAGnostic[:ALL]|[SOURce#:]PHASe:{SYNChronize|INITiate|REFerence}|ABORt|INITiate#[:IMMediate]|*WAI|*OPC|*ESE|*SRE|FORMat:BORDer|TRIGger#[:SEQuence][:IMMediate]}")  # fmt: skip
 
 
 _APPLY = header("[SOURce#:]APPLy:{SINusoid|SQUare|PULSe|RAMP|NOISe|DC}")
@@ -69,6 +69,7 @@ class ScpiGeneratorWire(LineWire):
     error_form: ClassVar[str]
     max_hz: ClassVar[float]
     clips: ClassVar[bool]  # what is out of range becomes the limit
+    runs_by: ClassVar[str] = "IMM"  # its word for the trigger source after *RST
 
     def __init__(
         self,
@@ -167,7 +168,8 @@ class ScpiGeneratorWire(LineWire):
                 return write(self._limited(name, leaf, limit), self.number_form)
             if name == "period_s":
                 return format(1.0 / self.settings.number(channel, "rate_hz"), self.number_form)
-            return write(self.settings[channel, name], self.number_form)
+            told = write(self.settings[channel, name], self.number_form)
+            return self.runs_by if (name, told) == ("trigger", "IMM") else told
         if not argument:
             raise _Refused(_MISSING)
         value = read(leaf, argument)
@@ -179,6 +181,7 @@ class ScpiGeneratorWire(LineWire):
         limited = self._limited(name, leaf, value)
         if limited == value or self.clips:
             self.settings.values[channel, name] = limited
+            self.settings.fit_levels(channel, name)
         if limited != value:
             raise _Refused(_RANGE)
         if name in {"rate_hz", "shape", "width_s"}:
@@ -258,6 +261,7 @@ class ScpiGeneratorWire(LineWire):
             if value is None or self._limited(name, LEAVES[name], value) != value:
                 raise _Refused(_ILLEGAL if value is None else _RANGE)
             self.settings.values[channel, name] = value
+            self.settings.fit_levels(channel, name)
         self.settings.values[channel, "output"] = True
         self._fit_width(channel)
 
@@ -308,3 +312,4 @@ class TektronixAfgWire(ScpiGeneratorWire):
 
     named, usual_model, usual_serial = "TEKTRONIX,{},{},SCPI:99.0 FV:1.0", "AFG3022C", "C100101"
     number_form, error_form, max_hz, clips = ".12E", '{0},"{1}"', 25e6, False
+    runs_by = "TIM"
