@@ -119,8 +119,9 @@ class Session:
                 continue
             reading: HighVoltageReading = self._devices[name].read()
             if abs(reading.v_meas_v) > DOWN_V or reading.output_on:
+                output = {True: "on", False: "off", None: "UNKNOWN"}[reading.output_on]
                 raise StateError(
-                    f"{name} reads {reading.v_meas_v:.0f} V, output {'on' if reading.output_on else 'off'}: it is switched "
+                    f"{name} reads {reading.v_meas_v:.0f} V, output {output}: it is switched "
                     "off now; let it discharge, then begin again"
                 )
 

@@ -65,7 +65,12 @@ class Device(Protocol):
 
 @runtime_checkable
 class HighVoltageSupply(Device, Protocol):
-    """A supply of high voltage: specimen, pulse, mcp, anode, electrode or reflectron."""
+    """A supply of high voltage: specimen, pulse, mcp, anode, electrode or reflectron.
+
+    One with coarse steps tells them in every reading (`v_step_v`), so that a set point that was rounded is not taken for one that
+    was not obeyed. A set point that cannot be asked is the one acknowledged last, and None before: a run switches on only what
+    shows its set point. One that goes down by itself when nobody speaks to it has the attribute `own_timeout_s`.
+    """
 
     def read(self) -> HighVoltageReading:
         """Read voltages in V, current in A and the state flags."""
@@ -76,15 +81,15 @@ class HighVoltageSupply(Device, Protocol):
         ...
 
     def set_slew(self, v_per_s: float) -> None:
-        """Set the supply's own ramp rate in V/s."""
+        """Set the supply's own ramp rate in V/s; for scripts: the guard moves by set points and never calls it."""
         ...
 
     def set_current_limit(self, a: float) -> None:
-        """Set the current limit in A."""
+        """Set the current limit in A; for scripts: the guard never calls it."""
         ...
 
     def output(self, on: bool) -> None:  # noqa: FBT001 - the contract's signature
-        """Switch the output."""
+        """Switch the output; on: with a current limit above 0 and within the settings' `i_max_a`, else `i_max_a` is programmed first."""
         ...
 
 

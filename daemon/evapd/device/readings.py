@@ -61,6 +61,7 @@ class HighVoltageReading(Reading):
     v_in_force_v: float | None = None  # set value in force now, while the instrument itself ramps to v_set_v
     current_limited: bool | None = None  # the current limit governs: v_meas_v falls short of v_set_v
     emergency_off: bool | None = None  # latched by `make_safe`; the next `output(True)` clears it
+    v_step_v: float = 0.0  # coarsest of the steps in which it is set, tells its set point and is read; 0: too fine to matter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from evapd.device.readings import (
     PulserReading,
     Reading,
 )
+from evapd.guard.awaited import Awaited
 from evapd.guard.types import DeviceView, GuardSettings, Inputs
 
 RETRY_S = 1.0
@@ -24,6 +25,7 @@ class Descent:
     def __init__(self, settings: GuardSettings) -> None:
         self._settings = settings
         self._told_s: dict[str, float] = {}
+        self._off: dict[str, Awaited] = {}  # supplies that were told to switch off
         self._then_s = 0.0
         self.began_s = 0.0
         self.by_s = 0.0
@@ -34,6 +36,7 @@ class Descent:
         """Start from a set point; `quick` uses what each instrument offers instead of the configured slope."""
         guard = self._settings.rig.guard
         self._told_s.clear()
+        self._off.clear()
         self._then_s = self.began_s = now_s
         self.v_v, self.quick = abs(v_set_v), quick
         highest_v = max(abs(v_set_v), abs(v_read_v), 1.0)
@@ -56,6 +59,8 @@ class Descent:
         first and once, and need no verification.
         """
         told = self._outputs(inputs, now_s) if self.quick else []
+        if self.quick:
+            self.switched_off("specimen", inputs, now_s)
         for role in ENERGY_ROLES:
             if role == "specimen" and not self.quick:
                 continue
@@ -72,6 +77,12 @@ class Descent:
         new = [name for name in names if name not in self._told_s]
         self._told_s |= dict.fromkeys(new, now_s)
         return new
+
+    def switched_off(self, role: str, inputs: Inputs, now_s: float) -> None:
+        """Note that the supplies of a role were told to switch off; one that cannot tell its output is down only after that."""
+        for view in inputs.devices.values():
+            if view.role == role and view.known:
+                self._off.setdefault(view.name, Awaited()).tell(now_s)
 
     def discharged(self, inputs: Inputs) -> bool:
         """Whether the specimen reads below what counts as discharged, in a reading younger than the descent."""
@@ -97,6 +108,10 @@ class Descent:
             return True  # a device that may be missing and never was there
         if not view.known or reading is None or reading.t_mono_s <= self.began_s:
             return False
+        if isinstance(reading, HighVoltageReading) and reading.output_on is None:
+            off = self._off.get(view.name)
+            if off is None or not off.done(reading.t_mono_s):
+                return False
         return self._carries_nothing(reading)
 
     def _carries_nothing(self, reading: Reading) -> bool:

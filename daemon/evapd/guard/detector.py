@@ -6,10 +6,12 @@ high or not known ends the way up.
 """
 
 import math
+from collections.abc import Iterable
 
 from evapd.config.wiring import Detector as DetectorSettings
 from evapd.device.readings import HighVoltageReading
 from evapd.errors import StateError
+from evapd.guard.awaited import Awaited
 from evapd.guard.detector_state import DetectorEvent, DetectorMachine, DetectorState
 from evapd.guard.detector_view import FLOOR_V, DetectorView, SupplyView, reading_of, view_of
 from evapd.guard.types import Event, GuardSettings, Inputs, Severity, SupplyOrder
@@ -34,6 +36,7 @@ class DetectorSupplies:
         self._began_s = 0.0  # of the way up or down
         self._wanted_v = dict.fromkeys(supplies, 0.0)
         self._told_s = -math.inf
+        self._off: dict[str, Awaited] = {}  # supplies that were told to switch off
         self._off_band_since_s: float | None = None
         self._stuck = ""
         self._asked_off = ""  # why, while the specimen is waited for
@@ -159,6 +162,8 @@ class DetectorSupplies:
             return tuple(SupplyOrder(name, v_v, output=True) for name, v_v in self._wanted_v.items()), ()
         if self.state is S.RAMPING_DOWN:
             output = False if self._at_zero() else None
+            if output is False:
+                self._note_off(self._wanted_v, now_s)
             return tuple(SupplyOrder(name, v_v, output=output) for name, v_v in self._wanted_v.items()), ()
         return (), ()
 
@@ -245,7 +250,11 @@ class DetectorSupplies:
         views = self._views()
         if not all(view.known and view.v_v is not None for view in views):
             return
-        if not any(self._hot(view) for view in views):
+        # One that cannot tell whether it is on is switched off, unless all stand where they shall.
+        untold = [
+            one for one in (self._reading(view.name) for view in views) if one and one.output_on is None
+        ]
+        if not untold and not any(self._hot(view) for view in views):
             self._move(E.FOUND_OFF, "read: off")
         elif all(self._stands(view) for view in views):
             # It stays as it is; nothing is sent.
@@ -254,11 +263,12 @@ class DetectorSupplies:
             self._move(E.FOUND_ON, "found standing where they shall")
         else:
             self._begin_down(self._now_s)
-            self._move(E.FOUND_ENERGISED, "found energised, ramping down", "warning")
+            self._move(E.FOUND_ENERGISED, "found energised, or nobody can tell, ramping down", "warning")
 
     def _begin(self, now_s: float) -> None:
         self._stepped_s = self._began_s = now_s
         self._stuck, self._asked_off = "", ""
+        self._off.clear()
 
     def _begin_down(self, now_s: float) -> None:
         """Start from where each supply is set or stands, whichever is lowest."""
@@ -280,7 +290,12 @@ class DetectorSupplies:
         told = tuple(view.name for view in self._views() if not self._is_down(view))
         if told:
             self._told_s = now_s
+            self._note_off(told, now_s)
         return told
+
+    def _note_off(self, names: Iterable[str], now_s: float) -> None:
+        for name in names:
+            self._off.setdefault(name, Awaited()).tell(now_s)
 
     def _note_band(self, now_s: float) -> None:
         views = self._views()
@@ -324,6 +339,11 @@ class DetectorSupplies:
     def _is_down(self, view: SupplyView) -> bool:
         if not view.known or view.t_s <= self._began_s:
             return False
+        reading = self._reading(view.name)
+        if reading is not None and reading.output_on is None:
+            off = self._off.get(view.name)
+            if off is None or not off.done(view.t_s):
+                return False
         return not self._hot(view)
 
     def _verified(self) -> bool:

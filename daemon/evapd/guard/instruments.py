@@ -166,7 +166,7 @@ class Instruments:
         driver, reading = self._drivers[name], self._reading(name, HighVoltageReading)
         v_v, output = decision.v_dc_v, decision.output
         shown_v = None if reading is None or reading.v_set_v is None else abs(reading.v_set_v)
-        differs = v_v is not None and shown_v is not None and abs(shown_v - v_v) > max(2.0, 0.005 * v_v)
+        differs = v_v is not None and shown_v is not None and abs(shown_v - v_v) > _rounded_v(v_v, reading)
         low = v_v is not None and shown_v is not None and shown_v < v_v
         self._sender.send(
             name,
@@ -230,7 +230,9 @@ class Instruments:
         output = None if order is None else order.output
         shown_v = None if reading is None else reading.v_set_v
         high = (
-            v_v is not None and shown_v is not None and abs(shown_v) > abs(v_v) + max(2.0, 0.005 * abs(v_v))
+            v_v is not None
+            and shown_v is not None
+            and abs(shown_v) > abs(v_v) + _rounded_v(abs(v_v), reading)
         )
         self._sender.send(name, "set_voltage", v_v, lambda: driver.set_voltage(v_v), now_s, contradicted=high)
         still_on = output is False and reading is not None and reading.output_on is True
@@ -274,6 +276,11 @@ class Instruments:
             "last_command_s": snapshot.last_command_s,
             "longest_command_s": snapshot.longest_command_s,
         }
+
+
+def _rounded_v(v_v: float, reading: HighVoltageReading | None) -> float:
+    """How far a set point that was taken may be from the one that was sent."""
+    return max(2.0, 0.005 * v_v, 0.0 if reading is None else reading.v_step_v)
 
 
 def _silence(snapshot: Snapshot) -> str:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from evapd.device.readings import HighVoltageReading
+from evapd.guard.awaited import Awaited
 from evapd.guard.descent import RETRY_S, Descent
 from evapd.guard.types import DeviceView, GuardSettings, Inputs, LinkView
 
@@ -39,6 +40,7 @@ class LastResort:
         detector_s = 0.0 if self._detector is None else self._detector.down_takes_s
         self._end_s = now_s + _SPARE_S + _FALLS * guard.hv_tau_down_s + detector_s
         self._told_s = -math.inf
+        self._off: dict[str, Awaited] = {}  # the detector's supplies that were told
         self._error = ""
 
     def step(self) -> bool:
@@ -51,6 +53,7 @@ class LastResort:
             self._told_s = now_s
             with self._whatever_fails():
                 self._instruments.make_safe()
+                self._note_told(now_s)
         if pending and now_s >= self._end_s:
             _log.critical("not verified down in time: %s; look at the supplies", ", ".join(pending))
         return not pending or now_s >= self._end_s
@@ -72,8 +75,18 @@ class LastResort:
             name for name in supplies if not self._is_down(views.get(name))
         ]
 
+    def _note_told(self, now_s: float) -> None:
+        """For supplies that cannot tell whether they are off: down is what reads low after it was told."""
+        views = self._instruments.views()
+        self._descent.switched_off("specimen", Inputs(devices=views, link=LinkView()), now_s)
+        for name in {} if self._detector is None else self._detector.supplies:
+            self._off.setdefault(name, Awaited()).tell(now_s)
+
     def _is_down(self, view: DeviceView | None) -> bool:
         if view is None or not isinstance(view.reading, HighVoltageReading) or self._detector is None:
             return view is not None and not view.required and view.reading is None
         fresh = view.known and view.reading.t_mono_s > self._descent.began_s
+        if view.reading.output_on is None:
+            off = self._off.get(view.name)
+            fresh = fresh and off is not None and off.done(view.reading.t_mono_s)
         return fresh and abs(view.reading.v_meas_v) < self._detector.off_v and not view.reading.output_on

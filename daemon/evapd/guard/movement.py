@@ -4,12 +4,13 @@ from collections import deque
 
 from evapd.errors import StateError
 from evapd.guard.alarms import Alarms
+from evapd.guard.awaited import Awaited
 from evapd.guard.descent import Descent
 from evapd.guard.energy import ENERGISED, STEERED, EnergyEvent, EnergyMachine, EnergyState
 from evapd.guard.laser import Light, stands_open
 from evapd.guard.observer import Observer
 from evapd.guard.rules import Effect, Finding
-from evapd.guard.rules.supply import EXCESS, UNASKED
+from evapd.guard.rules.supply import EXCESS, UNASKED, floor_v
 from evapd.guard.steering import CUT, Steering
 from evapd.guard.supply_model import SupplyModel
 from evapd.guard.types import GuardSettings, Inputs, supply_of
@@ -35,6 +36,7 @@ class Movement:
         self.entered_s = 0.0
         self.preparing = False  # a run begins: outputs are being switched on
         self.prepared = False  # they were, once in this run
+        self.told_on = Awaited()  # the specimen supply's output, for one that cannot tell it
         self.settling = False  # pulses are wanted, and wait until the voltage is where it shall be
         self.adopted = False  # voltage found at a restart is held
         self.by_person = False  # inhibited by a person: no rule lets pulses through again
@@ -67,6 +69,7 @@ class Movement:
         self.light.begin()
         self.model.start(v_v, now_s)
         self.trips_s.clear()
+        self.told_on.forget()
         self.observer.rebase()
         self.preparing, self.prepared, self.settling, self.by_person = True, False, False, False
 
@@ -84,9 +87,10 @@ class Movement:
             self.move(
                 E.FOUND_ATTENDED, now_s, f"found {v_v:.0f} V at start, pulses inhibited, held at a tenth less"
             )
-        elif hot or supply.output_on or self._amplitude_on(inputs) or stands_open(inputs):
+        elif hot or supply.output_on is not False or self._amplitude_on(inputs) or stands_open(inputs):
             self.descent.begin(_set_v(inputs, v_v), v_v, now_s, quick=False)
-            self.move(E.FOUND_ENERGISED, now_s, f"found {v_v:.0f} V at start, ramping down")
+            untold = ", it cannot be told whether the output is on" if supply.output_on is None else ""
+            self.move(E.FOUND_ENERGISED, now_s, f"found {v_v:.0f} V at start{untold}, ramping down")
         elif self.descent.verified(inputs):
             self.move(E.FOUND_DOWN, now_s, "everything read: discharged, pulses inhibited")
 
@@ -212,8 +216,8 @@ class Movement:
             self.model.start(v_v, now_s)
         if not self.settling or self.steering.drawdown.active:
             return
-        floor_v = 0.5 * self.settings.rig.guard.discharged_v
-        if v_v <= self.steering.v_set_v * (1.0 + EXCESS) + floor_v:
+        spare_v = floor_v(self.settings.rig.guard.discharged_v, supply)
+        if v_v <= self.steering.v_set_v * (1.0 + EXCESS) + spare_v:
             self.restart_pulses(now_s)
 
     def landed(self, now_s: float) -> None:

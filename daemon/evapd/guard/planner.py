@@ -1,6 +1,6 @@
 """Set points of each state."""
 
-from evapd.device.readings import PulseAmplitudeReading, PulserReading
+from evapd.device.readings import HighVoltageReading, PulseAmplitudeReading, PulserReading
 from evapd.guard import checks
 from evapd.guard.energy import DOWNWARD, ENERGISED, STEERED, EnergyEvent, EnergyState
 from evapd.guard.movement import Movement
@@ -9,7 +9,7 @@ from evapd.guard.types import Decision, GuardSettings, Inputs, supply_of
 
 S, E = EnergyState, EnergyEvent
 PREPARE_S = 10.0
-_SET_TOLERANCE_V = 5.0
+_SET_TOLERANCE_V = 5.0  # or a step of the supply, where that is more
 
 
 class Planner:
@@ -19,17 +19,19 @@ class Planner:
         self._settings = settings
         self._move = movement
         self._steering = movement.steering
+        self._now_s = 0.0
 
     def plan(self, view: View, *, whole: bool) -> Decision:
         """Plan one step; may move the state on where a phase is complete."""
         decision = self._set_points(view, whole=whole)
         preparing = self._move.preparing
-        ready = preparing and not checks.against_emission(view)
+        ready = preparing and not self._against_output(view) and not checks.against_emission(view)
         return self._move.light.plan(
             decision, view.inputs, view.now_s, preparing=preparing, ready=ready, prepared=self._move.prepared
         )
 
     def _set_points(self, view: View, *, whole: bool) -> Decision:
+        self._now_s = view.now_s
         self._move.release_when_over(view.inputs, view.now_s)
         if self._move.state in ENERGISED:
             self._move.settle(view.inputs, view.now_s)
@@ -43,6 +45,18 @@ class Planner:
             return self._down(view)
         return Decision(state=self._move.state, pulser_enable=False)
 
+    def _against_output(self, view: View) -> list[str]:
+        """Say why the output is not switched on, or not known to be; whether it is on otherwise `checks` asks its reading."""
+        supply, v_v = view.supply, self._steering.v_set_v
+        if supply is None or supply.output_on:
+            return []
+        if not self._shows(supply, v_v):
+            told = "is not known" if supply.v_set_v is None else f"reads {abs(supply.v_set_v):.0f} V"
+            return [f"the specimen supply's set point {told} where {v_v:.0f} V was asked for"]
+        if supply.output_on is None and not self._move.told_on.done(supply.t_mono_s):
+            return ["the specimen supply, which cannot tell its output, has not been switched on"]
+        return []
+
     def _advance(self, view: View, *, whole: bool) -> None:
         if self._move.preparing:
             self._prepare(view)
@@ -54,7 +68,7 @@ class Planner:
             self._steer(view)
 
     def _prepare(self, view: View) -> None:
-        missing = checks.against_pulses(view)
+        missing = self._against_output(view) + checks.against_pulses(view)
         if not missing:
             self._move.restart_pulses(view.now_s)
         elif view.now_s - self._move.entered_s > PREPARE_S:
@@ -92,18 +106,24 @@ class Planner:
         if whole and supply is not None:
             self._steering.follow_amplitude(abs(supply.v_meas_v))
         # Switched on only once the instrument itself shows the low set point, and never again in the run.
-        low = (
-            supply is not None and abs(abs(supply.v_set_v or 0.0) - self._steering.v_set_v) < _SET_TOLERANCE_V
-        )
+        on = preparing and supply is not None and self._shows(supply, self._steering.v_set_v)
+        if on:
+            self._move.told_on.tell(self._now_s)
         return Decision(
             state=self._move.state,
             v_dc_v=self._steering.command_v,
-            output=True if preparing and low else None,
+            output=True if on else None,
             v_p_v=self._steering.v_p_set_v,
             pulser_rate_hz=self._steering.run.pulse_rate_hz,
             pulser_enable=self._move.pulsing_since_s is not None,
             pulse_energy_pj=self._steering.energy.set_pj,
         )
+
+    @staticmethod
+    def _shows(supply: HighVoltageReading, v_v: float) -> bool:
+        if supply.v_set_v is None:  # not known is not low
+            return False
+        return abs(abs(supply.v_set_v) - v_v) <= max(_SET_TOLERANCE_V, supply.v_step_v)
 
     def _standing(self) -> Decision:
         self._steering.follow_amplitude(self._steering.v_set_v)
@@ -128,6 +148,8 @@ class Planner:
             self._steering.lower_to(0.0)
             return Decision(state=self._move.state, pulser_enable=False, make_safe=told)
         v_v, down = descent.lower(view.now_s), descent.discharged(view.inputs)
+        if down:
+            descent.switched_off("specimen", view.inputs, view.now_s)
         self._steering.lower_to(v_v)
         return Decision(
             state=self._move.state,

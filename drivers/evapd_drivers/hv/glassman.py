@@ -147,6 +147,7 @@ class Glassman:
             output_on=status.output_on,
             tripped=status.fault,
             current_limited=status.output_on and status.current_limited,
+            v_step_v=self._config.rated_v / FULL_MONITOR,
         )
 
     def set_voltage(self, v_v: float) -> None:

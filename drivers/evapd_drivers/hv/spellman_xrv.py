@@ -29,6 +29,7 @@ from evapd.errors import (
 )
 from evapd.units import Second
 from evapd_drivers.hv.counted import FULL, CountedConfig, counts
+from evapd_drivers.hv.limit import limit_due
 
 ADC_FULL = 1.2  # of the rating, at 4095 counts of a monitor
 STX, ETX = b"\x02", b"\x03"
@@ -189,6 +190,7 @@ class SpellmanXrv:
             tripped=status[FAULT],
             interlock_open=interlock_open(status),
             remote=not status[LOCAL],
+            v_step_v=ADC_FULL * self._rated_v / FULL,
         )
 
     def set_voltage(self, v_v: float) -> None:
@@ -206,15 +208,16 @@ class SpellmanXrv:
         self._program(11, a, self._config.i_max_a, self._rated_a)
 
     def output(self, on: bool) -> None:  # noqa: FBT001 - the contract's signature
-        """Switch HV; on: resets a fault first, programs a current limit where it is 0, and refuses with the reason when it stays off."""
+        """Switch HV; on: resets a fault first, sees to the current limit, and refuses with the reason when it stays off."""
         if on:
             status = self._status()
             if status[LOCAL]:
                 raise DeviceRefused(self._why(status))
             if status[FAULT]:
                 self._set(31)
-            if decode_counts(self._fields(15)) == [0]:
-                self.set_current_limit(self._config.i_max_a)
+            found_a = decode_counts(self._fields(15))[0] / FULL * self._rated_a
+            if (a := limit_due(found_a, self._config.i_max_a)) is not None:
+                self.set_current_limit(a)
         self._set(98, int(on))
         deadline_s = self._clock() + self._config.timeout_s
         while (status := self._status())[HV_ON] is not on:

@@ -138,6 +138,7 @@ class TechnixSr:
             inhibited=status.inhibited,
             remote=not status.local,
             current_limited=status.output_on and not status.voltage_regulation,
+            v_step_v=self._config.rated_v / FULL,
         )
 
     def set_voltage(self, v_v: float) -> None:

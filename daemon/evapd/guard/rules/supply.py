@@ -1,5 +1,6 @@
 """Rules on the specimen supply: its limits, its readback, its state, and whether it really comes down."""
 
+from evapd.device.readings import HighVoltageReading
 from evapd.guard.energy import ENERGISED, EnergyState
 from evapd.guard.rules.base import Effect, Finding, Grace, Measured, View, excess, worst
 
@@ -236,9 +237,16 @@ def _volts(view: View) -> tuple[float, float]:
     return v_dc_v, (view.amplitude.v_p_v if view.amplitude and view.settings.pulses_voltage else 0.0)
 
 
+def floor_v(discharged_v: float, supply: HighVoltageReading | None) -> float:
+    """What is allowed on top, because near zero a relative tolerance means nothing: half of `discharged_v`, and a step of the supply.
+
+    Setting and reading round by half a step each, or by a whole one where one of them cuts off.
+    """
+    return 0.5 * discharged_v + (0.0 if supply is None else max(0.0, supply.v_step_v))
+
+
 def _floor_v(view: View) -> float:
-    # Near zero a relative tolerance means nothing: half of what counts as discharged is allowed on top.
-    return 0.5 * view.guard.discharged_v
+    return floor_v(view.guard.discharged_v, view.supply)
 
 
 SUPPLY_RULES = (VoltageLimit, ReadExcess, ReadbackShort, SupplyTripped, NotDown, UnaskedVoltage)
