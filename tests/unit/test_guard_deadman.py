@@ -53,6 +53,35 @@ def test_checking_a_rig_without_a_dead_man_warns_and_is_still_valid():
     assert "WARNING: nothing acts" in done.output
 
 
+COUNTED = {"rated_v": "50 kV", "rated_a": "1 mA"}
+
+
+@pytest.mark.parametrize(
+    ("driver", "settings", "told"),
+    [
+        ("technix-sr", COUNTED, "when the guard dies: the specimen supply goes down by itself after 5 s"),
+        ("glassman", COUNTED, "when the guard dies: the specimen supply goes down by itself after 1.5 s"),
+        ("glassman", {**COUNTED, "host_timeout": False}, "WARNING: nothing acts"),
+        ("spellman-xrv", {"watchdog_s": 3}, "when the guard dies: the specimen supply goes down by itself after 3 s"),
+        ("spellman-xrv", {}, "WARNING: nothing acts"),
+        ("heinzinger-pnc", {}, "WARNING: nothing acts"),
+    ],
+)  # fmt: skip
+def test_checking_a_rig_tells_the_time_out_of_the_supply_that_it_names(driver, settings, told):
+    supply = {"driver": driver, "settings": {"v_max_v": "12 kV", "i_max_a": "0.3 mA", **settings}}
+    with rig_folder() as folder:
+        path = write_rig(folder, {"devices": {"specimen-supply": supply}})
+        done = CliRunner().invoke(app, ["check", str(path)])
+    assert done.exit_code == 0, done.output
+    assert f"\n{told}" in done.output
+
+
+def test_relay_and_time_out_are_both_told():
+    left = dead_man(detector_rig(contacts={"relay_s": 0.5}), {"hv": SimpleNamespace(own_timeout_s=1.5)})
+    assert "relay drops out after 0.5 s" in left.text
+    assert "by itself after 1.5 s" in left.text
+
+
 def test_turning_the_detector_on_without_a_guard_says_where_it_looked():
     with rig_folder() as folder:
         done = CliRunner().invoke(app, ["detector", "on", "--folder", str(folder)])
