@@ -26,6 +26,7 @@ from evapd.device import DriverConfig, HighVoltageReading, HighVoltageSupply, Id
 from evapd.device.link import Link, TransportFactory, limited, number, same_serial
 from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused, DeviceTimeout
 from evapd.units import Ampere, Volt
+from evapd_drivers.hv.limit import limit_due
 
 MAX_V, MAX_UA = 1e5, 1e5  # beyond this a number is no reading of such a supply
 SLEWS_V_PER_S = (1.0, 500.0)
@@ -217,10 +218,12 @@ class CaenDt:
         self._set("ISET", f"{a * 1e6:.2f}", MAX_UA, 0.011 + 1e3 * self._config.i_max_a)
 
     def output(self, on: bool) -> None:  # noqa: FBT001 - the contract's signature
-        """Switch the output; on: clears a trip when neither interlock nor KILL stands, and returns when it is really on."""
+        """Switch the output; on: clears a trip when neither interlock nor KILL stands, sees to the current limit, and returns when it is really on."""
         if on:
             self._refuse_other_polarity()
             self._clear()
+            if (a := limit_due(1e-6 * self._number("ISET", MAX_UA), self._config.i_max_a)) is not None:
+                self.set_current_limit(a)
             self._command("PDWN", self._config.power_down)
         self._command("ON" if on else "OFF")
         deadline_s = self._clock() + self._config.timeout_s

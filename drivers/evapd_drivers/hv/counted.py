@@ -19,7 +19,9 @@ class CountedConfig(DriverConfig):
     """Settings of such a supply; `v_max_v` and `i_max_a` are magnitudes."""
 
     v_max_v: Annotated[Volt, Field(gt=0, le=500e3)]
-    i_max_a: Annotated[Ampere, Field(gt=0, le=10)]  # programmed at the latest when it is switched on
+    i_max_a: Annotated[
+        Ampere, Field(gt=0, le=10)
+    ]  # the current limit is above 0 and no more than this when it is switched on
     polarity: Literal["positive", "negative"] = "positive"
 
     @property

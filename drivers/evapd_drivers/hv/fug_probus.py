@@ -28,6 +28,7 @@ from evapd.errors import (
     DeviceRefused,
 )
 from evapd.units import Ampere, Volt
+from evapd_drivers.hv.limit import limit_due
 from evapd_drivers.link import Link, TransportFactory, limited, number, same_serial
 
 MAX_V, MAX_A = 1e6, 1e3  # beyond this a number is no reading of such a supply
@@ -177,11 +178,13 @@ class FugProbus:
         self._set("S1", a, MAX_A, 1e-3 * self._config.i_max_a)
 
     def output(self, on: bool) -> None:  # noqa: FBT001 - the contract's signature
-        """Switch the output; on: returns when it is really on, and refuses with the reason else."""
+        """Switch the output; on: sees to the current limit, returns when it is really on, and refuses with the reason else."""
         if not on:
             self._acknowledged(self._switch(on=False))
             return
         self._refuse_local()
+        if (a := limit_due(self._value("S1", MAX_A), self._config.i_max_a)) is not None:
+            self.set_current_limit(a)
         self._acknowledged(self._switch(on=True))
         deadline_s = self._clock() + self._config.timeout_s
         while not self._flag("DON"):

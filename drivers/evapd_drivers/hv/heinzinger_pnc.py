@@ -22,6 +22,7 @@ from evapd.device import DriverConfig, HighVoltageReading, HighVoltageSupply, Id
 from evapd.device.link import Link, TransportFactory, limited, number, same_serial
 from evapd.errors import DeviceError, DeviceIdentityError, DeviceLost, DeviceRefused, LimitError
 from evapd.units import Ampere, Volt
+from evapd_drivers.hv.limit import limit_due
 
 AMPERES = {"A": 1.0, "mA": 1e-3, "uA": 1e-6}
 _TYPE = re.compile(r"PNC\S*\s*([0-9]+)\s*-\s*([0-9]+(?:\.[0-9]+)?)\s?([a-z]{3})")
@@ -66,7 +67,7 @@ class HeinzingerPnc:
         """Settings; `v_max_v` and `i_max_a` are magnitudes, and must lie within the nominal values."""
 
         v_max_v: Annotated[Volt, Field(gt=0, le=400e3)]
-        i_max_a: Annotated[Ampere, Field(gt=0, le=10)]  # programmed when it is switched on with a limit of 0
+        i_max_a: Annotated[Ampere, Field(gt=0, le=10)]
         polarity: Literal["positive", "negative"] = "positive"
         current_unit: Literal["A", "mA", "uA"] | None = None  # None: by the type
         set_tolerance: Annotated[float, Field(gt=0, le=0.01)] = 1e-3  # of the nominal value, for the readback
@@ -139,8 +140,8 @@ class HeinzingerPnc:
     def output(self, on: bool) -> None:  # noqa: FBT001 - the contract's signature
         """Switch the output; on: the unit must first obey by a change of its current limit, because the output cannot be asked."""
         if on:
-            programmed_a = self._amperes("CURR?") or self._config.i_max_a
-            limit_a = min(programmed_a, self._config.i_max_a)
+            found_a = self._amperes("CURR?")
+            limit_a = limit_due(found_a, self._config.i_max_a) or min(found_a, self._config.i_max_a)
             self._set_current(0.5 * limit_a, tolerance=0.05 * limit_a / self._nominal.a)
             self._set_current(limit_a)
         self._link.send(b"OUTP ON\n" if on else b"OUTP OFF\n")

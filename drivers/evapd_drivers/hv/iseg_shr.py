@@ -30,6 +30,7 @@ from evapd.device.link import Link, TransportFactory, limited, number, same_seri
 from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused, DeviceTimeout
 from evapd.units import Ampere, Volt
 from evapd_drivers.echo import EchoLink, heard_out
+from evapd_drivers.hv.limit import limit_due
 
 MAX_V, MAX_A, MAX_V_PER_S = 1e5, 1.0, 1e6  # beyond this a number is no reading of such a supply
 SLOW_BAUD, FAST_BAUD = 9600, 115_200
@@ -198,10 +199,13 @@ class IsegShr:
         self._set(":CURR", a, b"A", MAX_A, tolerance=1e-3 * self._config.i_max_a)
 
     def output(self, on: bool) -> None:  # noqa: FBT001 - the contract's signature
-        """Switch the output, with its ramp; on: clears an emergency off and a trip when their cause is over, and returns when it is really on."""
+        """Switch the output, with its ramp; on: clears an emergency off and a trip when their cause is over, sees to the current limit, and returns when it is really on."""
         if on:
             self._refuse_other_polarity()
             self._clear()
+            found_a = self._value(":READ:CURR", b"A", MAX_A)
+            if (a := limit_due(found_a, self._config.i_max_a)) is not None:
+                self.set_current_limit(a)
         self._command(encode(":VOLT", "ON" if on else "OFF", self._config.channel))
         deadline_s = self._clock() + self._config.timeout_s
         while (Status.ON in self._status()) is not on:

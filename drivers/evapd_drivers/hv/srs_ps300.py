@@ -24,6 +24,7 @@ from evapd.device import DriverConfig, HighVoltageReading, HighVoltageSupply, Id
 from evapd.device.link import Link, TransportFactory, limited, number, same_serial
 from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused, LimitError
 from evapd.units import Ampere, Volt
+from evapd_drivers.hv.limit import limit_due
 
 MAX_V, MAX_A = 30e3, 0.1  # beyond this a number is no reading of such a supply
 STEP_V, STEP_A = 1.0, 6e-6  # it sets whole volts and, on the largest, tens of microamperes
@@ -149,9 +150,11 @@ class SrsPs300:
         self._set("ILIM", f"{a:.7f}", MAX_A, STEP_A)
 
     def output(self, on: bool) -> None:  # noqa: FBT001 - the contract's signature
-        """Switch HV; on: clears a trip first, returns when it is really on, and refuses with what the unit tells else."""
+        """Switch HV; on: clears a trip first, sees to the current limit, returns when it is really on, and refuses with what the unit tells else."""
         if on and self._status() & _TRIPS:
             self._link.send(encode("TCLR"))
+        if on and (a := limit_due(self._number("ILIM?", MAX_A), self._config.i_max_a)) is not None:
+            self.set_current_limit(a)
         self._link.send(encode("HVON" if on else "HVOF"))
         deadline_s = self._clock() + self._config.timeout_s
         while (Status.ON in (status := self._status())) is not on:
