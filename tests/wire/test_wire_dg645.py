@@ -90,3 +90,14 @@ def test_the_status_byte_sums_up_what_is_enabled():
     _, wire = bench()
     assert wire.receive(b"*STB?\n", 0.0) == b"0\r\n"
     assert wire.receive(b"*ESE 128;*SRE 32;*STB?\n", 0.0) == b"96\r\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "reply"),
+    [(b"DISP 11,2;DISP?", b"11,2"), (b"SSDL 2,1e-9;SSDL?2", b"+0.000000001000"), (b"SSTR 10;SSTR?", b"+10.000000"), (b"IFCF?1", b"9600"), (b"IFCF?8", b"1"),
+     (b"SHDP?", b"1"), (b"EMAC?", b"00.19.B3.02.00.01")],
+)  # fmt: skip
+def test_what_a_client_asks_about_panel_and_ports_is_told(command, reply):
+    _, wire = bench()
+    assert wire.receive(command + b"\n", 0.0) == reply + b"\r\n"
+    assert wire.receive(b"LERR?\n", 0.0) == b"0\r\n"

@@ -37,6 +37,8 @@ _TRIGGERED, _RATE, _END_OF_DELAY, _END_OF_BURST, _INHIBITED = 1, 2, 4, 8, 16
 _INSERTION_S = 100e-9  # the longest delay plus this is the shortest cycle
 _INTERNAL, _SINGLE, _LINE = 0, 5, 6
 _QUEUE = 20
+# IFCF?: RS-232 on and its speed, GPIB on and its address, LAN, DHCP, auto IP, static IP, socket, telnet, VXI-11, address, mask, gateway.
+_PORTS = ("1", "", "1", "15", "1", "1", "1", "0", "1", "1", "1", "0.0.0.0", "0.0.0.0", "0.0.0.0")  # noqa: S104 - told, not bound
 _COMMAND_FORM = re.compile(r"(?P<name>\*?[A-Z]{3,4})\s*(?P<query>\?)?\s*(?P<rest>[^?]*)")
 
 
@@ -157,6 +159,8 @@ class Dg645Wire(LineWire):
         name, asks = found["name"], bool(found["query"])
         arguments = [part.strip() for part in found["rest"].split(",")] if found["rest"] else []
         if asks:
+            if name == "IFCF":
+                return self._interface(_integers(arguments))
             own_query = self._queries.get(name)
             if own_query is None:
                 return self.settings.query(name, _integers(arguments))
@@ -191,6 +195,8 @@ class Dg645Wire(LineWire):
             "LOCK": lambda: flag(not self.locked_elsewhere),
             "UNLK": lambda: flag(not self.locked_elsewhere),
             "TIMB": lambda: "0",
+            "*CAL": lambda: "0",
+            "EMAC": lambda: "00.19.B3.02.00.01",
         }
 
     def _make_commands(self) -> dict[str, Callable[[list[int]], None]]:
@@ -207,6 +213,14 @@ class Dg645Wire(LineWire):
             "INSE": lambda values: self._enable("INSE", values),
             "XTRM": self._set_terminator,
         }
+
+    def _interface(self, values: list[int]) -> str:
+        """Tell one of the settings of its ports."""
+        if len(values) != 1:
+            raise Refused(MISSING if not values else EXTRA)
+        if not 0 <= values[0] < len(_PORTS):
+            raise Refused(ILLEGAL_VALUE)
+        return _PORTS[values[0]] or str(self.baud)
 
     def _note(self, bits: int) -> None:
         self._event_status |= bits

@@ -12,6 +12,8 @@ NOT_A_NUMBER, NOT_AN_INTEGER, OVERRUN, TOO_MANY = 118, 120, 171, 254
 CHANNELS, OUTPUTS = 10, 5  # T0 T1 A..H; T0 AB CD EF GH
 _MAX_DELAY_S = 2000.0
 
+_DISPLAYS = 17  # what the panel can show
+
 
 class Refused(Exception):
     """A command that the instrument does not carry out, with its own error number."""
@@ -34,6 +36,10 @@ _PLAIN: dict[str, tuple[str, float, float, bool, str]] = {
     "BURD": ("burst_delay_s", 0, _MAX_DELAY_S, False, "+.12f"),
     "BURP": ("burst_period_s", 100e-9, _MAX_DELAY_S - 10e-9, False, "+.12f"),
     "BURT": ("burst_t0", 0, 1, True, "d"),
+    "SHDP": ("display_on", 0, 1, True, "d"),
+    "SSTR": ("rate_step_hz", 0, 10e6, False, "+.6f"),
+    "SSTL": ("level_step_v", 0, 3.5, False, "+.2f"),
+    "SSHD": ("holdoff_step_s", 0, _MAX_DELAY_S, False, "+.12f"),
 }
 # Settings of one output or prescaler: attribute, index range, lowest, highest, whole number, format.
 _INDEXED: dict[str, tuple[str, int, float, float, bool, str]] = {
@@ -42,6 +48,11 @@ _INDEXED: dict[str, tuple[str, int, float, float, bool, str]] = {
     "LPOL": ("positive", OUTPUTS, 0, 1, True, "d"),
     "PRES": ("prescale", OUTPUTS, 0, 2**30 - 1, True, "d"),
     "PHAS": ("phase", OUTPUTS, 0, 2**30 - 1, True, "d"),
+    "SSLA": ("amplitude_step_v", OUTPUTS, 0, 5.0, False, "+.2f"),
+    "SSLO": ("offset_step_v", OUTPUTS, 0, 2.0, False, "+.2f"),
+    "SSPS": ("prescale_step", OUTPUTS, 0, 2**30 - 1, True, "d"),
+    "SSPH": ("phase_step", OUTPUTS, 0, 2**30 - 1, True, "d"),
+    "SSDL": ("delay_step_s", CHANNELS, 0, _MAX_DELAY_S, False, "+.12f"),
 }
 
 
@@ -77,6 +88,17 @@ class Settings:
     positive: list[int] = field(default_factory=lambda: [1] * OUTPUTS)
     prescale: list[int] = field(default_factory=lambda: [1] * OUTPUTS)
     phase: list[int] = field(default_factory=lambda: [0] * OUTPUTS)
+    # Of the panel: what it shows, and its steps; without effect on pulses.
+    display: tuple[int, int] = (0, 0)
+    display_on: int = 1
+    rate_step_hz: float = 1.0
+    level_step_v: float = 0.1
+    holdoff_step_s: float = 1e-6
+    amplitude_step_v: list[float] = field(default_factory=lambda: [0.1] * OUTPUTS)
+    offset_step_v: list[float] = field(default_factory=lambda: [0.1] * OUTPUTS)
+    prescale_step: list[int] = field(default_factory=lambda: [1] * OUTPUTS)
+    phase_step: list[int] = field(default_factory=lambda: [1] * OUTPUTS)
+    delay_step_s: list[float] = field(default_factory=lambda: [1e-6] * CHANNELS)
     reference: list[int] = field(default_factory=lambda: [0] * CHANNELS)
     delay_s: list[float] = field(default_factory=lambda: [0.0] * CHANNELS)
 
@@ -111,6 +133,9 @@ class Settings:
             _count(arguments, 1)
             attribute, size, *_, form = _INDEXED[name]
             return format(getattr(self, attribute)[_whole(arguments[0], size)], form)
+        if name == "DISP":
+            _count(arguments, 0)
+            return f"{self.display[0]},{self.display[1]}"
         if name in {"DLAY", "LINK"}:
             _count(arguments, 1)
             channel = _whole(arguments[0], CHANNELS)
@@ -134,6 +159,9 @@ class Settings:
             index, value = _whole(arguments[0], size), _checked(arguments[1], low, high, whole=whole)
             self._level(name, index, value)
             getattr(self, attribute)[index] = value
+        elif name == "DISP":
+            _count(arguments, 2)
+            self.display = _whole(arguments[0], _DISPLAYS), _whole(arguments[1], CHANNELS)
         elif name == "DLAY":
             _count(arguments, 3)
             self._refer(arguments[0], arguments[1], lambda channel: self._set_delay(channel, arguments[2]))
