@@ -1,11 +1,19 @@
 """Rules on what the counts are worth: do the signals belong together, do the ions belong to the pulses."""
 
+from typing import NamedTuple
+
 from evapd.guard.energy import PULSING
 from evapd.guard.rules.base import Effect, Finding, Measured, View
 from evapd.link import LinkFlag
 
 _SPAN_S = 2.0
 _HITS = 200
+_YIELD_S = 1.0
+_WORDS = 100
+_LEARN_S = 5.0
+_MEMORY_S = 20.0
+_LOST = 0.4
+_WORDS_STAY = 0.8
 _DARKS = 5.0  # so many times the dark counts of the span must be seen before their share says anything
 
 
@@ -61,4 +69,67 @@ class Uncorrelated(Measured):
         return max(0.0, window.background) / window.hits
 
 
-QUALITY_RULES = (TimeSums, Uncorrelated)
+class HitsPerWord(Measured):
+    """The plates see as many ions as before, fewer of them become hits: a signal is missing, and the rate is too low a number."""
+
+    name = "hits-per-word"
+    trigger = (
+        "hits per word of the MCP, over 1 s with at least 100 words, below 0.6 of what they were (mean of 20 s), while the "
+        "words themselves are not below 0.8 of what they were"
+    )
+    effect = Effect.NO_RISE
+    release = "by itself, when the hits are back, or with the next pulses after a stop"
+    advice = "a delay-line signal has gone or lost height: look at amplifiers, thresholds and cables before anything else"
+    watches = PULSING
+
+    def __init__(self) -> None:
+        self._memory: _Yield | None = None
+        self._began_s = self._last_s = 0.0
+        self._load: float | None = None
+
+    def load(self, view: View) -> float | None:
+        """What is missing of the hits per word, over 40 %; 0 where words are missing, too: that is the ions' affair."""
+        if view.now_s != self._last_s:
+            self._look(view)
+        return self._load
+
+    def found(self, view: View) -> Finding:  # noqa: ARG002 - the signature of every rule
+        """Say how much is left."""
+        left = 1.0 - _LOST * (self._load or 0.0)
+        return Finding(
+            f"as many words of the MCP make {100 * left:.0f} % of the hits that they made: the rate may not raise the voltage"
+        )
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._memory = self._load = None
+
+    def _look(self, view: View) -> None:
+        window = view.rates.recent(_YIELD_S)
+        dt_s, self._last_s = view.now_s - self._last_s, view.now_s
+        self._load = None
+        if window is None or window.lossy or window.triggers < _WORDS or window.dt_s <= 0.0:
+            return
+        now = _Yield(window.total / window.triggers, window.triggers / window.dt_s)
+        if self._memory is None:
+            self._memory, self._began_s = now, view.now_s
+        if view.now_s - self._began_s >= _LEARN_S:
+            known = now.words_hz >= _WORDS_STAY * self._memory.words_hz and self._memory.hits_per_word > 0.0
+            missing = 1.0 - now.hits_per_word / self._memory.hits_per_word if known else 0.0
+            self._load = max(0.0, missing) / _LOST
+        if self._load is None or self._load < 1.0:
+            self._memory = self._memory.towards(now, min(1.0, dt_s / _MEMORY_S))
+
+
+class _Yield(NamedTuple):
+    """Hits per word of the MCP, and words per second."""
+
+    hits_per_word: float
+    words_hz: float
+
+    def towards(self, other: "_Yield", part: float) -> "_Yield":
+        """Give what lies between the two."""
+        return _Yield(*(mine + part * (theirs - mine) for mine, theirs in zip(self, other, strict=True)))
+
+
+QUALITY_RULES = (TimeSums, Uncorrelated, HitsPerWord)
