@@ -73,3 +73,29 @@ def test_requests_that_come_too_fast_are_counted():
 def test_an_older_model_tells_no_serial_number():
     _, wire = bench(model="32", firmware="6.20H")
     assert wire.receive(b"*IDN?\n", 0.0) == b"Cryocon Model 32, Rev 6.20H\n"
+
+
+@pytest.mark.parametrize("place", [b"A", b"CHA", b"0", b"a"])
+def test_an_input_has_a_letter_or_a_number_from_0(place):
+    _, wire = bench()
+    assert wire.receive(b"INP? " + place + b"\n", 0.0) == b"48.000000\n"
+
+
+def test_the_sensor_tells_its_own_quantity_whatever_the_unit():
+    _, wire = bench()
+    wire.receive(b"INPUT A:UNITS S\n", 0.0)
+    assert wire.receive(b"INPUT? A;INP A:SENP?\n", 0.0) == b"1.073927;1.073927\n"
+
+
+def test_a_loop_tells_what_its_heater_takes():
+    _, wire = bench()
+    assert wire.receive(b"LOOP 1:LOAD?;LOOP 1:OUTP?\n", 0.0) == b"50;8.4\n"
+    volt, ampere = (
+        float(part[:-1]) for part in wire.receive(b"LOOP 1:VSEN?;LOOP 1:ISEN?\n", 0.0).strip().split(b";")
+    )
+    assert volt * ampere == pytest.approx(0.084 * 50.0, rel=1e-5)
+
+
+def test_a_load_of_nothing_is_refused():
+    _, wire = bench()
+    assert wire.receive(b"LOOP 1:LOAD 0\n", 0.0) == b"NACK\n"

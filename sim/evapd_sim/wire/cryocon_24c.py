@@ -4,6 +4,7 @@ Source: Model 24C and Model 32 user's manuals, chapter Remote Programming, as op
 sets are not answered. The heater is a plausible one: what the plant feels is `temperature_setpoint_k`.
 """
 
+import math
 import re
 from collections.abc import Callable
 
@@ -19,14 +20,15 @@ _NACK = "NACK"
 _SHORTEST_PAUSE_S = 0.1
 _COMMAND = re.compile(r":?(?P<head>\*?[A-Z]+)(?P<asks>\?)?\s*(?P<rest>.*)", re.DOTALL)
 _PLACE = re.compile(
-    r"(?P<place>[A-D1-4](?:,[A-D])*)(?::(?P<field>[A-Z]+)(?P<asks>\?)?)?(?:\s+(?P<value>.*))?", re.DOTALL
+    r"(?P<place>(?:CH)?[A-D0-4](?:,(?:CH)?[A-D])*)(?::(?P<field>[A-Z]+(?::[A-Z]+)?)(?P<asks>\?)?)?(?:\s+(?P<value>.*))?",
+    re.DOTALL,
 )
 _SYSTEM = re.compile(r":(?P<field>[A-Z]+)(?P<asks>\?)?(?:\s+(?P<value>.*))?", re.DOTALL)
 _UNITS = ("K", "C", "F", "S")
 _MISSING = {1: ".......", 2: "-------"}  # out of limits, no sensor
 _DIODE_K, _DIODE_V = (1.4, 10.0, 30.0, 77.35, 300.0, 500.0), (1.644, 1.42, 1.107, 1.02, 0.52, 0.09)
 # What is kept and given back: field, and its value at power-on.
-_INPUT_TEXTS = {"NAMe": "CHANNEL", "ALARm": "--", "SENSor": "2", "SENIX": "2", "MINimum": "3.4", "MAXimum": "304.12", "VARIance": "0.1", "SLOPe": "0.5", "OFFSet": "5.5"}  # fmt: skip
+_INPUT_TEXTS = {"NAMe": "CHANNEL", "ALARm": "--", "SENSor": "2", "SENIX": "2", "MINimum": "3.4", "MAXimum": "304.12", "VARIance": "0.1", "SLOPe": "0.5", "OFFSet": "5.5", "ALARm:HIGHest": "105.000000", "ALARm:LOWEst": "5.000000", "ALARm:DEADband": "0.100000", "ALARm:HIENa": "NO", "ALARm:LOENa": "NO", "ALARm:LTENa": "NO", "ALARm:AUDio": "NO", "ALARm:CLEar": "--"}  # fmt: skip
 _LOOP_NUMBERS = {
     "PGAin": 5.0,
     "IGAin": 60.0,
@@ -178,18 +180,18 @@ class Cryocon24cWire(LineWire):
 
     # -- inputs -----------------------------------------------------------------------------------------------------
 
-    def _shown(self, place: str) -> str:
+    def _shown(self, place: str, unit: str = "") -> str:
         if self.sensor_status[place]:
             return _MISSING[self.sensor_status[place]]
         kelvin = self.plant.temperature_k.get(place, 0.0)
         celsius = kelvin - 273.15
         volt = float(np.interp(kelvin, _DIODE_K, _DIODE_V))
-        shown = {"K": kelvin, "C": celsius, "F": celsius * 1.8 + 32.0, "S": volt}[self._units[place]]
+        shown = {"K": kelvin, "C": celsius, "F": celsius * 1.8 + 32.0, "S": volt}[unit or self._units[place]]
         return f"{shown:.6f}"
 
     def _input(self, rest: str, asks: bool) -> str | None:  # noqa: FBT001
         found = _PLACE.fullmatch(rest)
-        places = found["place"].split(",") if found else []
+        places = [_input_named(place) for place in found["place"].split(",")] if found else []
         if found is None or not set(places) <= set(_INPUTS):
             return _NACK
         field = found["field"] or "TEMP"
@@ -203,6 +205,8 @@ class Cryocon24cWire(LineWire):
     def _input_field(self, place: str, field: str) -> str:
         if header("TEMPer[ature]").fullmatch(field):
             return self._shown(place)
+        if header("SENPr").fullmatch(field):  # the sensor's own quantity
+            return self._shown(place, "S")
         if header("UNIT[s]").fullmatch(field):
             return self._units[place]
         name = next((name for name in _INPUT_TEXTS if header(name).fullmatch(field)), None)
@@ -228,6 +232,8 @@ class Cryocon24cWire(LineWire):
         loop, field = found["place"], found["field"]
         if asks:
             return self._loop_field(loop, field)
+        if field in {"AUT:START", "AUT:EXIT", "AUT:SAVE", "AUTOTUNE:START", "AUTOTUNE:EXIT", "AUTOTUNE:SAVE"}:
+            return None  # it is not tuned here
         if not found["value"]:
             return _NACK
         return self._set_loop(loop, field, found["value"].strip())
@@ -240,8 +246,18 @@ class Cryocon24cWire(LineWire):
             "RANGe": lambda: self._ranges[loop],
             "OUTP[wr]": lambda: f"{self._power(loop):.1f}",
             "{HTRRead|HTREAD}": lambda: f"{self._power(loop):.0f}%" if self.control else "OFF",
+            "LOAD": lambda: f"{self._loops[loop, 'LOAD']:.0f}",
+            "ERRor": lambda: (
+                f"{self._setpoint_k[loop] - self.plant.temperature_k.get(self._sources[loop], 0.0):.6f}"
+            ),
+            "VSENse": lambda: f"{math.sqrt(self._watt(loop) * self._loops[loop, 'LOAD']):.6f}V",
+            "ISENse": lambda: f"{math.sqrt(self._watt(loop) / self._loops[loop, 'LOAD']):.6f}A",
+            "LSENse": lambda: f"{self._loops[loop, 'LOAD']:.6f}",
+            "HTRHst": lambda: "30.0C",
+            "AUTotune:STATus": lambda: "Idle",
             "RAMP": lambda: "ON" if self._setpoint_k[loop] != self._target_k[loop] else "OFF",
-            **{name: self._number_of(loop, name) for name in _LOOP_NUMBERS},
+            "MAXSet": lambda: f"{self._loops[loop, 'MAXSet']:.6f}K",
+            **{name: self._number_of(loop, name) for name in _LOOP_NUMBERS if name not in {"LOAD", "MAXSet"}},
         }
         answer = next(
             (answer for pattern, answer in answers.items() if header(pattern).fullmatch(field)), None
@@ -261,6 +277,9 @@ class Cryocon24cWire(LineWire):
         missing_k = wanted_k - self.plant.temperature_k.get(self._sources[loop], wanted_k)
         return min(100.0, max(0.0, 0.3 * (wanted_k - self._base_k) + 5.0 * missing_k))
 
+    def _watt(self, loop: str) -> float:
+        return 0.5 * self._power(loop)  # 50 W at full output
+
     def _set_loop(self, loop: str, field: str, value: str) -> str | None:
         stores: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
             "TYPe": (self._types, _TYPES),
@@ -273,7 +292,7 @@ class Cryocon24cWire(LineWire):
                 store[loop] = word or store[loop]
                 return None if word else _NACK
         amount = read_float(value.removesuffix("K"))
-        if amount is None:
+        if amount is None or (field == "LOAD" and amount <= 0.0):
             return _NACK
         if header("SETPt").fullmatch(field):
             allowed = 0.0 <= amount <= self._loops[loop, "MAXSet"]
@@ -310,3 +329,9 @@ class Cryocon24cWire(LineWire):
         value = read_float(found["value"] or "")
         self._limit_k = self._limit_k if value is None else value
         return _NACK if value is None else None
+
+
+def _input_named(place: str) -> str:
+    """Give the letter of an input, which some clients write `CHA` or number from 0."""
+    name = place.removeprefix("CH")
+    return _INPUTS[int(name)] if name.isdecimal() and int(name) < len(_INPUTS) else name
