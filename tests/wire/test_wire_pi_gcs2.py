@@ -142,3 +142,34 @@ def test_lines_triggers_and_variables_are_kept(bench, command, query, reply):
 def test_lines_that_are_not_there_are_refused(bench, command, code):
     assert bench.ask(command + "\n") == b""
     assert bench.error() == code
+
+
+def test_a_parameter_is_named_in_hexadecimal_or_decimal(bench):
+    assert bench.ask("SPA? 1 0x7000601\n") == bench.ask("SPA? 1 117442049\n") == b"1 0X7000601=MM\n"
+
+
+def test_all_parameters_are_told_when_none_is_named(bench):
+    lines = bench.ask("SPA?\n").split(b" \n")
+    assert len(lines) == 2 * 12
+    assert lines[0] == b"1 0X7000601=MM"
+
+
+@pytest.mark.parametrize("words", ["CCL 1", "CCL 2 advanced", "CCL"])
+def test_the_command_level_needs_its_password(bench, words):
+    bench.ask(words + "\n")
+    assert bench.error() == 17
+    bench.ask("CCL 1 advanced\n")
+    assert bench.ask("CCL?\n") == b"1\n"
+
+
+def test_who_and_what_it_is_can_be_asked_piece_by_piece(bench):
+    assert bench.ask("SSN?\n") == b"119012345\n"
+    assert bench.ask("PUN? 1\n") == b"1=MM\n"
+
+
+def test_every_parameter_is_described_with_its_type(bench):
+    lines = bench.ask("HPA?\n").decode().splitlines()
+    types = {line.split("=")[0]: line.split()[3] for line in lines}
+    assert types["0X8"] == "FLOAT"
+    assert types["0X70"] == "INT"
+    assert types["0X7000601"] == types["0X3C"] == "CHAR"

@@ -83,6 +83,7 @@ class PiGcs2Wire(LineWire):
         self._end = terminator.encode("latin-1")
         self.error = 0
         self.jammed = False
+        self._level = 0
         self._dead_until_s = 0.0
         self.drives = {str(number + 1): _Drive(axis) for number, axis in enumerate(plant.stage.axes[:axes])}
         self._store = Store(self._answer)
@@ -91,6 +92,7 @@ class PiGcs2Wire(LineWire):
 
     def renumber(self, serial: str) -> None:
         """Become the unit `serial`."""
+        self._serial = serial
         self._identity = (
             f"(c)2015-2020 Physik Instrumente (PI) GmbH & Co. KG, {self._model}, {serial}, 01.021"
         )
@@ -166,6 +168,15 @@ class PiGcs2Wire(LineWire):
             "ONT?": self._each(lambda drive: flag(drive.on_target)),
             "LIM?": self._each(lambda _: "1"),
             "TRS?": self._each(lambda _: "1"),
+            "PUN?": self._each(lambda drive: drive.parameters.get(_UNIT, "MM")),
+            "EAX?": self._each(lambda _: "1"),
+            "DFH?": self._each(lambda _: "0.000000"),
+            "TCV?": self._each(lambda drive: f"{drive.axis.velocity_mm_per_s * drive.axis.moving:.6f}"),
+            "SSN?": lambda _: [self._serial],
+            "TVI?": lambda _: ["ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"],
+            "CCL?": lambda _: [str(self._level)],
+            "SEP?": self._parameters,
+            "HPA?": lambda _: [_described(number, value) for number, value in _PARAMETERS.items()],
             "SRG?": self._registers,
             "SPA?": self._parameters,
             "HLP?": lambda _: ["The following commands are valid:", *self._queries, *self._commands],
@@ -198,8 +209,11 @@ class PiGcs2Wire(LineWire):
         return [f"{name} 1={self._status(self._drive(name)):#06x}" for name in names]
 
     def _parameters(self, words: list[str]) -> list[str]:
-        if not words or len(words) % 2:
+        if len(words) % 2:
             raise Refused(_MISSING)
+        words = words or [
+            word for name in self.drives for number in _PARAMETERS for word in (name, f"0X{number:X}")
+        ]
         told = []
         for name, key in zip(words[::2], words[1::2], strict=True):
             number, drive = _key(key), self._drive(name)
@@ -227,6 +241,12 @@ class PiGcs2Wire(LineWire):
             "HLT": lambda names: self._halt(names or list(self.drives)),
             "STP": lambda _: self._halt(list(self.drives)),
             "SPA": self._set_parameters,
+            "SEP": lambda words: self._set_parameters(words[1:]),  # behind its password
+            "CCL": self._set_level,
+            "EAX": self._pairs(lambda *_: None),
+            "DFH": lambda _: None,
+            "WPA": lambda _: None,
+            "RPA": lambda _: None,
             "RBT": lambda _: self._reboot(),
         }
 
@@ -299,6 +319,12 @@ class PiGcs2Wire(LineWire):
         for name, key, value in zip(words[::3], words[1::3], words[2::3], strict=True):
             self._drive(name).parameters[_key(key)] = value
 
+    def _set_level(self, words: list[str]) -> None:
+        """The command level 1 needs its password, which is printed in the manual."""
+        if words not in (["0"], ["1", "advanced"], ["1", "ADVANCED"]):
+            raise Refused(_OUT_OF_RANGE)
+        self._level = int(words[0])
+
     def _reboot(self) -> None:
         self._dead_until_s = self.now_s + _REBOOT_S
         self.error = 0
@@ -315,6 +341,16 @@ def _key(text: str) -> int:
     """Read a parameter's number, in hexadecimal with 0X or decimal."""
     digits = text.upper().removeprefix("0X")
     known = "0123456789ABCDEF" if digits != text else "0123456789"
-    if not digits or len(digits) > 8 or any(letter not in known for letter in digits):
+    if (
+        not digits
+        or len(digits) > (8 if digits != text else 10)
+        or any(letter not in known for letter in digits)
+    ):
         raise Refused(_SYNTAX)
     return int(digits, 16 if digits != text else 10)
+
+
+def _described(number: int, value: str) -> str:
+    """Write a line of HPA?: command level, number of items, type, group."""
+    kind = {0x70: "INT"}.get(number, "FLOAT" if "." in value and read_float(value) is not None else "CHAR")
+    return f"0X{number:X}=\t0\t1\t{kind}\tdrive"
