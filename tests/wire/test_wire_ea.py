@@ -49,3 +49,19 @@ def test_a_front_panel_change_is_seen():
     wire.front_panel(42.0, output=True)
     assert plant.pulse.demand_v == 42.0
     assert wire.receive(b"VOLT?;OUTP?\n", 0.0) == b"42.00 V;ON\n"
+
+
+def test_limits_of_adjustment_are_told_with_their_units_and_hold():
+    wire = EaScpiWire(Plant())
+    wire.receive(b"SYST:LOCK ON;SOURce:VOLTage:LIMit:HIGH 70.0;SOURce:POWer:LIMit:HIGH 100\n", 0.0)
+    told = wire.receive(
+        b"SOURce:VOLTage:LIMit:HIGH?;:SOURce:CURRent:LIMit:LOW?;:SOURce:POWer:LIMit:HIGH?\n", 0.0
+    )
+    assert told == b"70.00 V;0.000 A;100.0 W\n"
+    assert wire.receive(b"VOLT 71;VOLT?;SYST:ERR?\n", 0.0) == b'0.00 V;-222,"Data out of range"\n'
+
+
+def test_protections_are_kept_and_need_remote_control():
+    wire = EaScpiWire(Plant())
+    wire.receive(b"VOLT:PROT 100;SYST:LOCK ON;VOLT:PROT:LEV 210;SYST:MS:ENAB?\n", 0.0)
+    assert wire.receive(b"VOLT:PROT?;SYST:ERR:ALL?\n", 0.0) == b'210.00 V;-221,"Settings conflict"\n'

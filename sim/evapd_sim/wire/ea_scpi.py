@@ -6,6 +6,7 @@ a set without remote control.
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from evapd_sim.plant import Plant
 from evapd_sim.wire.base import LineWire
@@ -22,11 +23,13 @@ _TEXTS = {
 }
 _QUEUE = 5
 _ADJUSTABLE = 1.02  # set values go to 102 % of the rated ones
+_PROTECTED = 1.1  # protections to 110 %
 _SWITCH = {"ON": True, "1": True, "OFF": False, "0": False}
 # Every node may be written in its short or its long form.
 _LONG = {
     "VOLTAGE": "VOLT", "CURRENT": "CURR", "OUTPUT": "OUTP", "MEASURE": "MEAS", "SYSTEM": "SYST", "OWNER": "OWN",
     "ERROR": "ERR", "NOMINAL": "NOM", "POWER": "POW", "ARRAY": "ARR", "SOURCE": "SOUR", "STATE": "STAT", "NEXT": "",
+    "LIMIT": "LIM", "PROTECTION": "PROT", "LEVEL": "LEV", "ENABLE": "ENAB",
 }  # fmt: skip
 
 
@@ -40,6 +43,7 @@ class EaScpiWire(SupplyFaults, LineWire):
         firmware: version in `*IDN?`.
         rated_v: rated voltage in V.
         rated_a: rated current in A.
+        rated_w: rated power in W; what is set below it is told, and limits nothing.
         unit_text: what stands between a number and its unit, and the unit itself where True.
         baud: bit/s; USB instruments ignore it, the simulated one takes it seriously.
     """
@@ -57,6 +61,7 @@ class EaScpiWire(SupplyFaults, LineWire):
         firmware: str = "V2.05",
         rated_v: float = 200.0,
         rated_a: float = 15.0,
+        rated_w: float = 1000.0,
         unit_text: bool = True,
         baud: int = 115_200,
     ) -> None:
@@ -66,6 +71,9 @@ class EaScpiWire(SupplyFaults, LineWire):
         self.renumber(serial)
         self.rated_v = rated_v
         self.rated_a = rated_a
+        # Everything else that is set, by its path: power, limits of adjustment, protections.
+        self._rated = {"VOLT": (rated_v, "V"), "CURR": (rated_a, "A"), "POW": (rated_w, "W")}
+        self._kept = self._factory()
         self.unit_text = unit_text
         self.remote = False
         self.local = False  # the panel is locked for its user: remote control is refused
@@ -141,8 +149,10 @@ class EaScpiWire(SupplyFaults, LineWire):
 
     def _set(self, path: str, argument: str) -> int:
         """Carry out a set and give its error, 0 = none."""
-        if path in {"VOLT", "CURR", "OUTP"} and not self.remote:
+        if (path in {"VOLT", "CURR", "OUTP"} or path in self._kept) and not self.remote:
             return _CONFLICT
+        if path in self._kept:
+            return self._keep(path, argument)
         action = self._sets.get(path)
         return _COMMAND_ERROR if action is None else action(argument)
 
@@ -156,6 +166,7 @@ class EaScpiWire(SupplyFaults, LineWire):
         if argument:
             return _COMMAND_ERROR
         self.remote, self.output_on, self.set_v = not self.local, False, 0.0
+        self._kept |= self._factory()
         self._returns = False
         return 0
 
@@ -168,13 +179,38 @@ class EaScpiWire(SupplyFaults, LineWire):
         self.output_on = _SWITCH[argument]
         return 0
 
+    def _factory(self) -> dict[str, float]:
+        kept = {"POW": self._rated["POW"][0] * _ADJUSTABLE}
+        for name, (rated, _) in self._rated.items():
+            kept |= {f"{name}:LIM:HIGH": rated * _ADJUSTABLE, f"{name}:PROT": rated * _PROTECTED}
+            kept |= {} if name == "POW" else {f"{name}:LIM:LOW": 0.0}
+        return kept
+
+    def _keep(self, path: str, argument: str) -> int:
+        rated, unit = self._rated[path.partition(":")[0]]
+        value, error = _value(argument, rated, unit, _PROTECTED if path.endswith("PROT") else _ADJUSTABLE)
+        self._kept[path] = self._kept[path] if error else value
+        return error
+
+    def _tell(self, path: str) -> str:
+        unit = self._rated[path.partition(":")[0]][1]
+        form = {"V": self._volts, "A": self._amperes, "W": self._watts}[unit]
+        return form(self._kept[path])
+
+    def _within(self, name: str, value: float) -> int:
+        """Give the error of a set value that the limits of adjustment forbid, 0 = none."""
+        low, high = self._kept[f"{name}:LIM:LOW"], self._kept[f"{name}:LIM:HIGH"]
+        return 0 if low <= value <= high else _RANGE
+
     def _set_voltage(self, argument: str) -> int:
         value, error = _value(argument, self.rated_v, "V")
+        error = error or self._within("VOLT", value)
         self.set_v = self.set_v if error else round(value, 2)
         return error
 
     def _set_current(self, argument: str) -> int:
         value, error = _value(argument, self.rated_a, "A")
+        error = error or self._within("CURR", value)
         self.set_a = self.set_a if error else round(value, 3)
         return error
 
@@ -192,6 +228,9 @@ class EaScpiWire(SupplyFaults, LineWire):
     def _amperes(self, value: float) -> str:
         return f"{value:.3f}" + " A" * self.unit_text
 
+    def _watts(self, value: float) -> str:
+        return f"{value:.1f}" + " W" * self.unit_text
+
     def _owner(self) -> str:
         if self.local:
             return "LOCAL"
@@ -208,7 +247,7 @@ class EaScpiWire(SupplyFaults, LineWire):
         output = self.plant.pulse
 
         def watts() -> str:
-            return f"{self.readback(output.v_v) * output.i_a:.1f}" + " W" * self.unit_text
+            return self._watts(self.readback(output.v_v) * output.i_a)
 
         return {
             "*IDN?": lambda: self.identity,
@@ -226,16 +265,18 @@ class EaScpiWire(SupplyFaults, LineWire):
             "SYST:ERR:ALL?": self._all_errors,
             "SYST:NOM:VOLT?": lambda: self._volts(self.rated_v),
             "SYST:NOM:CURR?": lambda: self._amperes(self.rated_a),
-        }
+            "SYST:NOM:POW?": lambda: self._watts(self._rated["POW"][0]),
+            "SYST:MS:ENAB?": lambda: "OFF",
+        } | {f"{path}?": partial(self._tell, path) for path in self._kept}
 
 
-def _value(argument: str, rated: float, unit: str) -> tuple[float, int]:
+def _value(argument: str, rated: float, unit: str, adjustable: float = _ADJUSTABLE) -> tuple[float, int]:
     """Read a set value, with or without its unit; give it and an error, 0 = none."""
-    named = {"MIN": 0.0, "MAX": rated * _ADJUSTABLE}
+    named = {"MIN": 0.0, "MAX": rated * adjustable}
     value = named.get(argument, read_float(argument.removesuffix(unit)))
     if value is None:
         return 0.0, _COMMAND_ERROR
-    return value, 0 if 0.0 <= value <= rated * _ADJUSTABLE else _RANGE
+    return value, 0 if 0.0 <= value <= rated * adjustable + 1e-9 else _RANGE
 
 
 def _short(header: str) -> str:
@@ -243,6 +284,6 @@ def _short(header: str) -> str:
     asks = header.endswith("?")
     nodes = [_LONG.get(node, node) for node in header.removesuffix("?").removeprefix(":").split(":")]
     nodes = [node for node in nodes if node not in {"", "SOUR"}]
-    if nodes[-1:] == ["STAT"]:
+    if nodes[-1:] in (["STAT"], ["LEV"]):
         nodes.pop()
     return ":".join(nodes) + "?" * asks
