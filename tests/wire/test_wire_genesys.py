@@ -103,5 +103,7 @@ def test_a_set_takes_remote_control_by_itself():
 
 
 def test_masks_and_the_fold_back_delay_are_kept():
-    _, _, ask = bench("FENA 1f", "FBD 05")
-    assert [ask("FENA?"), ask("FBD?"), ask("SENA?"), ask("SENA x")] == ["1F", "05", "00", "C03"]
+    _, _, ask = bench("FENA 1f", "FBD 05", "FILTER 23")
+    assert [ask("FENA?"), ask("FBD?"), ask("FILTER?"), ask("SENA?")] == ["1F", "5", "23", "00"]
+    assert [ask("SENA x"), ask("FBD 256"), ask("FILTER 20")] == ["C03", "C03", "C03"]
+    assert [ask("FBDRST"), ask("FBD?")] == ["OK", "0"]

@@ -19,6 +19,9 @@ _MARGIN = 0.05  # between set value and protections
 _SWITCH = {"1": True, "ON": True, "0": False, "OFF": False}
 _REMOTE = {"0": "LOC", "1": "REM", "2": "LLO"}
 _FOLD, _OVP, _ENABLE = 3, 4, 7  # places in the fault register
+_DELAYS = frozenset(map(str, range(256)))
+_FILTERS = frozenset({"18", "23", "46"})
+_MASKS = frozenset(text for mask in range(256) for text in (f"{mask:X}", f"{mask:02X}"))
 OK = "OK"
 
 
@@ -64,7 +67,7 @@ class TdkGenesysWire(SupplyFaults, LineWire):
         self._returns = False  # when the interlock closes
         self._latched: set[int] = set()
         self._flags = {"FLD": False, "AST": False}
-        self._kept = {"FENA": "00", "SENA": "00", "FBD": "00"}
+        self._kept = {"FENA": "00", "SENA": "00", "FBD": "0", "FILTER": "18"}
         self._queries = self._make_queries()
         self._sets = self._make_sets()
 
@@ -166,15 +169,23 @@ class TdkGenesysWire(SupplyFaults, LineWire):
             "FLD": (True, lambda argument: self._set_flag("FLD", argument)),
             "AST": (True, lambda argument: self._set_flag("AST", argument)),
             "OVM": (False, self._maximise_ovp), "RST": (False, self._reset), "CLS": (False, lambda _: OK),
-            "SAV": (False, lambda _: OK), "RCL": (False, lambda _: OK), "FBDRST": (False, lambda _: OK),
+            "SAV": (False, lambda _: OK), "RCL": (False, lambda _: OK),
+            "FBDRST": (False, self._no_delay), "FDBRST": (False, self._no_delay),
         }  # fmt: skip
         return table | {name: (True, partial(self._keep, name)) for name in self._kept}
 
     def _keep(self, name: str, argument: str) -> str:
-        """Take the mask of a register, or the delay of the fold-back, in hexadecimal figures; they have no effect here."""
-        if not argument or not set(argument) <= set("0123456789ABCDEF"):
+        """Take the mask of a register in hexadecimal figures, the fold-back's delay in 0.1 s, or a filter in Hz; they have no effect here."""
+        if name == "FBD" and argument.isdecimal():
+            argument = argument.lstrip("0") or "0"
+        allowed = {"FBD": _DELAYS, "FILTER": _FILTERS}.get(name, _MASKS)
+        if argument not in allowed:
             return _ILLEGAL
         self._kept[name] = argument
+        return OK
+
+    def _no_delay(self, _: str) -> str:
+        self._kept["FBD"] = "0"
         return OK
 
     def _set_remote(self, argument: str) -> str:
@@ -261,7 +272,7 @@ class TdkGenesysWire(SupplyFaults, LineWire):
 
         return {
             "IDN?": lambda: f"LAMBDA,{self._model}",
-            "REV?": lambda: "1U:4.3",
+            "REV?": lambda: "REV:1U:4.3",
             "SN?": lambda: self.serial,
             "DATE?": lambda: "2015/01/22",
             "RMT?": lambda: self._mode,
