@@ -255,3 +255,13 @@ def test_the_line_falls_back_to_its_first_speed_after_ten_quiet_seconds(tmp_path
         assert server.address.endswith(":9600")
     finally:
         server.close()
+
+
+def test_the_control_register_has_its_own_places(bench):
+    assert bench.ask(":READ:MOD:CONT?") == str(1 << 12)
+    bench.ask(":CONF:KILL 1")
+    assert bench.ask(":READ:MODULE:CONTROL?") == str(1 << 12 | 1 << 14)
+
+
+def test_the_configuration_mode_has_two_spellings(bench):
+    assert [bench.ask(":SYS:USER:CONF?"), bench.ask(":SYSTEM:USER:CONFIG?")] == ["0", "0"]

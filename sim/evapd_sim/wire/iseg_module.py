@@ -15,11 +15,12 @@ _ALL_BITS = 0xFFFFFFFF
 _AVERAGES = {1, 16, 64, 256, 512, 1024}
 _AUXILIARY_V = (24.03, -24.01, 5.02, 15.01, -15.02, 5.01, 3.31)
 _NAMED = {"P24V": 0, "N24V": 1, "P5V": 2, "P3V": 6, "P12V": 3, "N12V": 4}
+_CONTROL_ADJUST, _CONTROL_KILL = 1 << 12, 1 << 14  # the control register has its own places
 _BAD = ChannelStatus.TRIP | ChannelStatus.INHIBIT | ChannelStatus.EMERGENCY_OFF
 
 
 class Module(IntFlag):
-    """Module status, control and event bits."""
+    """Module status and event bits."""
 
     FINE_ADJUST = 1 << 0
     HIGH_VOLTAGE_ON = 1 << 3
@@ -83,7 +84,7 @@ class IsegModule:
             "CONF:RAMP:CURR": lambda: f"{percent(self._ramp_current)}/s",
             "READ:MOD:CHAN": lambda: str(len(self._channels)),
             "READ:MOD:STAT": lambda: str(int(self._status())),
-            "READ:MOD:CONT": lambda: str(Module.KILL * self.kill | Module.FINE_ADJUST * self._adjust),
+            "READ:MOD:CONT": lambda: str(_CONTROL_KILL * self.kill | _CONTROL_ADJUST * self._adjust),
             "READ:MOD:EV:STAT": lambda: str(self.events),
             "READ:MOD:EV:MASK": lambda: str(self._mask),
             "READ:MOD:EV:CHANSTAT": lambda: str(self._channel_events()),

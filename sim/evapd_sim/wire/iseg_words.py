@@ -17,6 +17,7 @@ _SHORT = {
     "FIRMWARE": "FIRM", "RELEASE": "REL", "ACTION": "ACT", "INH": "INHP", "INHIBIT": "INHP", "AVERAGE": "AVER",
     "ADJ": "ADJUST", "SER": "SERIAL", "SYST": "SYS", "SYSTEM": "SYS", "BAUDRATE": "BAUD", "INST": "INSTR",
 }  # fmt: skip
+_WHOLE = {"SYS:USER:CONF": "SYS:USER:CONFIG"}  # CONF means CONFIGURE at the beginning only
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ def _phrase(text: str, parent: str, known: Container[str]) -> Phrase | None:
         return None
     header, rest = found["header"], found["rest"]
     path = ":".join(_SHORT.get(word, word) for word in header.strip(":").split(":"))
+    path = _WHOLE.get(path, path)
     if parent and not header.startswith((":", "*")) and f"{parent}:{path}" in known:
         path = f"{parent}:{path}"
     channels = None
