@@ -78,7 +78,7 @@ class Bnc577Wire(LineWire):
         self._saved: dict[int, Settings] = {}
         self._selected = 1
         self._left_s = 0.0  # of a single pulse or burst
-        self._switches = {"SYSTem:KLOCk": False, "SYSTem:AUTorun": False, "SYSTem:BEEPer[:STATe]": True, "SYSTem:CAPS": False, "DISPlay:MODe": True}  # fmt: skip
+        self._switches = {"SYSTem:KLOCk": False, "SYSTem:AUTorun": False, "SYSTem:BEEPer[:STATe]": True, "SYSTem:CAPS": False, "DISPlay:MODe": True, "DISPlay:ENABle": True}  # fmt: skip
         self._queries = self._make_queries()
         self._commands = self._make_commands()
 
