@@ -20,7 +20,10 @@ _ANSWER_S = 2.0
 
 def new_driver(
     kind: Annotated[
-        str, typer.Argument(help="what it is: hv, pulser, amplitude, laser, stage, gauge, thermometer, io, tdc, detector")
+        str,
+        typer.Argument(
+            help="what it is: hv, pulser, amplitude, laser, stage, gauge, thermometer, io, tdc, detector"
+        ),
     ],
     name: Annotated[str, typer.Argument(help="of the driver, as a rig file will say: acme-hv2")],
     into: Annotated[Path, typer.Option(help="existing folder in which the package's own is made")] = Path(),
@@ -56,7 +59,7 @@ def probe(
 
     Only identifications are sent: nothing is set, switched or reset. Stop a daemon that owns the port first.
     """
-    from evapd.device.probe import block
+    from evapd.device.probe import block, never_asked
     from evapd.device.probe import probe as ask_around
 
     try:
@@ -68,11 +71,12 @@ def probe(
         typer.echo(f"{descriptor}: {error}", err=True)
         raise typer.Exit(1) from None
     if as_json:
-        typer.echo(json.dumps(_document(found, answers), indent=2))
+        typer.echo(json.dumps(_document(found, answers) | {"never_asked": never_asked(descriptor)}, indent=2))
     elif found:
         typer.echo("devices:\n" + "\n".join(block(one, name) for one in found))
     else:
         typer.echo(f"{descriptor}: no driver knows what is there. {_said(answers)}", err=True)
+        typer.echo(f"Cannot be probed there, try by hand: {', '.join(never_asked(descriptor))}", err=True)
     if not found:
         raise typer.Exit(1)
 

@@ -78,6 +78,8 @@ class ModbusDio:
         self._points: dict[str, Point] = {**config.inputs, **config.outputs}
         self._runs = runs((point.kind, point.address) for point in self._points.values())
 
+    binary_port: ClassVar[int] = 502  # elsewhere its frames may mean anything: not probed there
+
     @staticmethod
     def identify(link: Link) -> Identity:
         """Ask who is there: function 43/14 of unit 1; changes nothing."""

@@ -1,16 +1,20 @@
 """`evapd probe`: every driver's identification is asked, the right one answers, and nothing else is ever sent."""
 
 import json
+import re
+import time
 
 import pytest
 import yaml
 from typer.testing import CliRunner
 
+from conformance.instruments.served import Served
 from conformance.test_kit import INSTRUMENTS
 from evapd.cli import app
 from evapd.device.conformance.instrument import offers
-from evapd.device.probe import USUAL_LINES, block, lines_to_try, probe
-from evapd.errors import ConfigError, DeviceLost
+from evapd.device.probe import USUAL_LINES, block, lines_to_try, never_asked, probe
+from evapd.device.transport import BufferedTransport, Terms
+from evapd.errors import ConfigError, DeviceLost, DeviceTimeout
 from support.scripted_peer import Peer, SocketPeer
 
 KNOWN = [name for name, kind in INSTRUMENTS.items() if hasattr(kind.driver, "identify")]
@@ -55,6 +59,81 @@ def test_an_instrument_is_known_by_its_own_driver_alone_and_stays_off(name, serv
     assert not (offers(INSTRUMENTS[name], "energised") and instrument.energised())
 
 
+LEFT_OUT = {"technix-sr", "tdk-genesys"}
+
+
+def test_every_instrument_on_a_cable_has_a_question_but_those_whose_question_is_a_command_to_others():
+    cabled = {name for name, kind in INSTRUMENTS.items() if issubclass(kind, Served)}
+    assert cabled - set(KNOWN) == LEFT_OUT
+
+
+@pytest.mark.parametrize("name", sorted(LEFT_OUT))
+def test_one_that_is_left_out_hears_nothing_that_it_obeys_and_is_named(name, served):
+    connect, instrument = served(name)
+    told = CliRunner().invoke(app, ["probe", connect, "--timeout", "0.05"])
+    assert told.exit_code == 1
+    assert name in told.output
+    assert not (offers(INSTRUMENTS[name], "energised") and instrument.energised())
+
+
+def test_who_has_answered_as_the_standard_says_is_asked_nothing_but_questions_of_the_standard(peer_at):
+    peer, connect = peer_at(lambda command: b"ACME,X1,7,1.0\r\n" if command == b"*IDN?" else b"")
+    probe(connect, timeout_s=0.05)
+    assert set(peer.heard) == {b"*IDN?", b":DEV:SNUM?"}
+
+
+def test_who_is_known_by_the_standards_question_is_asked_nothing_else(peer_at):
+    peer, connect = peer_at(
+        lambda command: b"FUG HCP 14 - 20 000 MOD 17022-01-01\r\n" if command == b"*IDN?" else b""
+    )
+    assert [one.driver for one in probe(connect, timeout_s=0.05)[0]] == ["fug-probus"]
+    assert set(peer.heard) == {b"*IDN?"}
+
+
+def test_no_question_of_any_driver_is_a_command_of_one_letter_and_a_number(peer_at):
+    peer, connect = peer_at(lambda _: b"")
+    probe(connect, timeout_s=0.02)
+    for heard in peer.heard:  # Q51 is Glassman's, and no value that anybody sets
+        assert not re.fullmatch(rb"[0-9]*[A-PR-Za-pr-z][ =]?[0-9.]*", heard.strip(b"\x00\x01\x02\x03 "))
+
+
+class Recorded(BufferedTransport):
+    """Keeps what was sent; nobody answers."""
+
+    def __init__(self, sent):
+        super().__init__("nobody", Terms(0.01, time.monotonic, None))
+        self.sent = sent
+
+    def _send(self, data, timeout_s):
+        self.sent.append(data)
+
+    def _receive(self, limit, timeout_s):
+        if timeout_s > 0.0:
+            raise DeviceTimeout("nobody")
+        return b""
+
+    def _shut(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("connect", "asked"),
+    [
+        ("serial:/dev/ttyUSB0:9600-8N1", set()),
+        ("tcp:server:4001", set()),
+        ("tcp:module:502", {"modbus-dio"}),
+        ("tcp:stage:2101", {"attocube-anc350"}),
+        ("unix:/tmp/x", {"modbus-dio", "attocube-anc350", "tdc-stream"}),
+    ],
+)
+def test_binary_frames_are_sent_to_their_own_port_alone(connect, asked):
+    binary = {"modbus-dio", "attocube-anc350", "tdc-stream"}
+    sent = []
+    probe(connect, timeout_s=0.01, transport_factory=lambda *_: Recorded(sent))
+    assert binary - set(never_asked(connect)) == asked
+    assert any(b"\0" in data for data in sent) is bool(asked)
+
+
 def test_silence_finds_nobody_and_says_so(peer_at):
     peer, connect = peer_at(lambda _: b"")
     told = CliRunner().invoke(app, ["probe", connect, "--timeout", "0.05"])
@@ -78,7 +157,7 @@ def test_garbage_is_nobody(peer_at):
 def test_each_question_is_asked_once_though_many_drivers_have_it(peer_at):
     peer, connect = peer_at(lambda _: b"?\r\n")
     probe(connect, timeout_s=0.05)
-    assert peer.heard.count(b"*IDN?") <= 3  # with LF, with CR LF, with CR
+    assert peer.heard.count(b"*IDN?") <= 4  # with LF, with CR LF, and by two that hear out an echo
 
 
 def test_a_late_answer_is_not_taken_for_the_next_question(peer_at):

@@ -113,21 +113,21 @@ class Glassman:
 
     @staticmethod
     def identify(link: Link) -> Identity:
-        """Ask for the version, which is all that it tells of itself; changes nothing, in no instrument."""
-        return Identity(
-            vendor="Glassman",
-            model="FR",
-            firmware=decode(b"B", link.ask(encode(b"V"))).decode("ascii", "replace"),
-        )
+        """Ask for the status: who answers with its letter, its 12 figures and their checksum is one; changes nothing, in no instrument.
+
+        Not for the version: `V56`, the question with its checksum, reads like a set value to others.
+        """
+        decode_status(link.ask(encode(b"Q")))
+        return Identity(vendor="Glassman", model="FR")
 
     def open(self) -> Identity:
         """Open, ask for the version and the status; changes nothing."""
         with self._link.opening():
-            identity = self.identify(self._link)
+            firmware = decode(b"B", self._link.ask(encode(b"V"))).decode("ascii", "replace")
             self._voltage = None
             self._current = counts(self._config.i_max_a, self._config.i_max_a, self._config.rated_a)
             self.read()
-        return identity
+        return Identity(vendor="Glassman", model="FR", firmware=firmware)
 
     def close(self) -> None:
         """Close the link; with `host_timeout` the output then goes off by itself."""

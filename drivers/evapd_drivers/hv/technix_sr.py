@@ -9,6 +9,7 @@ is only read), what LOCAL does to a command (asked before each set), whether the
 It tells neither who it is nor its set points: `v_set_v` is what it echoed last since it was opened, None before and in LOCAL.
 **Without a command for 5 s it goes off and local by itself** (one client's note): that is its dead man, `read()` keeps it awake. A unit that has gone
 local is taken back by the next set or `output(True)`, but only while it is off.
+It has no `identify` for `evapd probe`: its questions are one letter and a figure, which are commands to other instruments (`A1`: an acceleration of 1).
 Nothing here was tried on hardware.
 """
 
@@ -101,20 +102,12 @@ class TechnixSr:
         self._echoed_v: float | None = None
         self._limit_programmed = False
 
-    @staticmethod
-    def identify(link: Link) -> Identity:
-        """Ask for two monitors, because nobody tells a name: others answer such questions with an error at best; changes nothing."""
-        decode_counts(b"a1", link.ask(b"a1\r"))
-        decode_status(link.ask(b"E\r"))
-        return Identity(vendor="Technix", model="SR")
-
     def open(self) -> Identity:
         """Open and read; there is nobody to ask for a name, so a status byte and two readings in range are what identifies it."""
         with self._link.opening():
-            identity = self.identify(self._link)
             self._echoed_v, self._limit_programmed = None, False
             self.read()
-        return identity
+        return Identity(vendor="Technix", model="SR")
 
     def close(self) -> None:
         """Close the link; the output goes off by itself after `own_timeout_s`."""

@@ -6,6 +6,7 @@ Lines ended by CR; a unit is silent until `ADR n`; each command is answered by O
 Confidence: ADR, IDN?, RMT, PV, PV?, MV?, PC, OUT agree in three sources or more. In doubt: what LOCAL does to a set (remote control is asked for, and all
 is read back), whether every model knows SN? (without it there is no serial number), how fast an old one answers (set `timeout_s`).
 The amplitude is supply volts times gain: a measured supply, but no measurement of the pulse. Fold-back and protections are the unit's own settings.
+It has no `identify` for `evapd probe`: a unit answers nothing before it is addressed, and `ADR 6` sets an address in other instruments.
 Nothing here was tried on hardware.
 """
 
@@ -121,12 +122,6 @@ class TdkGenesys:
         self._link = Link(config, transport_factory, clock)
         self.v_p_min_v = config.supply_min_v * config.gain
         self.v_p_max_v = config.supply_max_v * config.gain
-
-    @staticmethod
-    def identify(link: Link) -> Identity:
-        """Ask who is there at the usual address; changes nothing, in no instrument."""
-        decode_ok(link.ask(b"ADR %d\r" % USUAL_ADDRESS))
-        return decode_identity(link.ask(b"IDN?\r"))[0]
 
     def open(self) -> Identity:
         """Open, address the unit, check type, rating and serial number, read the state; neither takes control nor switches."""

@@ -118,6 +118,8 @@ class AttocubeAnc350:
         self._tells_reached = False
         self._searching: set[str] = set()
 
+    binary_port: ClassVar[int] = 2101  # elsewhere its telegrams may mean anything: not probed there
+
     @staticmethod
     def identify(link: Link) -> Identity:
         """Ask who is there; changes nothing, in no instrument."""

@@ -24,7 +24,7 @@ from evapd.blocks import Anchor, Loss, TdcBlock
 from evapd.device import open_transport
 from evapd.device.protocols import DriverConfig, TdcSource
 from evapd.device.readings import Identity, TdcDescription, TdcReading
-from evapd.errors import DeviceLost, DeviceProtocolError, DeviceRefused, DeviceTimeout
+from evapd.errors import DeviceIdentityError, DeviceLost, DeviceProtocolError, DeviceRefused, DeviceTimeout
 from evapd.units import US_PER_S
 from evapd_drivers.link import Link, TransportFactory, same_serial
 
@@ -204,6 +204,20 @@ class TdcStream:
         self._description: TdcDescription | None = None
         self._pending: deque[TdcBlock] = deque()
         self._reading = self._begin(armed=False)
+
+    # Binary, and without a port of its own: probed at a unix socket only, because elsewhere its frames may mean anything.
+    binary_port: ClassVar[int | None] = None
+
+    @staticmethod
+    def identify(link: Link) -> Identity:
+        """Ask who is there; a TDC that another client has armed sends data first, and is not recognised then."""
+        link.send(encode_request(Kind.IDENT, 1))
+        data = link.transport.read_exactly(HEADER.size)
+        length = frame_length(data) or 0
+        frame = decode_frame(data + link.transport.read_exactly(length - HEADER.size))
+        if frame.kind != Kind.HELLO:
+            raise DeviceIdentityError(f"a frame of kind {frame.kind} where HELLO is due")
+        return decode_hello(bytes(frame.payload))[0]
 
     @property
     def exhausted(self) -> bool:
