@@ -15,6 +15,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from evapd.device import open_transport
+from evapd.device.link import Link, TransportFactory
 from evapd.device.protocols import DigitalIo, DriverConfig
 from evapd.device.readings import DigitalReading, Identity
 from evapd.errors import (
@@ -25,7 +26,6 @@ from evapd.errors import (
     DeviceTimeout,
     LimitError,
 )
-from evapd_drivers.link import Link, TransportFactory
 from evapd_drivers.modbus_link import Address, ModbusClient, Place, Point, runs
 
 

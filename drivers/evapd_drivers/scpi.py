@@ -5,8 +5,8 @@ Source: SCPI-1999 and IEEE 488.2: error/event queue, formats of responses. Codes
 
 import re
 
+from evapd.device.link import Link
 from evapd.errors import DeviceProtocolError
-from evapd_drivers.link import Link
 
 QUEUE = 64  # no instrument here keeps more errors
 ASK_ERROR = b"SYST:ERR?\n"

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evapd.device import open_transport
+from evapd.device.link import MAX_LINE, Link, limited, number, same_serial
 from evapd.device.protocols import DriverConfig
 from evapd.errors import DeviceIdentityError, DeviceLost, DeviceProtocolError, DeviceTimeout, LimitError
-from evapd_drivers.link import MAX_LINE, Link, limited, number, same_serial
 from support.scripted_peer import SILENCE_S, Peer, SocketPeer
 
 

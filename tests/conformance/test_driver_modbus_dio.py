@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from evapd.config.wiring import Contacts
 from evapd.device import open_transport
+from evapd.device.link import Link
 from evapd.device.protocols import DigitalIo
 from evapd.errors import (
     DeviceError,
@@ -22,7 +23,6 @@ from evapd.errors import (
     DeviceTimeout,
     LimitError,
 )
-from evapd_drivers.link import Link
 from evapd_drivers.modbus_dio import ModbusDio
 from evapd_drivers.modbus_link import ModbusClient, runs
 from support.scripted_peer import SILENCE_S, SocketPeer

@@ -9,11 +9,11 @@ import pytest
 from conformance.instruments.fug_probus import FugProbusSupply
 from conformance.instruments.tdc_stream import TdcStreamTdc
 from evapd.device.conformance import InstrumentUnderTest, Nonconformance, run_check
+from evapd.device.link import Link
 from evapd.device.protocols import HighVoltageSupply
 from evapd.device.readings import HighVoltageReading
 from evapd.errors import DeviceError, DeviceProtocolError, DeviceRefused, DeviceTimeout
 from evapd_drivers.hv.fug_probus import FugProbus, decode_identity, encode_set
-from evapd_drivers.link import Link
 from evapd_drivers.tdc.tdc_stream import TdcStream
 
 

@@ -1,7 +1,7 @@
 """How transcripts of pulse generators are decoded: taken up by test_driver_transcripts.py."""
 
+from evapd.device.link import number
 from evapd_drivers import scpi
-from evapd_drivers.link import number
 from evapd_drivers.pulser import bnc_577 as bnc
 from evapd_drivers.pulser import keysight_33500, scpi_generator, tektronix_afg
 

@@ -17,10 +17,10 @@ from typing import Annotated, ClassVar, NamedTuple
 from pydantic import Field
 
 from evapd.device import open_transport
+from evapd.device.link import Link, TransportFactory, number, same_serial
 from evapd.device.protocols import DriverConfig, Gauge
 from evapd.device.readings import GaugeReading, Identity
 from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused, DeviceTimeout
-from evapd_drivers.link import Link, TransportFactory, number, same_serial
 
 OBJECTS = {1: 913, 2: 914, 3: 915, 4: 934, 5: 935, 6: 936}
 SYSTEM = 902

@@ -17,11 +17,11 @@ from typing import Annotated, ClassVar
 from pydantic import Field, field_validator
 
 from evapd.device import open_transport
+from evapd.device.link import Link, TransportFactory, number
 from evapd.device.protocols import DriverConfig, Gauge
 from evapd.device.readings import GaugeReading, Identity
 from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused, DeviceTimeout
 from evapd.units import convert
-from evapd_drivers.link import Link, TransportFactory, number
 
 ETX, ENQ, ACK, NAK = b"\x03", b"\x05", b"\x06", b"\x15"
 UNITS = {b"0": "mbar", b"1": "Torr", b"2": "Pa"}

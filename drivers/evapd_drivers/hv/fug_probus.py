@@ -20,6 +20,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from evapd.device import open_transport
+from evapd.device.link import Link, TransportFactory, limited, number, same_serial
 from evapd.device.protocols import DriverConfig, HighVoltageSupply
 from evapd.device.readings import HighVoltageReading, Identity
 from evapd.errors import (
@@ -29,7 +30,6 @@ from evapd.errors import (
 )
 from evapd.units import Ampere, Volt
 from evapd_drivers.hv.limit import limit_due
-from evapd_drivers.link import Link, TransportFactory, limited, number, same_serial
 
 MAX_V, MAX_A = 1e6, 1e3  # beyond this a number is no reading of such a supply
 ERRORS = {

@@ -21,11 +21,11 @@ from typing import Annotated, ClassVar, Literal, NamedTuple, Self, TypeVar
 from pydantic import Field, model_validator
 
 from evapd.device import open_transport
+from evapd.device.link import MAX_LINE, Link, TransportFactory, limited, number, same_serial
 from evapd.device.protocols import DriverConfig, Laser
 from evapd.device.readings import Identity, LaserReading
 from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused, DeviceTimeout, LimitError
 from evapd.units import Hertz, Picojoule, Second
-from evapd_drivers.link import MAX_LINE, Link, TransportFactory, limited, number, same_serial
 
 _log = logging.getLogger("evapd.drivers.nkt_origami")
 

@@ -17,11 +17,11 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from evapd.device import open_transport
+from evapd.device.link import Link, TransportFactory, limited, number, same_serial
 from evapd.device.protocols import DriverConfig, Pulser
 from evapd.device.readings import Identity, PulserReading
 from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused, DeviceTimeout
 from evapd.units import Hertz
-from evapd_drivers.link import Link, TransportFactory, limited, number, same_serial
 
 ERRORS = {
     1: "wrong prefix", 2: "missing keyword", 3: "unknown keyword", 4: "missing parameter", 5: "bad parameter", 6: "query only",

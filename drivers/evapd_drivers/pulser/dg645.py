@@ -17,11 +17,11 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from evapd.device import open_transport
+from evapd.device.link import Link, TransportFactory, limited, number, same_serial
 from evapd.device.protocols import DriverConfig, Pulser
 from evapd.device.readings import Identity, PulserReading
 from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused
 from evapd.units import Hertz
-from evapd_drivers.link import Link, TransportFactory, limited, number, same_serial
 
 INTERNAL, SINGLE_SHOT = 0, 5  # TSRC
 INSR_RATE, INSR_INHIBIT = 1 << 1, 1 << 4

@@ -16,11 +16,11 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 
 from evapd.device import open_transport
+from evapd.device.link import Link, TransportFactory, limited, number, same_serial
 from evapd.device.protocols import DriverConfig, PulseAmplitude
 from evapd.device.readings import Identity, PulseAmplitudeReading
 from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused
 from evapd.units import Second, Volt
-from evapd_drivers.link import Link, TransportFactory, limited, number, same_serial
 
 MAX_V = 1e4  # beyond this a number is no reading of such a supply
 EDGE = 1e-3  # within this part of the floor or ceiling the amplitude is called clamped

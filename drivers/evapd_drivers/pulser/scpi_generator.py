@@ -13,11 +13,11 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 from pydantic import Field, field_validator
 
 from evapd.device import open_transport
+from evapd.device.link import Link, TransportFactory, limited, number, same_serial
 from evapd.device.protocols import DriverConfig, Pulser
 from evapd.device.readings import Identity, PulserReading
 from evapd.errors import DeviceIdentityError, DeviceRefused, DeviceTimeout
 from evapd.units import Hertz
-from evapd_drivers.link import Link, TransportFactory, limited, number, same_serial
 from evapd_drivers.scpi import ASK_ERROR, decode_error, decode_flag, decode_word, drain_errors, encode
 
 SHAPES = ("PULS", "SQU")  # one edge per period

@@ -20,10 +20,10 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 from pydantic import AfterValidator, Field
 
 from evapd.device import open_transport
+from evapd.device.link import Link, TransportFactory, same_serial
 from evapd.device.protocols import Stage
 from evapd.device.readings import AxisReading, Identity, StageReading
 from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused, DeviceTimeout, LimitError
-from evapd_drivers.link import Link, TransportFactory, same_serial
 from evapd_drivers.stage import axes as shared
 
 SET, GET, ACK, EVENT = 0, 1, 3, 4

@@ -5,10 +5,10 @@ from typing import Annotated, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from evapd.device.link import limited
 from evapd.device.protocols import DriverConfig
 from evapd.errors import DeviceError, DeviceRefused, LimitError
 from evapd.units import Millimetre
-from evapd_drivers.link import limited
 
 MAX_MM = 10_000.0  # beyond this a number is no position of a stage
 

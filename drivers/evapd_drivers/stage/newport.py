@@ -12,11 +12,11 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field
 
 from evapd.device import open_transport
+from evapd.device.link import Link, TransportFactory
 from evapd.device.protocols import Stage
 from evapd.device.readings import AxisReading, Identity, StageReading
 from evapd.errors import DeviceIdentityError, DeviceRefused
 from evapd.units import Millimetre
-from evapd_drivers.link import Link, TransportFactory
 from evapd_drivers.stage import axes as shared
 
 

@@ -19,10 +19,10 @@ from typing import Annotated
 from pydantic import Field
 
 from evapd.device import open_transport
+from evapd.device.link import Link, TransportFactory, number
 from evapd.device.readings import AxisReading, Identity
 from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused
 from evapd.units import Millimetre
-from evapd_drivers.link import Link, TransportFactory, number
 from evapd_drivers.stage import newport
 from evapd_drivers.stage.axes import MAX_MM
 

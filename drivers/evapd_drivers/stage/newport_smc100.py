@@ -13,9 +13,9 @@ Nothing here was tried on hardware.
 import re
 from typing import ClassVar, NamedTuple
 
+from evapd.device.link import Link, number
 from evapd.device.readings import AxisReading, Identity
 from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused
-from evapd_drivers.link import Link, number
 from evapd_drivers.stage import newport
 from evapd_drivers.stage.axes import MAX_MM
 

@@ -18,10 +18,10 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 from pydantic import Field
 
 from evapd.device import open_transport
+from evapd.device.link import Link, TransportFactory, number, same_serial
 from evapd.device.protocols import Stage
 from evapd.device.readings import AxisReading, Identity, StageReading
 from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused
-from evapd_drivers.link import Link, TransportFactory, number, same_serial
 from evapd_drivers.stage import axes as shared
 
 STATUS_WORD, MOTION, STOP = b"\x04", b"\x05", b"\x18"  # act without LF

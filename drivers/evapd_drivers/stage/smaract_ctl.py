@@ -27,10 +27,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from evapd.device.link import same_serial
 from evapd.device.protocols import Stage
 from evapd.device.readings import AxisReading, Identity, StageReading
 from evapd.errors import DeviceError, DeviceIdentityError, DeviceLost, DeviceRefused, DeviceTimeout
-from evapd_drivers.link import same_serial
 from evapd_drivers.stage import axes as shared
 from evapd_drivers.tdc.vendor import LibraryConfig, Signature, load_library, text
 

@@ -19,10 +19,10 @@ from typing import Annotated, ClassVar, NamedTuple
 from pydantic import AfterValidator, Field
 
 from evapd.device import open_transport
+from evapd.device.link import Link, TransportFactory, same_serial
 from evapd.device.protocols import Stage
 from evapd.device.readings import AxisReading, Identity, StageReading
 from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused
-from evapd_drivers.link import Link, TransportFactory, same_serial
 from evapd_drivers.stage import axes as shared
 
 PM_PER_MM = 1_000_000_000

@@ -22,11 +22,11 @@ from pydantic import field_validator
 
 from evapd.blocks import Anchor, Loss, TdcBlock
 from evapd.device import open_transport
+from evapd.device.link import Link, TransportFactory, same_serial
 from evapd.device.protocols import DriverConfig, TdcSource
 from evapd.device.readings import Identity, TdcDescription, TdcReading
 from evapd.errors import DeviceIdentityError, DeviceLost, DeviceProtocolError, DeviceRefused, DeviceTimeout
 from evapd.units import US_PER_S
-from evapd_drivers.link import Link, TransportFactory, same_serial
 
 HEADER = struct.Struct("<4sBBHIIQIIQII")
 CRC = struct.Struct("<I")

@@ -17,11 +17,11 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from evapd.device import open_transport
+from evapd.device.link import Link, TransportFactory, limited, number, same_serial
 from evapd.device.protocols import DriverConfig, Thermometer
 from evapd.device.readings import Identity, ThermometerReading
 from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused, DeviceTimeout
 from evapd.units import Kelvin, Second
-from evapd_drivers.link import Link, TransportFactory, limited, number, same_serial
 
 MAX_K = 2000.0  # beyond this a number is no reading of such a controller
 END = b"\r\n"
