@@ -67,7 +67,7 @@ def test_an_end_stop_leaves_an_error_of_its_axis(esp):
     ("command", "code"),
     [
         ("1PA1", 113), ("1MO;1SR5;1PA6", 106), ("1MO;1SL-5;1PA-6", 107), ("1VA1000", 110), ("1PA", 38), ("1PAx", 6), ("1PA1-2", 7), ("PA1", 37),
-        ("4PA1", 9), ("1QQ", 6), ("+-", 6), ("1TP" + " " * 90 + "?", 25), ("1SN3", 7),
+        ("4PA1", 9), ("1QQ", 6), ("+-", 6), ("1TP" + " " * 90 + "?", 25), ("1SN9", 7),
     ],
 )  # fmt: skip
 def test_what_an_esp301_refuses_answers_nothing_and_queues_its_error(esp, command, code):
@@ -144,3 +144,52 @@ def test_the_time_of_a_move_is_told_before_it(smc):
 def test_settings_of_an_esp301_are_kept(esp):
     assert esp.ask("1KP0.5;1KP?;1FE?;1AU?") == "0.50000\r\n1.00000\r\n400.00000"
     assert esp.ask("SM;1UF;TE?") == "0"
+
+
+@pytest.mark.parametrize(
+    ("unit", "told"), [("2", "20.32000"), ("3", "20320.00000"), ("4", "0.80000"), ("5", "800.00000")]
+)
+def test_lengths_of_an_esp301_are_in_the_unit_of_the_axis(esp, unit, told):
+    esp.ask("1MO;1PA20.32")
+    esp.ask(f"1SN{unit}", 20.0)
+    assert esp.ask("1SN?;1TP?") == f"{unit}\r\n{told}"
+    esp.ask("1PR0;1SN2")
+    assert esp.ask("1TP?", 1.0) == "20.32000"
+
+
+def test_an_esp301_runs_to_its_limit_in_the_direction_that_is_asked_for(esp):
+    esp.ask("1MO;2MO;1MT-;2MV+")
+    esp.ask("2ST", 0.2)
+    assert float(esp.ask("1TP?")) < 0.0 < float(esp.ask("2TP?"))
+
+
+def test_words_of_bits_and_whole_numbers_have_no_decimals(esp):
+    esp.ask("1ZH24H;1ZB18;1FP4")
+    assert esp.ask("1ZH?;1ZB?;1FP?") == "0024H\r\n0012H\r\n4"
+
+
+def test_a_stored_program_is_carried_out_when_it_is_called(esp):
+    for line in ("3XX", "3EP", "1MO;1PA2", "QP"):
+        assert esp.ask(line) == ""
+    assert esp.ask("1DP?", 1.0) == "0.00000"
+    esp.ask("3EX")
+    assert esp.ask("1TP?", 2.0) == "2.00000"
+    assert esp.ask("TE?") == "0"
+
+
+def test_a_reset_switches_the_motors_off(esp):
+    esp.ask("1MO;1PA2")
+    esp.ask("RS", 0.1)
+    assert esp.ask("1MO?;1MD?;TE?") == "0\r\n1\r\n0"
+
+
+def test_an_smc100_tells_whether_it_is_being_configured(smc):
+    assert smc.ask("1PW?") == "1PW0"
+    smc.ask("1RS\r\n1PW1")
+    assert smc.ask("1PW?") == "1PW1"
+
+
+def test_a_reset_with_its_address_is_the_reset_of_a_conex(smc):
+    smc.ask("1RS##")
+    assert smc.ask("1TS") == "1TS00000A"
+    assert smc.ask("1TE") == "1TE@"

@@ -33,17 +33,20 @@ _AXIS_TEXTS = {
     2: "AMPLIFIER FAULT DETECTED", 4: "POSITIVE HARDWARE LIMIT EXCEEDED", 5: "NEGATIVE HARDWARE LIMIT EXCEEDED", 6: "POSITIVE SOFTWARE LIMIT EXCEEDED",
     7: "NEGATIVE SOFTWARE LIMIT EXCEEDED", 10: "MAXIMUM VELOCITY EXCEEDED", 13: "MOTOR NOT ENABLED", 20: "HOMING ABORTED",
 }  # fmt: skip
-_COMMAND = re.compile(r"(?P<axis>[0-9]{0,3})\s*(?P<name>[A-Z]{2})\s*(?P<rest>[^A-Z]*)")
+_COMMAND = re.compile(r"(?P<axis>[0-9]{0,3})\s*(?P<name>[A-Z]{2})\s*(?P<rest>[^A-Z]*|[0-9A-F]+H)")
 _TICK_S = 400e-6  # of the time stamp of an error
 _QUEUE = 10
-_MM = 2
+_MM_PER_UNIT = {2: 1.0, 3: 1e-3, 4: 25.4, 5: 0.0254, 6: 2.54e-5}  # SN: mm, um, inch, mil, microinch
 # What the controller keeps for a drive; of no effect here.
 _SETTINGS = {
     "AE": 1600.0, "AF": 0.0, "AU": 400.0, "BA": 0.0, "CO": 0.0, "FE": 1.0, "FP": 5.0, "FR": 0.001, "HS": 0.0, "JH": 20.0, "JK": 1600.0, "JW": 2.0,
-    "KD": 20.0, "KI": 0.0, "KP": 10.0, "KS": 0.0, "OH": 10.0, "OL": 1.0, "OM": 2.0, "QD": 0.0, "QG": 1.0, "QI": 0.6, "QP": 0.0, "QR": 0.0, "QS": 100.0,
+    "KD": 20.0, "KI": 0.0, "KP": 10.0, "KS": 0.0, "OH": 10.0, "OL": 1.0, "OM": 2.0, "QD": 0.0, "QG": 1.0, "QI": 0.6, "QP": 0.0, "QS": 100.0,
     "QV": 24.0, "SH": 0.0, "SI": 0.0, "SS": 0.0, "SU": 0.0001, "TJ": 1.0, "UF": 0.0, "VB": 0.0, "VF": 0.0, "ZA": 0.0, "ZB": 0.0, "ZE": 0.0, "ZF": 0.0,
     "ZH": 0.0, "ZS": 0.0,
 }  # fmt: skip
+_WHOLE = {"FP", "OM", "QS", "SI", "SS", "TJ"}  # told without decimals
+_HEXADECIMAL = {"ZA", "ZB", "ZE", "ZF", "ZH", "ZS"}  # words of bits, told as `0024H`
+_FAR_MM = 1e4
 _OPTIONAL = {"UF", "QD", "OR", "DH", "WS"}  # their number may be left out
 
 
@@ -68,7 +71,17 @@ class _Motor:
     stage: str = ""
     fault: bool = False
     seen_stop: int = 0
+    unit: int = 2
+    home_mm: float = 0.0  # what DH has called the place where it was given
     settings: dict[str, float] = field(default_factory=lambda: dict(_SETTINGS))
+
+    def told(self, mm: float) -> str:
+        """Write a length in the axis' unit."""
+        return f"{mm / _MM_PER_UNIT[self.unit]:.5f}"
+
+    def taken_mm(self, value: float) -> float:
+        """Read a length that is in the axis' unit."""
+        return value * _MM_PER_UNIT[self.unit]
 
     def error(self, code: int) -> _Refused:
         return _Refused(100 * self.number + code)
@@ -105,6 +118,8 @@ class NewportEsp301Wire(LineWire):
         self._version = f"{model} Version 3.0.1 6/1/99"
         self._end = terminator.encode("latin-1")
         self._errors: deque[tuple[int, int]] = deque(maxlen=_QUEUE)
+        self._programs: dict[int, list[str]] = {}
+        self._entering = 0  # number of the program that is being entered
         self._on_s = 0.0
         self.motors = [_Motor(axis, place + 1) for place, axis in enumerate(plant.stage.axes[:axes])]
         for motor, stage in zip(self.motors, stages.split("|"), strict=False):
@@ -135,6 +150,9 @@ class NewportEsp301Wire(LineWire):
         return b""
 
     def _answer(self, line: str) -> bytes:
+        if self._entering and line.strip().upper() != "QP":
+            self._programs[self._entering].append(line)
+            return b""
         reply = b""
         for part in line.split(";"):
             try:
@@ -153,14 +171,33 @@ class NewportEsp301Wire(LineWire):
         if found is None:
             raise _Refused(_NO_COMMAND)
         name, axis, rest = found["name"], found["axis"], found["rest"].strip()
+        if name in {"XX", "EP", "QP", "EX"}:
+            self._program(name, axis)
+            return None
         if name in {"TB", "TE", "TS"}:
             return self._status(name)
         if name == "SM":  # save to memory
             return None
-        if name in {"ST", "AB"} and not axis:
-            self._halt(self.motors)
+        if name in {"ST", "AB", "RS"} and not axis:
+            self._reset() if name == "RS" else self._halt(self.motors)
             return None
         return self._of_axis(name, self._motor(name, axis), rest)
+
+    def _program(self, name: str, number: str) -> None:
+        """XX erases, EP to QP enters and EX runs the stored program of a number."""
+        if name == "QP":
+            self._entering = 0
+            return
+        place = int(number or 0)
+        if not 1 <= place <= 100:
+            raise _Refused(_RANGE)
+        if name == "EX":
+            for line in self._programs.get(place, []):
+                if "EX" not in line.upper():  # no program calls another here
+                    self._answer(line)
+            return
+        self._programs[place] = []
+        self._entering = place if name == "EP" else 0
 
     def _motor(self, name: str, axis: str) -> _Motor:
         if name not in self._told.keys() | self._done.keys() | self._numbers.keys():
@@ -179,10 +216,12 @@ class NewportEsp301Wire(LineWire):
             return self._told[name](motor)
         if asked:
             raise _Refused(_NO_COMMAND)
-        if name in self._done:
+        if name in {"MT", "MV"} and rest in {"+", "-"}:
+            self._run(motor, _FAR_MM if rest == "+" else -_FAR_MM)
+        elif name in self._done:
             self._done[name](motor)
         elif name in self._numbers:
-            value = read_float(rest) if rest else (0.0 if name in _OPTIONAL else None)
+            value = _number(name, rest) if rest else (0.0 if name in _OPTIONAL else None)
             if value is None:
                 raise _Refused(_RANGE if rest else _PARAMETER_MISSING)
             self._numbers[name](motor, value)
@@ -202,20 +241,23 @@ class NewportEsp301Wire(LineWire):
 
     def _make_told(self) -> dict[str, Callable[[_Motor], str]]:
         return {
-            "TP": lambda motor: f"{motor.axis.encoder_mm:.5f}",
-            "DP": lambda motor: f"{motor.axis.profile_mm - motor.axis.origin_mm:.5f}",
-            "TV": lambda motor: f"{motor.axis.velocity_mm_per_s if motor.axis.moving else 0.0:.5f}",
+            "TP": lambda motor: motor.told(motor.axis.encoder_mm),
+            "DP": lambda motor: motor.told(motor.axis.profile_mm - motor.axis.origin_mm),
+            "PA": lambda motor: motor.told(motor.axis.profile_mm - motor.axis.origin_mm),
+            "TV": lambda motor: motor.told(motor.axis.velocity_mm_per_s * motor.axis.moving),
+            "DV": lambda motor: motor.told(motor.axis.velocity_mm_per_s * motor.axis.moving),
+            "DH": lambda motor: motor.told(motor.home_mm),
             "MD": lambda motor: flag(not motor.axis.moving),
             "MO": lambda motor: flag(motor.on),
             "ID": lambda motor: motor.stage or "Unknown",
-            "SN": lambda _: str(_MM),
+            "SN": lambda motor: str(motor.unit),
             "QM": lambda _: "3",
-            "VA": lambda motor: f"{motor.axis.velocity_mm_per_s:.5f}",
-            "VU": lambda _: "100.00000",
+            "VA": lambda motor: motor.told(motor.axis.velocity_mm_per_s),
+            "VU": lambda motor: motor.told(100.0),
             "AC": lambda motor: f"{motor.acceleration:.5f}",
             "AG": lambda motor: f"{motor.acceleration:.5f}",
-            "SL": lambda motor: f"{motor.low_mm:.5f}",
-            "SR": lambda motor: f"{motor.high_mm:.5f}",
+            "SL": lambda motor: motor.told(motor.low_mm),
+            "SR": lambda motor: motor.told(motor.high_mm),
             "PH": lambda _: "00000000H, 00000000H",
             **{name: _kept(name) for name in _SETTINGS},
         }
@@ -226,21 +268,27 @@ class NewportEsp301Wire(LineWire):
             "AB": lambda motor: self._halt([motor]),
             "MO": self._enable,
             "MF": self._disable,
+            "MT": lambda motor: self._run(motor, _FAR_MM),
+            "MV": lambda motor: self._run(motor, _FAR_MM),
         }
 
     def _make_numbers(self) -> dict[str, Callable[[_Motor, float], None]]:
         return {
-            "PA": self._move,
-            "PR": lambda motor, mm: self._move(motor, motor.axis.encoder_mm + mm),
+            "PA": lambda motor, value: self._move(motor, motor.taken_mm(value)),
+            "PR": lambda motor, value: self._move(motor, motor.axis.encoder_mm + motor.taken_mm(value)),
             "OR": lambda motor, _: self._seek(motor),
-            "DH": lambda motor, mm: motor.axis.zero_here(mm),
-            "VA": self._set_velocity,
+            "DH": self._define_home,
+            "VA": lambda motor, value: self._set_velocity(motor, motor.taken_mm(value)),
             "AC": lambda motor, value: setattr(motor, "acceleration", value),
             "AG": lambda motor, value: setattr(motor, "acceleration", value),
-            "SL": lambda motor, mm: setattr(motor, "low_mm", mm),
-            "SR": lambda motor, mm: setattr(motor, "high_mm", mm),
+            "SL": lambda motor, value: setattr(motor, "low_mm", motor.taken_mm(value)),
+            "SR": lambda motor, value: setattr(motor, "high_mm", motor.taken_mm(value)),
+            "VU": lambda *_: None,
+            "QM": lambda *_: None,
             "SN": self._set_unit,
             "WS": lambda *_: None,
+            "WP": lambda *_: None,
+            "QR": lambda *_: None,
             **{name: _keeper(name) for name in _SETTINGS},
         }
 
@@ -270,6 +318,16 @@ class NewportEsp301Wire(LineWire):
             raise motor.error(_POSITIVE_SOFT if mm > motor.high_mm else _NEGATIVE_SOFT)
         axis.move(mm)
 
+    def _run(self, motor: _Motor, mm: float) -> None:
+        """Run to a limit, or without an end."""
+        self._ready(motor).move(mm)
+
+    def _reset(self) -> None:
+        self._errors.clear()
+        for motor in self.motors:
+            motor.axis.lose_power()
+            motor.on = False
+
     def _seek(self, motor: _Motor) -> None:
         self._ready(motor).seek()
 
@@ -278,13 +336,29 @@ class NewportEsp301Wire(LineWire):
             raise motor.error(_VELOCITY)
         motor.axis.velocity_mm_per_s = mm_per_s
 
-    def _set_unit(self, _: _Motor, unit: float) -> None:
-        if unit != _MM:
+    def _set_unit(self, motor: _Motor, unit: float) -> None:
+        if unit not in _MM_PER_UNIT:
             raise _Refused(_RANGE)
+        motor.unit = int(unit)
+
+    def _define_home(self, motor: _Motor, value: float) -> None:
+        motor.home_mm = motor.taken_mm(value)
+        motor.axis.zero_here(motor.home_mm)
+
+
+def _number(name: str, text: str) -> float | None:
+    """Read the first of the numbers behind a command, words of bits in hexadecimal where an H says so."""
+    first = text.partition(",")[0].strip()
+    digits = first.removesuffix("H")
+    if name in _HEXADECIMAL and digits != first and digits.isalnum():
+        return float(int(digits, 16)) if all(letter in "0123456789ABCDEF" for letter in digits) else None
+    return read_float(first)
 
 
 def _kept(name: str) -> Callable[[_Motor], str]:
-    return lambda motor: f"{motor.settings[name]:.5f}"
+    if name in _HEXADECIMAL:
+        return lambda motor: f"{int(motor.settings[name]):04X}H"
+    return lambda motor: f"{motor.settings[name]:.0f}" if name in _WHOLE else f"{motor.settings[name]:.5f}"
 
 
 def _keeper(name: str) -> Callable[[_Motor, float], None]:

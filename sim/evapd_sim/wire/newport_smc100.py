@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from evapd_sim.plant import Plant
 from evapd_sim.stage import StageAxis
 from evapd_sim.wire.base import LineWire
-from evapd_sim.wire.numbers import read_float
+from evapd_sim.wire.numbers import flag, read_float
 
 _ERRORS = {
     "@": "No error.", "A": "Unknown message code or floating point controller address.", "B": "Controller address not correct.",
@@ -30,7 +30,7 @@ _END_OF_RUN = {-1: 0x0001, 1: 0x0002}
 _SETTINGS = {
     "BA": "0.00300", "BH": "0", "DV": "48", "FD": "2000", "FE": "1", "FF": "0", "FRM": "20", "FRS": "0.02000", "JM": "1", "JR": "0.04000", "KD": "4.00000",
     "KI": "30.00000", "KP": "3.00000", "KV": "0", "OH": "4.00000", "OT": "11.50000", "QIL": "0.36000", "QIR": "0.18000", "QIT": "0.40000", "SA": "1",
-    "SC": "1", "SU": "0.000035", "VB": "0", "ZX": "2", "HT": "2",
+    "SB": "0", "SC": "1", "SU": "0.000035", "VB": "0", "ZX": "2", "HT": "2",
 }  # fmt: skip
 _COMMAND = re.compile(r"(?P<address>[0-9]{0,2})(?P<name>FRM|FRS|QIL|QIR|QIT|[A-Z]{2})(?P<rest>.*)")
 _CONFIGURATION = 0x14
@@ -158,7 +158,9 @@ class NewportSmc100Wire(LineWire):
                 return f"{letter} {_ERRORS.get(letter, 'Unknown error.')}"
             if name in self._told and rest in {"", "?"} and (rest or name not in self._numbers):
                 return self._told[name](controller)
-            if name in self._done and not rest:
+            if name in self._done and (
+                not rest or (name, rest) == ("RS", "##")
+            ):  # the latter of a CONEX: its address, too
                 self._done[name](controller)
             else:
                 self._set(controller, name, rest)
@@ -197,6 +199,9 @@ class NewportSmc100Wire(LineWire):
             "SL": lambda controller: f"{controller.low_mm:.5f}",
             "SR": lambda controller: f"{controller.high_mm:.5f}",
             "MM": lambda controller: f"{controller.state:02X}",
+            "PW": lambda controller: flag(controller.state == _CONFIGURATION),
+            "RA": lambda _: "0.00000",  # inputs and outputs for anything else
+            "RB": lambda _: "0",
             **{name: _kept(name) for name in _SETTINGS},
         }
 
@@ -205,7 +210,7 @@ class NewportSmc100Wire(LineWire):
         return letter
 
     def _make_done(self) -> dict[str, Callable[[_Controller], None]]:
-        return {"OR": self._home, "ST": self._halt, "RS": self._reset}
+        return {"OR": self._home, "ST": self._halt, "RS": self._reset, "SE": lambda _: None}
 
     def _make_numbers(self) -> dict[str, Callable[[_Controller, float], None]]:
         return {
