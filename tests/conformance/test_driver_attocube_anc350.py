@@ -213,3 +213,12 @@ def test_an_acknowledgement_of_another_address_is_an_error(make, controller):
     controller.answer = lambda opcode, address, *rest: original(opcode, codec.MARK, *rest)
     with pytest.raises(DeviceProtocolError, match="is due"):
         driver.read()
+
+
+def test_a_target_that_was_set_and_is_reached_is_reached_whatever_the_flag_says(make, controller):
+    controller.values[codec.REACHED] = 0
+    driver = make()
+    driver.move("x", 1.5)
+    assert driver.read().axes["x"].in_position
+    controller.values[codec.POSITION] += 1000
+    assert not driver.read().axes["x"].in_position

@@ -124,3 +124,9 @@ def test_half_a_telegram_is_forgotten_after_half_a_second(bench):
 )  # fmt: skip
 def test_what_is_refused_is_acknowledged_with_a_reason(bench, words, reason):
     assert struct.unpack("<6i", bench.send(telegram(*words)))[5] == reason
+
+
+def test_a_set_without_a_correlation_is_carried_out_and_not_acknowledged():
+    bench = Bench()
+    assert bench.send(telegram(SET, 0x400, 0, 0, 25_000)) == b""
+    assert bench.send(telegram(GET, 0x400, 0, 1)).endswith(struct.pack("<i", 25_000))

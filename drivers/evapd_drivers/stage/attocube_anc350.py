@@ -12,6 +12,7 @@ that may run there. Piezo steppers have no following error.
 Nothing here was tried on hardware.
 """
 
+import math
 import struct
 import time
 from collections.abc import Callable
@@ -43,6 +44,9 @@ REASONS = {
 }  # fmt: skip
 NM_PER_LSB = {0: 1e3, 1: 1.0, 2: 1e-3, 3: 1e-6}  # by unit (mm, um, nm, pm), whose values are scaled by 1000
 NM_PER_MM = 1e6
+NEAR_NM = (
+    100.0  # from a target that this driver has set: reached, also where the controller's own flag stays 0
+)
 LONGEST = 512
 LAST_CORRELATION = 1 << 31
 _WORDS = struct.Struct("<5I")
@@ -117,6 +121,7 @@ class AttocubeAnc350:
         self._lsb_nm: dict[str, float] = {}
         self._tells_reached = False
         self._searching: set[str] = set()
+        self._targets: dict[str, int] = {}  # in counts, as this driver has set them
 
     binary_port: ClassVar[int] = 2101  # elsewhere its telegrams may mean anything: not probed there
 
@@ -139,6 +144,7 @@ class AttocubeAnc350:
             first = next(iter(self._config.axes.values()))
             self._tells_reached = self._ask(REACHED, first.channel) is not None
             self._searching.clear()
+            self._targets.clear()
             self.read()
         return identity
 
@@ -166,6 +172,7 @@ class AttocubeAnc350:
         self._searching.discard(axis)
         for address, value in ((OUTPUT, 1), (TARGET, counter), (RUN, 1)):
             self._do(one.channel, (address, value))
+        self._targets[axis] = counter
 
     def stop(self) -> None:
         """End every kind of motion of all axes, sent at once; an axis that still runs then has its output switched off.
@@ -174,6 +181,7 @@ class AttocubeAnc350:
             DeviceRefused: an axis runs on all the same.
         """
         self._searching.clear()
+        self._targets.clear()
         channels = [axis.channel for axis in self._config.axes.values()]
         ends = ((RUN, 0), (FORWARD, 0), (BACKWARD, 0))
         refusals = self._exchange(
@@ -202,6 +210,7 @@ class AttocubeAnc350:
         one = shared.axis_named(self._config.axes, axis)
         if one.absolute or self._status(axis, one.channel) & REFERENCED:
             return
+        self._targets.pop(axis, None)
         if one.search is None:
             raise DeviceRefused(
                 f"axis {axis} has no search in the settings: say in which direction it may run"
@@ -219,8 +228,10 @@ class AttocubeAnc350:
             self._searching.discard(name)
             status = self._status(name, axis.channel)
         moving = bool(status & RUNNING)
-        reached = not self._tells_reached or bool(self._asked(REACHED, axis.channel))
-        counter = self._asked(POSITION, axis.channel) - self._mark(axis, referenced=referenced)
+        at = self._asked(POSITION, axis.channel)
+        near = abs(self._targets.get(name, math.inf) - at) * self._lsb_nm[name] <= NEAR_NM
+        reached = near or not self._tells_reached or bool(self._asked(REACHED, axis.channel))
+        counter = at - self._mark(axis, referenced=referenced)
         return AxisReading(
             position_mm=counter * self._lsb_nm[name] / NM_PER_MM,
             referenced=referenced,

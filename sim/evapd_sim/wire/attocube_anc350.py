@@ -176,6 +176,8 @@ class AttocubeAnc350Wire(Wire):
             reason = _OK
         except _Refused as refusal:
             values, reason = [], refusal.reason
+        if opcode == _SET and correlation == 0:
+            return b""  # nobody waits for it
         return _telegram(_ACK, address, index, correlation, reason, *values)
 
     def _axis(self, index: int) -> _Axis:
