@@ -174,3 +174,36 @@ def test_a_heartbeat_that_stops_cuts_pulses_and_voltage_within_its_time():
     plant.specimen.advance(5.0)
     assert not plant.trigger.live
     assert plant.specimen.v_v < 1.0
+
+
+@pytest.mark.parametrize("unit", [0, 1, 255])
+def test_a_module_on_its_own_ip_number_answers_to_any_unit_that_means_itself(unit):
+    wire = ModbusDioWire(Plant())
+    assert wire.receive(frame(3, 16, 1, unit=unit), 0.0)[6:9] == bytes([unit, 3, 2])
+
+
+def test_input_registers_are_the_holding_registers():
+    wire = ModbusDioWire(Plant())
+    assert wire.receive(frame(4, 0, 2), 0.0)[8:] == wire.receive(frame(3, 0, 2), 0.0)[8:]
+
+
+def test_several_registers_are_written_at_once():
+    wire = ModbusDioWire(Plant())
+    request = struct.pack(">HHHBBHHB2H", 7, 0, 11, 1, 16, 5, 2, 4, 77, 78)
+    assert wire.receive(request, 0.0) == frame(16, 5, 2)
+    assert wire.receive(frame(3, 5, 2), 0.0)[9:] == struct.pack(">2H", 77, 78)
+
+
+def test_registers_are_read_after_they_were_written():
+    wire = ModbusDioWire(Plant())
+    request = struct.pack(">HHHBBHHHHBH", 7, 0, 13, 1, 23, 5, 1, 5, 1, 2, 99)
+    assert wire.receive(request, 0.0)[8:] == struct.pack(">BH", 2, 99)
+
+
+@pytest.mark.parametrize("first", [0, 15, 16])
+def test_registers_that_cannot_be_written_are_refused_and_none_is_changed(first):
+    wire = ModbusDioWire(Plant())
+    before = list(wire.registers)
+    request = struct.pack(">HHHBBHHB2H", 7, 0, 11, 1, 16, first, 2, 4, 77, 78)
+    assert wire.receive(request, 0.0)[7:] == b"\x90\x02"
+    assert wire.registers == before

@@ -1,8 +1,8 @@
 """A digital I/O module on Modbus/TCP, as its cable shows it, with the interlock contacts and the heartbeat relay of a rig behind it.
 
-Written from the MODBUS Application Protocol Specification V1.1b3 (functions 1, 2, 3, 5, 6, 15 and 43/14, state diagrams for the
+Written from the MODBUS Application Protocol Specification V1.1b3 (functions 1 to 6, 15, 16, 23 and 43/14, state diagrams for the
 exceptions) and the MODBUS Messaging on TCP/IP Implementation Guide V1.0b (header). What a guide leaves to the maker is chosen as
-common modules do it: another unit is not answered, and half a request is dropped after half a second.
+common modules do it: input registers are the holding registers, another unit than its own, 0 and 255 is not answered, and half a request is dropped after half a second.
 """
 
 import struct
@@ -16,6 +16,7 @@ from evapd_sim.wire.relay import HeartbeatRelay
 _HEADER = struct.Struct(">HHHB")  # transaction, protocol 0, length of what follows it, unit
 _LONGEST_PDU = 253
 _HALF_REQUEST_S = 0.5
+_ANY_UNIT = {0, 255}  # of a module that is addressed by its IP number
 _ILLEGAL_FUNCTION, _ILLEGAL_ADDRESS, _ILLEGAL_VALUE = 1, 2, 3
 INPUT_WORD, OUTPUT_WORD, MODULE_CODE, WATCHDOG = 0, 1, 16, 17  # registers
 
@@ -111,9 +112,12 @@ class ModbusDioWire(Wire):
             1: lambda data: self._read_bits(data, self.coils),
             2: lambda data: self._read_bits(data, self._inputs_now()),
             3: self._read_registers,
+            4: self._read_registers,
             5: self._write_coil,
             6: self._write_register,
             15: self._write_coils,
+            16: self._write_registers,
+            23: self._write_and_read,
             43: self._identify,
         }
 
@@ -140,7 +144,7 @@ class ModbusDioWire(Wire):
                 break
             else:
                 pdu, self._buffer = self._buffer[_HEADER.size : 6 + length], self._buffer[6 + length :]
-                if unit == self.unit:
+                if unit == self.unit or unit in _ANY_UNIT:
                     answer = self._answer(pdu)
                     reply += _HEADER.pack(transaction, 0, 1 + len(answer), unit) + answer
                     self.relay.follow(self.coils[self._heartbeat], self.now_s)
@@ -192,6 +196,25 @@ class ModbusDioWire(Wire):
             low = self.coils[:16]
             self.coils[: len(low)] = [bool(value >> bit & 1) for bit in range(len(low))]
         return data
+
+    def _write_registers(self, data: bytes) -> bytes:
+        _check(len(data) > 5, _ILLEGAL_VALUE)
+        first, count = _two_words(data[:4])
+        _check(1 <= count <= 123 and data[4] == len(data) - 5 == 2 * count, _ILLEGAL_VALUE)
+        refused = {INPUT_WORD, MODULE_CODE} & set(range(first, first + count))
+        _check(first + count <= len(self.registers) and not refused, _ILLEGAL_ADDRESS)
+        for offset in range(count):
+            self._write_register(struct.pack(">H", first + offset) + data[5 + 2 * offset : 7 + 2 * offset])
+        return data[:4]
+
+    def _write_and_read(self, data: bytes) -> bytes:
+        """Read/Write Multiple Registers: the write is carried out before the read."""
+        _check(len(data) > 9, _ILLEGAL_VALUE)
+        first, count = _two_words(data[:4])
+        _check(1 <= count <= 125, _ILLEGAL_VALUE)
+        _check(first + count <= len(self.registers), _ILLEGAL_ADDRESS)
+        self._write_registers(data[4:])
+        return self._read_registers(data[:4])
 
     def _write_coils(self, data: bytes) -> bytes:
         _check(len(data) > 5, _ILLEGAL_VALUE)
