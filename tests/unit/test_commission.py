@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import signal
+import threading
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from evapd.cli import app
+from evapd.commission.ending import Interrupts, make_all_safe
 from evapd.commission.findings import Findings, warnings
 from evapd.commission.pulses import TdcFigures
 from evapd.commission.session import Session, Wanted
@@ -16,8 +20,9 @@ from evapd.commission.supply import measure_supply
 from evapd.commission.times import Times
 from evapd.config import load_rig
 from evapd.device import build_device
+from evapd.device.portlock import PortLock
 from evapd.device.readings import HighVoltageReading
-from evapd.errors import DeviceTimeout, StateError
+from evapd.errors import DeviceBusy, DeviceProtocolError, DeviceTimeout, StateError
 from support.daemon import daemon
 from support.rig_files import rig_folder, write_rig
 
@@ -234,3 +239,125 @@ def test_a_device_that_cannot_be_made_safe_is_told_with_what_to_do_by_hand(serve
     with pytest.raises(DeviceTimeout) as caught:
         Session(served.loaded, Wanted(reads=1, dark_s=1.0, inhibits=1), lambda _: None).run()
     assert "BY HAND" in caught.value.__notes__[0]
+
+
+@pytest.fixture
+def brief():
+    return Wanted(voltage_v=500.0, reads=1, dark_s=1.0, inhibits=1)
+
+
+def test_whatever_a_pulsers_driver_raises_the_supply_is_made_safe_after_it(served, monkeypatch, brief):
+    def broken(*_, **__):
+        raise TypeError("a fault in the driver")
+
+    monkeypatch.setattr("evapd_drivers.pulser.dg645.Dg645.make_safe", broken)
+    monkeypatch.setattr("evapd.commission.session.measure_pulses", lambda *_, **__: None)
+    with pytest.raises(TypeError):
+        Session(served.loaded, brief, lambda _: None).run()
+    assert served.twin.plant.specimen.demand_v == 0.0
+
+
+@pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_under_voltage_ends_the_walk_with_everything_safe(served, monkeypatch, brief, which):
+    def asked_to_end(supply, low_v, *_, **__):
+        supply.set_voltage(low_v)
+        supply.output(True)
+        os.kill(os.getpid(), which)
+
+    monkeypatch.setattr("evapd.commission.session.measure_pulses", lambda *_, **__: None)
+    monkeypatch.setattr("evapd.commission.session.measure_supply", asked_to_end)
+    before = signal.getsignal(which)
+    with pytest.raises(KeyboardInterrupt):
+        Session(served.loaded, brief, lambda _: None).run()
+    assert served.twin.plant.specimen.demand_v == 0.0
+    assert signal.getsignal(which) == before
+
+
+def test_a_second_signal_does_not_keep_anything_from_being_made_safe():
+    with Interrupts() as interrupts:
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert interrupts.closing
+
+
+class Sourced:
+    """Makes itself safe at the given attempt; 0: hangs until it is let go."""
+
+    def __init__(self, attempt):
+        self.attempt, self.tried, self.safe, self.let_go = attempt, 0, False, threading.Event()
+
+    def open(self):
+        pass
+
+    def close(self):
+        pass
+
+    def make_safe(self):
+        self.tried += 1
+        if self.attempt == 0:
+            self.let_go.wait(10.0)
+        if self.tried < self.attempt:
+            raise DeviceTimeout("silence")
+        self.safe = True
+
+
+def test_a_device_that_obeys_at_the_third_attempt_is_no_failure():
+    late = Sourced(3)
+    assert make_all_safe({"hv": late}, ["hv"], lambda _: None) == []
+    assert late.safe
+
+
+def test_one_that_hangs_does_not_keep_the_next_from_its_turn():
+    hung, supply = Sourced(0), Sourced(1)
+    (failure,) = make_all_safe({"pulser": hung, "hv": supply}, ["pulser", "hv"], lambda _: None, hangs_s=0.1)
+    hung.let_go.set()
+    assert supply.safe
+    assert "pulser may still be on" in failure.__notes__[0]
+
+
+def test_beside_a_guard_nothing_is_opened_and_no_guard_can_start_meanwhile(served, brief):
+    guards = PortLock(f"{served.loaded.layout.folder}/guard")
+    try:
+        with pytest.raises(DeviceBusy):
+            Session(served.loaded, brief, lambda _: None).run()
+    finally:
+        guards.release()
+
+
+def test_pulses_that_could_not_be_measured_are_stopped_before_the_supply_is_energised(
+    served, monkeypatch, brief
+):
+    def half_way(pulser, *_, **__):
+        pulser.set_rate(1000.0)
+        pulser.enable(True)
+        raise DeviceTimeout("the TDC is silent")
+
+    pulsing = []
+    monkeypatch.setattr("evapd.commission.session.measure_pulses", half_way)
+    monkeypatch.setattr(
+        "evapd.commission.session.measure_supply",
+        lambda *_, **__: pulsing.append(served.twin.plant.trigger.running),
+    )
+    Session(served.loaded, brief, lambda _: None).run()
+    assert pulsing == [False]
+
+
+def test_without_the_supplys_answer_no_pulse_is_let_through(served, monkeypatch, brief):
+    def silent(_):
+        raise DeviceTimeout("no answer")
+
+    monkeypatch.setattr("evapd_drivers.hv.fug_probus.FugProbus.open", silent)
+    found = Session(served.loaded, brief, lambda _: None).run()
+    assert "may be on" in found.skipped["pulses"]
+    assert found.tdc is None
+
+
+def test_a_reading_that_is_no_number_is_not_a_discharged_supply(served, monkeypatch, brief):
+    nothing = HighVoltageReading(
+        t_mono_s=1.0, v_set_v=None, v_meas_v=math.nan, i_meas_a=None, output_on=False
+    )
+    monkeypatch.setattr("evapd_drivers.hv.fug_probus.FugProbus.read", lambda _: nothing)
+    with pytest.raises(DeviceProtocolError, match="no number"):
+        Session(served.loaded, brief, lambda _: None).run()

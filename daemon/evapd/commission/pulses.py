@@ -12,6 +12,7 @@ from evapd.device import HitSource, Pulser, TdcSource
 from evapd.errors import StateError
 
 _WAIT_S = 0.05
+_HANGS_S = 5.0
 _US_PER_S = 1e6
 _WORDS_OF_A_HIT = 4
 
@@ -45,7 +46,7 @@ class _Listener:
     def __init__(self, source: TdcSource | HitSource, clock: Callable[[], float]) -> None:
         self._source, self._clock = source, clock
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="commission-tdc")
+        self._thread = threading.Thread(target=self._run, name="commission-tdc", daemon=True)
         self.blocks: list[tuple[float, TdcBlock | HitBlock]] = []
         self.error: Exception | None = None
 
@@ -55,7 +56,7 @@ class _Listener:
 
     def __exit__(self, *_: object) -> None:
         self._ending.set()
-        self._thread.join()
+        self._thread.join(_HANGS_S)  # a driver that hangs must not keep the pulses on
 
     def _run(self) -> None:
         try:

@@ -6,14 +6,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from evapd.commission.ending import Interrupts, make_all_safe
 from evapd.commission.findings import Findings
 from evapd.commission.pulses import measure_pulses
 from evapd.commission.supply import measure_supply
 from evapd.commission.times import timed
 from evapd.config import LoadedRig
 from evapd.config.plugins import INSTALLED, Plugins
-from evapd.device import HighVoltageReading, build_device
-from evapd.errors import DeviceError, EvapdError, StateError
+from evapd.device import HighVoltageReading, PulseAmplitudeReading, build_device
+from evapd.device.portlock import PortLock
+from evapd.device.readings import LaserReading, Reading, not_finite
+from evapd.errors import DeviceError, DeviceProtocolError, EvapdError, StateError
 
 DOWN_V = 50.0  # below this the specimen supply counts as discharged
 _DOWN_S = 60.0
@@ -60,18 +63,29 @@ class Session:
 
         Raises:
             StateError: when a voltage is wanted that the configuration does not allow, or something is energised already.
+            DeviceBusy: when a guard runs in this folder; none can start there meanwhile.
             DeviceError: of a device that carries energy and cannot be made safe.
+            KeyboardInterrupt: when it was asked to end, by whatever signal; everything has been made safe then.
         """
         self._check_voltage()
+        lock = PortLock(f"{self._loaded.layout.folder}/guard")  # the guard's own
         try:
-            self._open()
-            self._check_discharged()
-            self._measure_reads()
-            self._measure_pulses()
-            self._measure_supply()
+            with Interrupts() as interrupts:
+                try:
+                    self._walk()
+                finally:
+                    interrupts.closing = True
+                    self._close()
         finally:
-            self._close()
+            lock.release()
         return self._found
+
+    def _walk(self) -> None:
+        self._open()
+        self._check_discharged()
+        self._measure_reads()
+        self._measure_pulses()
+        self._measure_supply()
 
     def _check_voltage(self) -> None:
         most_v, wanted_v = self._loaded.rig.specimen.v_dc_max_v, self._wanted.voltage_v
@@ -93,37 +107,57 @@ class Session:
             self._tell(f"{name}: {self._found.identities[name]}")
 
     def _close(self) -> None:
-        """Make everything safe that carries energy, pulses first, and close; the first failure is raised at the end."""
-        failures: list[DeviceError] = []
-        for role in _SAFE_FIRST:
-            for name in self._loaded.rig.devices_with_role(role):
-                if name not in self._devices:
-                    continue
+        """Make everything safe that carries energy, pulses first, see that it is, and close; the first failure is raised at the end."""
+        failures = make_all_safe(self._devices, self._of_roles(*_SAFE_FIRST), self._sleep)
+        if not failures:
+            for name in self._of_roles("specimen"):
                 try:
-                    self._devices[name].make_safe()
-                except DeviceError as error:
-                    error.add_note(f"{name} may still be on: SWITCH IT OFF BY HAND")
+                    self._await_down(name)
+                except Exception as error:  # noqa: BLE001 - told at the end, when every link is closed
+                    error.add_note(f"{name} is not verified down: SWITCH IT OFF BY HAND")
                     failures.append(error)
-        for driver in self._devices.values():
-            driver.close()
+        for name, driver in self._devices.items():
+            try:
+                driver.close()
+            except Exception as error:  # noqa: BLE001 - the others are closed all the same
+                self._tell(f"{name}: the link does not close: {error}")
         if failures:
             raise failures[0]
 
+    def _of_roles(self, *roles: str) -> list[str]:
+        named = (name for role in roles for name in self._loaded.rig.devices_with_role(role))
+        return [name for name in named if name in self._devices]
+
     def _of_role(self, role: str) -> tuple[str, Any] | None:
-        named = self._loaded.rig.devices_with_role(role)
-        return next(((name, self._devices[name]) for name in named if name in self._devices), None)
+        return next(((name, self._devices[name]) for name in self._of_roles(role)), None)
+
+    def _read(self, name: str) -> Any:
+        reading: Reading = self._devices[name].read()
+        if nonsense := not_finite(reading):
+            raise DeviceProtocolError(f"{name}: {nonsense} is no number: not taken as a reading")
+        return reading
 
     def _check_discharged(self) -> None:
-        for name in self._loaded.rig.devices_with_role("specimen"):
-            if name not in self._devices:
-                continue
-            reading: HighVoltageReading = self._devices[name].read()
+        for name in self._of_roles("specimen"):
+            reading: HighVoltageReading = self._read(name)
             if abs(reading.v_meas_v) > DOWN_V or reading.output_on:
                 output = {True: "on", False: "off", None: "UNKNOWN"}[reading.output_on]
                 raise StateError(
                     f"{name} reads {reading.v_meas_v:.0f} V, output {output}: it is switched "
                     "off now; let it discharge, then begin again"
                 )
+
+    def _against_pulses(self) -> str:
+        """Say which source of energy is not known to be down; what pulses only switch through is made safe before."""
+        rig = self._loaded.rig
+        named = (name for role in _SAFE_FIRST for name in rig.devices_with_role(role))
+        if silent := [name for name in named if name not in self._devices and rig.devices[name].required]:
+            return f"{', '.join(silent)} does not answer, and may be on"
+        sources = self._of_roles("laser", "pulse")
+        if failures := make_all_safe(self._devices, sources, self._sleep):
+            raise failures[0]
+        lit = [name for name in sources if _carries(self._read(name))]
+        return f"{', '.join(lit)} is on though it was told to be safe" if lit else ""
 
     def _measure_reads(self) -> None:
         for name, driver in self._devices.items():
@@ -135,6 +169,10 @@ class Session:
         pulser, tdc, wanted = self._of_role("pulser"), self._of_role("tdc"), self._wanted
         if pulser is None or tdc is None:
             self._found.skipped["pulses"] = "no pulser, or no TDC, that answers"
+            return
+        if reason := self._against_pulses():
+            self._found.skipped["pulses"] = reason
+            self._tell(f"no pulses: {reason}")
             return
         rate_hz = self._loaded.rig.pulse.rate_hz
         self._tell(
@@ -150,6 +188,8 @@ class Session:
                 clock=self._clock,
                 sleep=self._sleep,
             )
+        if failures := make_all_safe(self._devices, [pulser[0]], self._sleep):
+            raise failures[0]  # no voltage while pulses may run
 
     def _measure_supply(self) -> None:
         specimen, high_v = self._of_role("specimen"), self._wanted.voltage_v
@@ -167,12 +207,12 @@ class Session:
                 lambda: supply.set_voltage(low_v), self._wanted.reads, self._clock
             )
         supply.make_safe()
-        self._await_down(supply)
+        self._await_down(name)
         self._tell(f"{name}: down again, verified")
 
-    def _await_down(self, supply: Any) -> None:
+    def _await_down(self, name: str) -> None:
         ordered_s = self._clock()
-        while abs((reading := supply.read()).v_meas_v) > DOWN_V or reading.output_on:
+        while abs((reading := self._read(name)).v_meas_v) > DOWN_V or reading.output_on:
             if self._clock() - ordered_s > _DOWN_S:
                 raise StateError(f"the supply still reads {reading.v_meas_v:.0f} V: SWITCH IT OFF BY HAND")
             self._sleep(0.1)
@@ -185,3 +225,15 @@ class Session:
         except EvapdError as error:
             self._found.skipped[what] = str(error)
             self._tell(f"{what}: not measured: {error}")
+
+
+def _carries(reading: Reading) -> bool:
+    """Whether an amplitude or a laser carries energy; an amplitude that cannot tell its output stands at its floor once it is safe."""
+    match reading:
+        case PulseAmplitudeReading():
+            return bool(reading.output_on)
+        case LaserReading():
+            return reading.emission is not False or bool(reading.shutter_open)
+        case HighVoltageReading():
+            return abs(reading.v_meas_v) > DOWN_V or bool(reading.output_on)
+    return False
