@@ -33,6 +33,8 @@ class Generator:
             return b"Stanford Research Systems,DG645,s/n001234,ver1.18.11E\r\n"
         if text == "LERR?":
             return b"%d\r\n" % (self.errors.pop(0) if self.errors else 0)
+        if text == "INSR?" and self.events is None:
+            return b""
         if text == "INSR?":
             events, self.events = self.events, 0
             return b"%d\r\n" % events
@@ -79,6 +81,23 @@ def test_identity_gives_serial_number_and_firmware():
     assert (identity.model, identity.serial, identity.firmware) == ("DG645", "001234", "1.18.11E")
     with pytest.raises(DeviceIdentityError):
         codec.decode_identity(b"Stanford Research Systems,DG535,s/n001234,ver1")
+
+
+def test_an_identity_with_maker_and_model_in_one_field_is_read():
+    identity = codec.decode_identity(b"SRS DG645,s/n001332,ver1.07.10E")
+    assert (identity.vendor, identity.model, identity.serial, identity.firmware) == (
+        "SRS",
+        "DG645",
+        "001332",
+        "1.07.10E",
+    )
+
+
+def test_without_an_answer_to_insr_it_opens_and_does_not_ask_again(make, generator):
+    generator.events = None
+    driver = make(timeout_s=0.1)
+    assert driver.read().enabled is True
+    assert generator.peer.heard == [b"TRAT?", b"TSRC?"]
 
 
 @given(st.binary(max_size=40))

@@ -5,7 +5,8 @@ sets answer nothing but leave a code in the error queue. TCP port 5025 or RS-232
 
 Confidence: commands, ranges and error codes are the manual's. The manual has no command that switches the outputs off; single shot
 (TSRC 5) as the inhibit is advice, and a delay cycle that has begun still ends. The serial number's form `s/n001234` is as in the manual's example.
-`missed` counts the reads that found INSR bit RATE: at least that many triggers came during a delay cycle.
+`missed` counts the reads that found INSR bit RATE: at least that many triggers came during a delay cycle. Where INSR? is not answered (one emulator), the
+driver goes on without: it then knows neither of missed triggers nor of the inhibit input.
 Nothing here was tried on hardware.
 """
 
@@ -20,7 +21,7 @@ from evapd.device import open_transport
 from evapd.device.link import Link, TransportFactory, limited, number, same_serial
 from evapd.device.protocols import DriverConfig, Pulser
 from evapd.device.readings import Identity, PulserReading
-from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused
+from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused, DeviceTimeout
 from evapd.units import Hertz
 
 INTERNAL, SINGLE_SHOT = 0, 5  # TSRC
@@ -33,6 +34,7 @@ ERRORS = {
 }  # fmt: skip
 QUEUE = 20  # entries in the error queue
 _INTEGER = re.compile(rb"[0-9]{1,3}")
+_IDENTITY = re.compile(r"(?P<vendor>[^,]+?)[, ]\s*(?P<model>DG645)\s*,\s*(?:s/n)?(?P<serial>[^,]+),\s*(?:ver)?(?P<firmware>[^,]+)", re.IGNORECASE)  # fmt: skip
 
 
 def encode(command: str, value: float | None = None) -> bytes:
@@ -51,11 +53,10 @@ def decode_integer(line: bytes, high: int) -> int:
 def decode_identity(line: bytes) -> Identity:
     """`Stanford Research Systems,DG645,s/n001234,ver1.20.10E`."""
     text = line.decode("ascii", "replace").strip()
-    fields = [part.strip() for part in text.split(",")]
-    if len(fields) != 4 or fields[1].upper() != "DG645":
+    found = _IDENTITY.fullmatch(text)
+    if found is None:
         raise DeviceIdentityError(f"'{text}' answers, not a DG645: check `connect`")
-    serial, firmware = fields[2].removeprefix("s/n"), fields[3].removeprefix("ver")
-    return Identity(vendor=fields[0], model=fields[1], serial=serial, firmware=firmware, raw=text)
+    return Identity(**{name: part.strip() for name, part in found.groupdict().items()}, raw=text)
 
 
 class Dg645:
@@ -82,6 +83,7 @@ class Dg645:
         self._clock = clock
         self._link = Link(config, transport_factory, clock)
         self._missed = 0
+        self._tells_events = True
 
     @staticmethod
     def identify(link: Link) -> Identity:
@@ -96,7 +98,7 @@ class Dg645:
             self._errors()
             if self._config.inhibit_input is not None:
                 self._set("INHB", INHIBITS[self._config.inhibit_input], 0)
-            self._ask_integer("INSR?")  # reading clears what happened before
+            self._tells_events = self._clear_events()
             self._missed = 0
             self.read()
         return identity
@@ -109,7 +111,7 @@ class Dg645:
         """Read rate (Hz), trigger source and events. `enabled` is None when a front panel chose another source."""
         rate_hz = number(self._link.ask(b"TRAT?\n"), 0.0, 10e6)
         source = self._ask_integer("TSRC?", 6)
-        events = self._ask_integer("INSR?")
+        events = self._ask_integer("INSR?") if self._tells_events else 0
         self._missed += bool(events & INSR_RATE)
         enabled = {INTERNAL: not events & INSR_INHIBIT, SINGLE_SHOT: False}.get(source)
         return PulserReading(t_mono_s=self._clock(), rate_hz=rate_hz, enabled=enabled, missed=self._missed)
@@ -135,6 +137,15 @@ class Dg645:
 
     def _ask_integer(self, query: str, high: int = 255) -> int:
         return decode_integer(self._link.ask(encode(query)), high)
+
+    def _clear_events(self) -> bool:
+        """Read what happened before, which clears it; say whether it is told at all."""
+        try:
+            self._ask_integer("INSR?")
+        except DeviceTimeout:
+            with self._link.opening():  # a late answer must never answer another question
+                return False
+        return True
 
     def _errors(self) -> str:
         """Empty the error queue and give what was in it, in words."""
