@@ -185,3 +185,35 @@ def test_random_replies_are_values_in_range_or_device_errors(line):
     for decode in (codec.decode_status, lambda text: 0 <= codec.decode_counts(b"a1", text) <= codec.FULL):
         with contextlib.suppress(DeviceError):
             assert decode(line)
+
+
+class Mute(Supply):
+    """Does what it is told, and answers questions only."""
+
+    def answer(self, command):
+        answer = super().answer(command)
+        return answer if command in {b"E", b"a1", b"a2"} else b""
+
+
+@pytest.fixture
+def mute(tmp_path):
+    supply = Mute()
+    with drivers_at(supply.peer, tmp_path, TechnixSr, **USUAL, echo=False) as make_:
+        yield make_(keywords={"sleep": lambda _: None}), supply
+
+
+def test_without_an_echo_the_status_says_what_was_done_and_the_set_point_is_not_known(mute):
+    driver, supply = mute
+    driver.set_voltage(3000.0)
+    driver.output(True)
+    assert b"d1,819" in supply.peer.heard
+    assert (driver.read().output_on, driver.read().v_set_v) == (True, None)
+    driver.make_safe()
+    assert driver.read().output_on is False
+
+
+def test_without_an_echo_a_switch_that_does_not_act_is_refused(mute):
+    driver, supply = mute
+    supply.stuck = True
+    with pytest.raises(DeviceRefused, match="stays off"):
+        driver.output(True)

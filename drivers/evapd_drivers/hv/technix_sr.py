@@ -6,7 +6,8 @@ seen. Lines end by CR. The answer to `d1,819` is `d1,819`, to `a1` it is `a1819`
 
 Confidence: commands, echo and the status byte agree in two clients or more. In doubt: which way round `P8` inhibits (one client has it inverted, so it
 is only read), what LOCAL does to a command (asked before each set), whether the unit tells arcs by `F` (not used).
-It tells neither who it is nor its set points: `v_set_v` is what it echoed last since it was opened, None before and in LOCAL.
+It tells neither who it is nor its set points: `v_set_v` is what it echoed last since it was opened, None before and in LOCAL. All clients
+read the echo of on and off, one of them no other; where none comes (an emulator, a filtering adapter) set `echo = false`: then the status alone says what was done.
 **Without a command for 5 s it goes off and local by itself** (one client's note): that is its dead man, `read()` keeps it awake. A unit that has gone
 local is taken back by the next set or `output(True)`, but only while it is off.
 It has no `identify` for `evapd probe`: its questions are one letter and a figure, which are commands to other instruments (`A1`: an acceleration of 1).
@@ -85,6 +86,7 @@ class TechnixSr:
         """Settings; `rated_v` and `rated_a` are what 4095 counts mean."""
 
         pulse_s: Annotated[Second, Field(ge=0.1, le=1)] = 0.12  # of the commands on and off
+        echo: bool = True  # whether commands come back; False where something between takes that away
 
     def __init__(
         self,
@@ -135,13 +137,19 @@ class TechnixSr:
         )
 
     def set_voltage(self, v_v: float) -> None:
-        """Set the output voltage in V, of the configured polarity and within `v_max_v`, in steps of `rated_v` / 4095."""
+        """Set the output voltage in V, of the configured polarity and within `v_max_v`, in steps of `rated_v` / 4095.
+
+        Without an echo nobody tells what was understood: `v_set_v` then stays None, and all that is known is that the supply still answers.
+        """
         v_v = limited("voltage", self._sign * v_v, 0.0, self._config.v_max_v, "V")
         steps = counts(v_v, self._config.v_max_v, self._config.rated_v)
         self._take_remote()
         self._echoed_v = None
         self._acknowledged(encode("d1", steps))
-        self._echoed_v = self._sign * steps * self._config.rated_v / FULL
+        if self._config.echo:
+            self._echoed_v = self._sign * steps * self._config.rated_v / FULL
+        else:
+            self._status()
 
     def set_slew(self, v_per_s: float) -> None:
         """Refuse: this supply has no ramp of its own."""
@@ -190,10 +198,15 @@ class TechnixSr:
                 self._link.send(step)
             raise failure
         self._insist(*released)
-        self._echoed_v = 0.0
+        self._echoed_v = 0.0 if self._config.echo else None
         self._refuse_unless(on=False)
 
     def _insist(self, *steps: bytes) -> None:
+        if not self._config.echo:
+            for step in steps:
+                self._link.send(step)
+            return
+
         def accept(line: bytes) -> None:
             if line.strip() + b"\r" not in steps:
                 raise DeviceProtocolError(f"{line!r} where the echo of a command is due")
@@ -207,7 +220,10 @@ class TechnixSr:
         return decode_counts(query, self._link.ask(query + b"\r")) / FULL
 
     def _acknowledged(self, command: bytes) -> None:
-        decode_echo(command, self._link.ask(command))
+        if self._config.echo:
+            decode_echo(command, self._link.ask(command))
+        else:
+            self._link.send(command)
 
     def _program_limit(self, a: float) -> None:
         self._acknowledged(encode("d2", counts(a, self._config.i_max_a, self._config.rated_a)))
