@@ -60,3 +60,20 @@ def test_without_a_stage_there_is_no_margin(scene):
 
 def test_it_watches_every_state_that_carries_voltage_but_aligning():
     assert StageMoves.watches == ENERGISED - {EnergyState.ALIGNING}
+
+
+def test_an_axis_at_rest_of_another_stage_with_the_same_name_hides_nothing(scene):
+    rule = StageMoves()
+    for t_s in (1.0, 1.5):
+        seen = view(scene, t_s, x=True)
+        still = replace(view(scene, t_s + 0.1, x=False).inputs.devices["stage"], name="coarse")
+        devices = {**seen.inputs.devices, "coarse": still}
+        found = rule.check(replace(seen, inputs=replace(seen.inputs, devices=devices)))
+    assert found is not None
+
+
+def test_what_was_seen_before_an_alignment_does_not_count_after_it(scene):
+    rule = StageMoves()
+    rule.check(view(scene, 1.0, x=True))
+    rule.forget()
+    assert rule.check(view(scene, 9.0, x=True)) is None

@@ -149,6 +149,27 @@ def test_an_order_lost_with_its_link_does_not_block_for_ever(rig):
     rig.orders.move("x", 3.0, AT_REST)
 
 
+def test_an_order_that_waited_behind_a_hung_reading_is_not_carried_out_any_more(rig):
+    rig.orders.move("x", 3.0, AT_REST)
+    rig.clock.now_s += 6.0  # its thread hangs in a reading; a run may have begun meanwhile
+    assert rig.orders.moving == []
+    rig.step()
+    assert rig.drivers["stage"].calls == []
+
+
+def test_an_order_that_takes_long_counts_as_a_move_until_it_is_through(rig):
+    during = []
+
+    def slow(axis, mm):
+        rig.clock.now_s += 10.0
+        during.append(rig.orders.moving)
+
+    rig.drivers["stage"].move = slow
+    rig.orders.move("x", 3.0, AT_REST)
+    rig.step()
+    assert during == [["stage"]]
+
+
 def test_axes_of_two_stages_are_told_apart_by_name_and_judged_together():
     rig = Rig(coarse=("x",), fine=("z",))
     rig.orders.move("z", 10.0, AT_REST)

@@ -175,8 +175,7 @@ class GuardService:
             raise StateError(f"run folder {folder} does not lie in {self._loaded.layout.runs}")
         if self._config_problem:
             raise StateError(f"a run cannot begin: the configuration is invalid: {self._config_problem}")
-        if moving := self.instruments.stages.moving:
-            raise StateError(f"a run cannot begin: {', '.join(moving)} of the stage moves; wait, or stop it")
+        self._stage_rests("a run cannot begin")
         self.core.run_begin(run_id, digest, self._clock(), asked_s)
         self.chronicle.run_begins(run_id, folder.absolute())
         self.blackbox.run_begins(folder.absolute())
@@ -194,11 +193,15 @@ class GuardService:
 
     def inhibit(self, *, on: bool) -> dict[str, Any]:
         """Stop pulses, or go on."""
+        if not on:
+            self._stage_rests()
         self.core.inhibit(on, self._clock())
         return self._answer()
 
     def hold(self, *, on: bool) -> dict[str, Any]:
         """Stop pulses and wait at a lower voltage, or go on."""
+        if not on:
+            self._stage_rests()
         self.core.hold(on, self._clock())
         return self._answer()
 
@@ -214,6 +217,7 @@ class GuardService:
 
     def resume(self) -> dict[str, Any]:
         """Go on after a stop by a person."""
+        self._stage_rests()
         self.core.resume(self._clock())
         return self._answer()
 
@@ -255,6 +259,8 @@ class GuardService:
         """Change settings."""
         hold = changes.pop("hold", None)
         self.core.check(changes)  # what would be refused is refused before anything is done
+        if hold is False:
+            self._stage_rests()
         if hold is not None:
             self.core.hold(hold, self._clock())
         self.core.set(changes, self._clock())
@@ -338,6 +344,11 @@ class GuardService:
             if rates.newest is None
             else asdict(rates.newest) | {"config": rates.newest.config.hex()},
         }
+
+    def _stage_rests(self, what: str = "the run does not go on") -> None:
+        """Refuse what lets the voltage rise while an axis moves, or may: an order from before is still on its way."""
+        if moving := self.instruments.stages.moving:
+            raise StateError(f"{what}: {', '.join(moving)} of the stage moves; wait, or stop it")
 
     def _answer(self) -> dict[str, Any]:
         return {"accepted": True, "energy_state": self.core.state.label}

@@ -9,11 +9,12 @@ from evapd.config.stage import StageSection
 from evapd.device import DeviceWorker
 from evapd.device.readings import AxisReading, StageReading
 from evapd.device.snapshot import DeviceState
-from evapd.errors import StateError
+from evapd.errors import DeviceRefused, StateError
 from evapd.guard.energy import EnergyState
 from evapd.guard.stage_moves import refusal_of_move, refusal_of_reference
 
-_PENDING_S = 5.0  # an order that neither went through nor failed by then was dropped with its link
+_LATEST_S = 2.5  # an order that waited longer is not carried out any more: a run may have begun
+_PENDING_S = 5.0  # one that was not even begun by then was dropped with its link
 
 
 @dataclass(slots=True)
@@ -21,6 +22,7 @@ class _Ordered:
     """The newest order to one stage: readings from before its end say nothing of where it will be."""
 
     at_s: float = -math.inf
+    begun: bool = False
     ended_s: float | None = -math.inf
 
 
@@ -104,19 +106,25 @@ class StageOrders:
     def _unsettled(self, name: str) -> bool:
         order, snapshot = self._ordered[name], self._workers[name].latest()
         if order.ended_s is None:
-            return self._clock() - order.at_s < _PENDING_S
+            return order.begun or self._clock() - order.at_s < _PENDING_S
         return snapshot.reading is not None and snapshot.reading.t_mono_s < order.ended_s
 
     def _order(self, name: str, key: str, call: Callable[[], None]) -> None:
-        order = self._ordered[name]
+        order = _Ordered(at_s=self._clock(), ended_s=None)
 
         def carry_out() -> None:
+            order.begun = True  # first: whoever asks meanwhile sees an order that is under way
             try:
+                waited_s = self._clock() - order.at_s
+                if waited_s > _LATEST_S:
+                    raise DeviceRefused(
+                        f"the order has waited {waited_s:.1f} s for {name}: not sent, ask again"
+                    )
                 call()
             finally:
                 order.ended_s = self._clock()
 
-        order.at_s, order.ended_s = self._clock(), None
+        self._ordered[name] = order
         if not self._workers[name].command(key, carry_out):
-            order.ended_s = self._clock()
+            order.ended_s = -math.inf  # nothing was sent, and nothing waits
             raise StateError(f"the stage does not move: {name} does not answer")

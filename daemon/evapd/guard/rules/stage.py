@@ -19,12 +19,12 @@ class StageMoves(Rule):
 
     def __init__(self) -> None:
         self._seen: dict[
-            str, tuple[float, int]
-        ] = {}  # by axis: time of the newest reading, readings in a row
+            tuple[str, str], tuple[float, int]
+        ] = {}  # by device and axis: time of the newest reading, readings in a row
 
     def check(self, view: View) -> Finding | None:
         """Look at every axis that is told."""
-        moving = [name for name, count in self._counts(view).items() if count >= _READINGS]
+        moving = [axis for (_, axis), count in self._counts(view).items() if count >= _READINGS]
         return Finding(f"{', '.join(moving)} of the stage moves under voltage") if moving else None
 
     def margin(self, view: View) -> float | None:
@@ -32,20 +32,24 @@ class StageMoves(Rule):
         counts = self._counts(view)
         return max(0.0, 1.0 - max(counts.values()) / _READINGS) if counts else None
 
-    def _counts(self, view: View) -> dict[str, int]:
-        """Give by axis how many readings in a row said that it moves; the same reading counts once."""
-        seen: dict[str, tuple[float, int]] = {}
+    def _counts(self, view: View) -> dict[tuple[str, str], int]:
+        """Give by device and axis how many readings in a row said that it moves; the same reading counts once."""
+        seen: dict[tuple[str, str], tuple[float, int]] = {}
         for device in view.inputs.devices.values():
             if device.role != "stage" or not isinstance(device.reading, StageReading):
                 continue
             t_s = device.reading.t_mono_s
             for name, axis in device.reading.axes.items():
-                last_s, count = self._seen.get(name, (-1.0, 0))
+                last_s, count = self._seen.get((device.name, name), (-1.0, 0))
                 if t_s != last_s:
                     count = count + 1 if axis.moving else 0
-                seen[name] = (t_s, count)
+                seen[device.name, name] = (t_s, count)
         self._seen = seen
         return {name: count for name, (_, count) in seen.items()}
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._seen = {}
 
 
 STAGE_RULES: tuple[type[Rule], ...] = (StageMoves,)

@@ -1,0 +1,49 @@
+"""While an axis of the stage moves, nothing is asked of the guard that lets the voltage rise; everything that lowers it goes through."""
+
+import uuid
+from types import SimpleNamespace
+
+import pytest
+
+from evapd.config import load_rig
+from evapd.errors import StateError
+from evapd.guard.service import GuardService
+from evapd.stream.frame import Framer
+from support.rig_files import rig_folder, write_rig
+
+
+@pytest.fixture
+def guard():
+    """A guard that was never started, with a stage that moves."""
+    with rig_folder() as folder:
+        loaded = load_rig(write_rig(folder))
+        loaded.layout.make()
+        service = GuardService(
+            loaded, Framer(instance=str(uuid.uuid4()), t_mono_us=lambda: 0, t_utc_us=lambda: 0)
+        )
+        service.instruments.stages = SimpleNamespace(moving=["x"])
+        try:
+            yield service
+        finally:
+            service.close()
+
+
+@pytest.mark.parametrize(
+    "upwards",
+    [
+        lambda guard: guard.resume(),
+        lambda guard: guard.hold(on=False),
+        lambda guard: guard.inhibit(on=False),
+        lambda guard: guard.set({"hold": False}),
+        lambda guard: guard.run_begin("run", guard._loaded.layout.runs / "run", ""),
+    ],
+)
+def test_nothing_goes_up_while_an_axis_moves(guard, upwards):
+    with pytest.raises(StateError, match="x of the stage moves"):
+        upwards(guard)
+
+
+def test_what_leads_down_is_never_refused_for_it(guard):
+    assert guard.abort("a person")["accepted"]
+    assert guard.run_end("a person")["accepted"]
+    assert guard.inhibit(on=True)["accepted"]
