@@ -69,3 +69,29 @@ def test_celsius_is_shown_with_its_sign():
     _, wire = bench(unit="°C")
     assert wire.receive(b"getOutput.units?\r\n", 0.0).startswith(b"\xf8C, ")
     assert wire.receive(b"In4.value?\r\n", 0.0) == b"21.850\r\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        b"Out1.PID.Setpoint = (55)",
+        b'(Out1.PID.Setpoint) "55"',
+        b"Out1.PID.Setpoint += 7",
+        b"out1.pid.setpoint 55",
+    ],
+)
+def test_a_value_may_stand_in_brackets_or_quotes_or_be_added(command):
+    _, wire = bench()
+    wire.receive(command + b"\r\n", 0.0)
+    assert wire.receive(b"Out1.PID.Setpoint?\r\ngeterror?\r\n", 0.0) == b"55.000\r\n0,NO ERROR\r\n"
+
+
+def test_a_channel_that_is_named_alone_is_asked_for():
+    _, wire = bench()
+    assert wire.receive(b"In1\r\nOut1.PID.Mode\r\n", 0.0) == b"48.000\r\nOn\r\n"
+
+
+def test_an_alarm_is_kept():
+    _, wire = bench()
+    wire.receive(b"In1.alarm.max = (75)\r\nIn1.alarm.mode = (Level)\r\n", 0.0)
+    assert wire.receive(b"In1.Alarm.Max?\r\nIn1.Alarm.Mode?\r\n*ASR?\r\n", 0.0) == b"75\r\nLevel\r\n0\r\n"

@@ -88,3 +88,9 @@ def test_a_bad_command_is_refused_and_changes_nothing(bad):
     before = wire.receive(b"e_power?\ne_div?\ne_freq?\n", 0.0)
     assert wire.receive(bad + b"\n", 0.0) in {b"Error 5\n", b"Unknown command\n"}
     assert wire.receive(b"e_power?\ne_div?\ne_freq?\n", 0.0) == before
+
+
+def test_blanks_around_the_sign_of_a_set_do_not_matter():
+    _, wire = bench()
+    wire.receive(b"e_power = 1600\r\n", 0.0)
+    assert wire.power == 1600

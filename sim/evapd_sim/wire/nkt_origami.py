@@ -29,7 +29,7 @@ _WORDS = {
 _REFUSED, _UNKNOWN = "Error 5", "Unknown command"
 _MOST_DIVISION = 1_000_000
 _MOST_PUMP = 100_000.0
-_COMMAND = re.compile(r"(?P<name>[a-z0-9_]+)(?P<query>\?)?(?:(?:=|\s+)(?P<value>\S+))?")
+_COMMAND = re.compile(r"(?P<name>[a-z0-9_]+)(?P<query>\?)?(?:(?:\s*=\s*|\s+)(?P<value>\S+))?")
 # Words before a number; others answer with the command's name and a blank.
 _VERBOSE = {
     "e_power": "Setted laser power in relative unit: ",

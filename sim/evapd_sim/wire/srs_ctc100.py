@@ -14,7 +14,7 @@ from evapd_sim.wire.numbers import read_float, read_integer
 from evapd_sim.wire.scpi import boolean, choice
 
 _COMMAND = re.compile(
-    r"(?P<path>\*?[A-Za-z][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_]+)*)\s*(?P<asks>\?)?\s*(?:=\s*)?(?P<value>.*)",
+    r"\(?(?P<path>\*?[A-Za-z][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_]+)*)\)?\s*(?P<asks>\?)?\s*(?P<more>\+?)(?:=\s*)?(?P<value>.*)",
     re.DOTALL,
 )
 _UNKNOWN, _VALUE, _READ_ONLY, _LOCKED = (
@@ -28,7 +28,7 @@ _CHANNELS, _OUTPUTS = 6, (4, 5)
 _MODES = ("OFF", "ON", "FOLLOW")
 _VERBOSITY = ("LOW", "MEDIUM", "HIGH")
 # Kept and given back, by channel: name, value at power-on.
-_TEXTS = {"sensor": "Diode", "stats": "Off", "points": "10", "selected": "On", "logging": "1 s", "pid.p": "10", "pid.i": "0.5", "pid.d": "0", "pid.input": "In1", "hilmt": "50", "lowlmt": "0"}  # fmt: skip
+_TEXTS = {"sensor": "Diode", "stats": "Off", "points": "10", "selected": "On", "logging": "1 s", "pid.p": "10", "pid.i": "0.5", "pid.d": "0", "pid.input": "In1", "hilmt": "50", "lowlmt": "0", "iotype": "Input", "type": "Standard", "alarm.mode": "Off", "alarm.min": "0", "alarm.max": "0", "alarm.sound": "None", "alarm.latch": "No", "alarm.lag": "0", "alarm.output": "None", "alarm.relay": "None", "lopass": "Off", "tune.mode": "Auto", "tune.type": "Conserv"}  # fmt: skip
 
 
 class SrsCtc100Wire(LineWire):
@@ -142,11 +142,14 @@ class SrsCtc100Wire(LineWire):
         if found is None:
             self._errors.append(_UNKNOWN)
             return ""
-        path, asks, value = found["path"], bool(found["asks"]), found["value"].strip().strip('"')
+        path, asks, value = found["path"], bool(found["asks"]), _plain(found["value"])
         head, _, rest = path.lower().partition(".")
         places = [name.replace(" ", "").lower() for name in self.names]
         if head in places:
-            answer = self._channel(places.index(head), rest or "value", value, asks=asks)
+            place = places.index(head)
+            if found["more"]:
+                value = self._more(place, rest or "value", value)
+            answer = self._channel(place, rest or "value", value, asks=asks)
         elif path.lower() in self._plain and (self._answers is None or path.lower() in self._answers):
             answer = self._plain[path.lower()](value, asks)
         else:
@@ -160,10 +163,12 @@ class SrsCtc100Wire(LineWire):
 
     def _channel(self, place: int, name: str, value: str, *, asks: bool) -> str | tuple[int, str] | None:
         """Give an answer, an error, or None for a set that was carried out."""
-        if asks:
+        if asks and name != "off":
             return self._channel_answer(place, name)
         if self.locked:
             return _LOCKED
+        if not value and name != "off":  # a value that is named alone is asked for
+            return self._channel_answer(place, name)
         if name == "name" and value:
             self.names[place] = value
             return None
@@ -171,6 +176,12 @@ class SrsCtc100Wire(LineWire):
             self._texts[place, name] = value
             return None
         return self._set_output(place, name, value) if place in _OUTPUTS else _READ_ONLY
+
+    def _more(self, place: int, name: str, value: str) -> str:
+        """Give what `+=` makes of a value."""
+        now = self._channel_answer(place, name)
+        numbers = read_float(now) if isinstance(now, str) else None, read_float(value)
+        return value if None in numbers else f"{sum(number or 0.0 for number in numbers):g}"
 
     def _channel_answer(self, place: int, name: str) -> str | tuple[int, str]:
         if (place, name) in self._texts:
@@ -221,7 +232,14 @@ class SrsCtc100Wire(LineWire):
             "*rst": lambda *_: None,
             "*cls": lambda *_: self._errors.clear(),
             "*opc": lambda *_: "1",
+            "*stb": lambda *_: "0",
+            "*esr": lambda *_: "0",
+            "*asr": lambda *_: "0",  # alarms since it was last asked
+            "kill.all": lambda *_: None,  # macros, of which there are none
             "getoutput": lambda *_: ", ".join(self._value(place) for place in range(_CHANNELS)),
+            "getoutputs": lambda *_: ", ".join(self._value(place) for place in range(_CHANNELS)),
+            "getoutputs.names": lambda *_: ", ".join(self.names),
+            "getoutputs.units": lambda *_: ", ".join(self.units),
             "getoutput.names": lambda *_: ", ".join(self.names),
             "getoutput.units": lambda *_: ", ".join(self.units),
             "geterror": lambda *_: ",".join(
@@ -238,7 +256,7 @@ class SrsCtc100Wire(LineWire):
     def _enable(self, value: str, asks: bool) -> str | tuple[int, str] | None:  # noqa: FBT001 - one of several with this signature
         if asks:
             return "On" if self.outputs_on else "Off"
-        on = boolean(value)
+        on = boolean(value or "ON")
         if on is None or self.locked:
             return _LOCKED if self.locked else _VALUE
         self.outputs_on = on
@@ -274,3 +292,10 @@ class SrsCtc100Wire(LineWire):
             return _VALUE
         self._log_at = places_of[which]
         return f"{1000 * self._log_at},{self._value(places.index(name.replace(' ', '')))}"
+
+
+def _plain(value: str) -> str:
+    """Take blanks, quotes and the brackets off that some clients put around a value."""
+    text = value.strip()
+    inner = text[1:-1] if text.startswith("(") and text.endswith(")") else text
+    return inner.strip().strip('"')
