@@ -1,8 +1,8 @@
 """Newport ESP301 (and ESP300) motion controllers with up to three axes.
 
 Written from how InstrumentKit with its tests, PyMeasure and lantz use the command set; the manual itself was not seen. Commands end with CR, several axes
-on one line are separated by `;`; sets answer nothing and leave an error for `TB?`. USB at 921600 8N1, RS-232 at 19200 8N1 with RTS/CTS, which
-a `serial:` descriptor does not switch on.
+on one line are separated by `;`; sets answer nothing and leave an error for `TB?`. USB at 921600 8N1, RS-232 at 19200 8N1 with RTS/CTS
+(`serial:PATH:19200-8N1-rtscts`).
 
 Confidence: the commands agree in two clients or more. In doubt: the numbers of errors. **The controller does not tell whether an axis has been homed**:
 after a power failure it counts from 0 where the stage stands, and looks the same. An axis is therefore called referenced only after a search that this driver

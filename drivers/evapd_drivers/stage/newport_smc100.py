@@ -1,8 +1,8 @@
 """Newport SMC100CC, SMC100PP and CONEX-CC motion controllers, one per axis, several on one line by their address.
 
 Written from how QMI, BLISS, hvl_ccb and several laboratories' drivers use the command set; the manual itself was not seen. Commands end with CR LF and begin
-with the controller's address; an answer repeats address and command. Sets answer nothing and leave a letter for `TE`. RS-232 at 57600 8N1 with XON/XOFF (which
-a `serial:` descriptor does not switch on), CONEX by USB at 921600 8N1.
+with the controller's address; an answer repeats address and command. Sets answer nothing and leave a letter for `TE`. RS-232 at 57600 8N1 with XON/XOFF
+(`serial:PATH:57600-8N1-xonxoff`), CONEX by USB at 921600 8N1.
 
 Confidence: commands, states and letters agree in many clients. In doubt: whether every firmware knows `TH` (setting `following_error`) and how the text
 of `VE` looks. The controller itself moves nothing before a search, and searches once only: after that the state is READY, and a second `OR` is
