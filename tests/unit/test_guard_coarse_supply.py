@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from evapd.guard.energy import EnergyState as S
+from evapd.guard.observer import Observer
 from evapd.guard.rules.supply import ReadbackShort, ReadExcess
 from support.guard_bench import Bench
 from support.rule_scene import Scene
@@ -15,35 +16,57 @@ FULL_V = 50e3
 STEP_V = FULL_V / 4095
 
 
-@pytest.fixture
 def technix():
     settings = {"rated_v": FULL_V, "rated_a": 0.02, "v_max_v": 8e3, "i_max_a": 0.005}
     wire = {"rated_v": FULL_V, "rated_a": 0.02}
     return WireBench("technix-sr", settings, wire, sleeps=True, threshold_v=1640.0)
 
 
+def glassman():
+    settings = {"rated_v": FULL_V, "rated_a": 0.006, "v_max_v": 8e3, "i_max_a": 0.001}
+    return WireBench("glassman", settings, {}, threshold_v=1640.0)
+
+
+def spellman():
+    return WireBench("spellman-xrv", {"v_max_v": 8e3, "i_max_a": 0.001}, {}, threshold_v=1640.0)
+
+
 def set_points(bench) -> int:
     return sum(data.startswith(b"d1,") for data in bench.heard)
 
 
-def test_a_whole_run_with_a_technix_of_50_kv_evaporates_holds_and_comes_down(technix):
-    technix.evaporating()
-    technix.run_s(8.0)
-    assert technix.state is S.EVAPORATING, technix.said()
-    assert technix.v_v == pytest.approx(1640.0, rel=0.02)
-    technix.core.run_end("done", technix.now_s)
-    technix.until(S.SAFE, 20.0)
-    assert technix.plant.specimen.demand_v == 0.0
+@pytest.mark.parametrize(
+    ("make", "step_v"),
+    [(technix, STEP_V), (glassman, FULL_V / 1023), (spellman, 1.2 * 160e3 / 4095)],
+)
+def test_a_whole_run_with_a_real_driver_of_a_coarse_supply_evaporates_and_comes_down(make, step_v):
+    bench = make().evaporating()
+    assert bench.devices()["hv"].reading.v_step_v == pytest.approx(step_v)
+    bench.run_s(12.0)
+    assert bench.state is S.EVAPORATING, bench.said()
+    assert bench.v_v == pytest.approx(1640.0, rel=0.025)
+    bench.core.run_end("done", bench.now_s)
+    bench.until(S.SAFE, 20.0)
+    assert bench.plant.specimen.demand_v == 0.0
 
 
-def test_a_set_point_that_was_rounded_is_not_sent_again(technix):
-    technix.evaporating()
-    technix.core.hold(True, technix.now_s)
-    technix.run_s(3.0)
-    told = set_points(technix)
-    technix.run_s(5.0)
-    assert technix.state is S.HOLDING
-    assert set_points(technix) == told
+@pytest.mark.parametrize(("read_v", "told_v"), [(5070.0, 5000.0), (4930.0, 5000.0), (4915.0, 4915.0)])
+def test_a_law_is_told_a_coarse_reading_only_where_it_says_more_than_the_model(read_v, told_v):
+    scene = Scene(v_v=read_v, state_flags={"v_step_v": 40.0})
+    scene.model.advance(5000.0, scene.now_s)
+    observer = Observer(scene.settings)
+    observer.take(scene.view().inputs, scene.model)
+    assert observer._readings[-1][1] == pytest.approx(told_v)
+
+
+def test_a_set_point_that_was_rounded_is_not_sent_again():
+    bench = technix().evaporating()
+    bench.core.hold(True, bench.now_s)
+    bench.run_s(3.0)
+    told = set_points(bench)
+    bench.run_s(5.0)
+    assert bench.state is S.HOLDING
+    assert set_points(bench) == told
 
 
 class Coarse(Bench):

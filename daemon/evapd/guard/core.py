@@ -229,7 +229,7 @@ class GuardCore:
 
     def _step(self, inputs: Inputs, now_s: float, *, whole: bool) -> Decision:
         self.lookout.take(inputs, now_s)
-        self.observer.take(inputs)
+        self.observer.take(inputs, self.movement.model if self.state in ENERGISED else None)
         self.wiring.take(inputs, now_s, commanding=not self.run.observes)
         if self.state is S.OFF and not self.run.observes:
             self.movement.find(inputs, now_s)

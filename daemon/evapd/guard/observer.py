@@ -4,14 +4,16 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from evapd.control.types import RateObservation
-from evapd.device.readings import LaserReading, PulseAmplitudeReading, PulserReading
+from evapd.device.readings import HighVoltageReading, LaserReading, PulseAmplitudeReading, PulserReading
 from evapd.guard.laser import Light
 from evapd.guard.rates import RateMeter, Window
+from evapd.guard.supply_model import SupplyModel
 from evapd.guard.types import GuardSettings, Inputs, supply_of
 from evapd.link import LinkRecord, short_digest
 
 _READINGS = 64
 _RATE_TOLERANCE = 0.01
+_STEPS = 2.0  # coarse ones, by which a reading jumps: half of one when set and when read, and the converter's noise
 
 
 @dataclass(slots=True)
@@ -35,12 +37,12 @@ class Observer:
         """Pulses matched so far, -1 when no record has come."""
         return -1 if self.rates.newest is None else self.rates.newest.pulse_counter
 
-    def take(self, inputs: Inputs) -> None:
-        """Take what is new: records, and the newest reading of the specimen supply."""
+    def take(self, inputs: Inputs, model: SupplyModel | None = None) -> None:
+        """Take what is new: records, and the newest reading of the specimen supply, beside where it should be."""
         self.rates.take(self._own(inputs.link.records))
         supply = supply_of(inputs)
         if supply is not None and (not self._readings or supply.t_mono_s > self._readings[-1][0]):
-            self._readings.append((supply.t_mono_s, abs(supply.v_meas_v)))
+            self._readings.append((supply.t_mono_s, _seen_v(supply, model)))
 
     def observe(self, inputs: Inputs, pulse_rate_hz: float, light: Light) -> None:
         """Close the tick's window and make the observation of it; None when no pulse was counted."""
@@ -83,3 +85,13 @@ class Observer:
             return sum(inside) / len(inside)
         earlier = [v_v for t_s, v_v in self._readings if t_s <= end_s]
         return (earlier or [self._readings[0][1]])[-1] if self._readings else 0.0
+
+
+def _seen_v(supply: HighVoltageReading, model: SupplyModel | None) -> float:
+    """What a law is told of the voltage: a reading that jumps from one coarse step to the next says no more than the model does."""
+    v_v = abs(supply.v_meas_v)
+    if model is None or supply.v_step_v <= 0.0:
+        return v_v
+    low_v, high_v = model.band(supply.t_mono_s)
+    nearest_v = min(max(v_v, low_v), high_v)
+    return nearest_v if abs(v_v - nearest_v) <= _STEPS * supply.v_step_v else v_v
