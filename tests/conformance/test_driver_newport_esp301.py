@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evapd.errors import DeviceError, DeviceIdentityError, DeviceProtocolError, DeviceRefused
+from evapd.errors import DeviceError, DeviceIdentityError, DeviceProtocolError, DeviceRefused, DeviceTimeout
 from evapd_drivers.stage import newport_esp301 as codec
 from evapd_drivers.stage.newport_esp301 import NewportEsp301
 from support.scripted_drivers import drivers_at
@@ -172,3 +172,18 @@ def test_errors_without_end_are_a_protocol_error(make, controller):
     controller.peer.faults[b"TB?"] = b"7, 0, AGAIN\r\n"
     with pytest.raises(DeviceProtocolError, match="do not end"):
         driver.make_safe()
+
+
+def test_what_leaves_the_question_for_its_set_point_unanswered_is_read_without_it(make, controller):
+    controller.peer.faults[b"1DP?"] = b""
+    driver = make(timeout_s=0.2)
+    controller.peer.heard.clear()
+    assert driver.read().axes["x"].following_error_mm is None
+    assert b"1DP?" not in controller.peer.heard
+
+
+def test_what_leaves_the_question_for_its_position_unanswered_is_not_opened(make, controller):
+    controller.peer.faults[b"1TP?"] = b""
+    driver = make(opened=False, timeout_s=0.2)
+    with pytest.raises(DeviceTimeout):
+        driver.open()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evapd.errors import DeviceError, DeviceIdentityError, DeviceProtocolError, DeviceRefused
+from evapd.errors import DeviceError, DeviceIdentityError, DeviceProtocolError, DeviceRefused, DeviceTimeout
 from evapd_drivers.stage import newport_smc100 as codec
 from evapd_drivers.stage.newport_smc100 import NewportSmc100
 from support.scripted_drivers import drivers_at
@@ -179,3 +179,18 @@ def test_an_error_of_the_positioner_is_not_in_position(make, controller):
     driver = make()
     controller.values[b"TS"] = b"002033"
     assert not driver.read().axes["x"].in_position
+
+
+def test_what_leaves_the_question_for_its_set_point_unanswered_is_read_without_it(make, controller):
+    controller.peer.faults[b"1TH"] = b""
+    driver = make(timeout_s=0.2)
+    controller.peer.heard.clear()
+    assert driver.read().axes["x"].following_error_mm is None
+    assert b"1TH" not in controller.peer.heard
+
+
+def test_what_leaves_the_question_for_its_position_unanswered_is_not_opened(make, controller):
+    controller.peer.faults[b"1TP"] = b""
+    driver = make(opened=False, timeout_s=0.2)
+    with pytest.raises(DeviceTimeout):
+        driver.open()

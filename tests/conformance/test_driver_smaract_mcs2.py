@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evapd.errors import DeviceError, DeviceIdentityError, DeviceProtocolError, DeviceRefused
+from evapd.errors import DeviceError, DeviceIdentityError, DeviceProtocolError, DeviceRefused, DeviceTimeout
 from evapd_drivers.stage import smaract_mcs2 as codec
 from evapd_drivers.stage.smaract_mcs2 import SmarActMcs2
 from support.scripted_drivers import drivers_at
@@ -185,3 +185,18 @@ def test_the_following_error_is_not_asked_where_the_firmware_has_none(make, cont
 def test_axes_without_sense_are_refused_in_the_settings(axes):
     with pytest.raises(ValueError, match="axes"):
         SmarActMcs2.Config(connect="tcp:10.0.0.1:55551", axes=axes)
+
+
+def test_what_leaves_the_question_for_its_set_point_unanswered_is_read_without_it(make, controller):
+    controller.peer.faults[b":CHAN0:FERR?"] = b""
+    driver = make(timeout_s=0.2)
+    controller.peer.heard.clear()
+    assert driver.read().axes["x"].following_error_mm is None
+    assert b":CHAN0:FERR?" not in controller.peer.heard
+
+
+def test_what_leaves_the_question_for_its_position_unanswered_is_not_opened(make, controller):
+    controller.peer.faults[b":CHAN0:POS?"] = b""
+    driver = make(opened=False, timeout_s=0.2)
+    with pytest.raises(DeviceTimeout):
+        driver.open()

@@ -15,7 +15,7 @@ from evapd.device import open_transport
 from evapd.device.link import Link, TransportFactory
 from evapd.device.protocols import Stage
 from evapd.device.readings import AxisReading, Identity, StageReading
-from evapd.errors import DeviceIdentityError, DeviceRefused
+from evapd.errors import DeviceIdentityError, DeviceRefused, DeviceTimeout
 from evapd.units import Millimetre
 from evapd_drivers.stage import axes as shared
 
@@ -28,7 +28,7 @@ class NewportAxis(shared.Axis):
 
 
 class NewportConfig(shared.StageConfig[NewportAxis]):
-    """Settings: the axes; `following_error` asks for the set point in force, and what is further away is not in position."""
+    """Settings: the axes; `following_error` asks for the set point in force (where it is told), and what is further away is not in position."""
 
     serial_number: Annotated[str | None, AfterValidator(shared.no_serial_number)] = None
     following_error: bool = True
@@ -54,9 +54,13 @@ class NewportStage(ABC):
         self._config = config
         self._clock = clock
         self._link = Link(config, transport_factory, clock)
+        self._follows = config.following_error
 
     def open(self) -> Identity:
-        """Open, check the controller and the stages that the settings name, clear its errors, read once; moves nothing."""
+        """Open, check the controller and the stages that the settings name, clear its errors, read once; moves nothing.
+
+        A controller that leaves the question for its set point unanswered is not asked it again.
+        """
         with self._link.opening():
             identity = self._identify()
             for name, axis in self._config.axes.items():
@@ -65,8 +69,21 @@ class NewportStage(ABC):
                         f"axis {name} is '{found}', the configuration names '{axis.stage}': check the cables"
                     )
                 self._errors(axis.channel)
-            self.read()
+            self._follows = self._config.following_error
+            try:
+                self.read()
+            except DeviceTimeout:
+                if not self._follows:
+                    raise
+                self._read_without_following()
         return identity
+
+    def _read_without_following(self) -> None:
+        with self._link.opening():  # a late answer must never answer another question
+            self._follows = False
+            for axis in self._config.axes.values():
+                self._errors(axis.channel)
+            self.read()
 
     def close(self) -> None:
         """Close the link; the stage goes on."""

@@ -136,7 +136,7 @@ class NewportEsp301(newport.NewportStage):
         return not decode_flag(self._link.ask(self._encode(channel, "MD?")))
 
     def _axis(self, name: str, channel: int) -> AxisReading:
-        set_mm = self._mm(channel, "DP?") if self._config.following_error else None
+        set_mm = self._mm(channel, "DP?") if self._follows else None
         position_mm, moving = self._mm(channel, "TP?"), self._moving(channel)
         if name in self._searching and not moving:
             self._end_search(name, channel, position_mm)

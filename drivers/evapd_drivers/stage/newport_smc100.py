@@ -120,7 +120,7 @@ class NewportSmc100(newport.NewportStage):
         return self._state(channel).moving
 
     def _axis(self, name: str, channel: int) -> AxisReading:  # noqa: ARG002 - the address is enough
-        set_mm = decode_mm(self._ask(channel, "TH")) if self._config.following_error else None
+        set_mm = decode_mm(self._ask(channel, "TH")) if self._follows else None
         position_mm, state = decode_mm(self._ask(channel, "TP")), self._state(channel)
         return AxisReading(
             position_mm=position_mm,

@@ -22,7 +22,7 @@ from evapd.device import open_transport
 from evapd.device.link import Link, TransportFactory, same_serial
 from evapd.device.protocols import Stage
 from evapd.device.readings import AxisReading, Identity, StageReading
-from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused
+from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused, DeviceTimeout
 from evapd_drivers.stage import axes as shared
 
 PM_PER_MM = 1_000_000_000
@@ -122,6 +122,7 @@ class SmarActMcs2:
         self._config = config
         self._clock = clock
         self._link = Link(config, transport_factory, clock)
+        self._follows = config.following_error
 
     @staticmethod
     def identify(link: Link) -> Identity:
@@ -141,8 +142,21 @@ class SmarActMcs2:
                         f"axis {name} is channel {axis.channel}, {identity} has {channels} channels from 0"
                     )
             self._errors()
-            self.read()
+            self._follows = self._config.following_error
+            try:
+                self.read()
+            except DeviceTimeout:
+                if not self._follows:
+                    raise
+                self._read_without_following()
         return identity
+
+    def _read_without_following(self) -> None:
+        """Do without the following error where the firmware leaves the question for it unanswered."""
+        with self._link.opening():  # a late answer must never answer another question
+            self._follows = False
+            self._errors()
+            self.read()
 
     def close(self) -> None:
         """Close the link; the stage goes on."""
@@ -198,7 +212,7 @@ class SmarActMcs2:
     def _axis(self, name: str, channel: int) -> AxisReading:
         state = self._state(name, channel)
         following_mm = None
-        if self._config.following_error:
+        if self._follows:
             following_mm = decode_mm(self._link.ask(encode(f":CHAN{channel}:FERR?")))
         return AxisReading(
             position_mm=decode_mm(self._link.ask(encode(f":CHAN{channel}:POS?"))),
