@@ -59,6 +59,14 @@ def test_mode_4_forgets_the_set_value_while_the_output_is_off():
     assert bench.number("S0A") == 0.0
 
 
+def test_the_value_in_force_can_be_set_and_the_ramp_goes_on_from_there():
+    bench = Bench()
+    for command in (">S0R 100", ">S0B 1", ">S0 1000", ">S0A 500"):
+        assert bench.ask(command) == "E0"
+    bench.wait(1.0)
+    assert bench.number("S0A") == pytest.approx(600.0, abs=5.0)
+
+
 def test_a_set_value_without_output_puts_nothing_on_the_specimen():
     bench = Bench()
     bench.ask(">S0 3000")

@@ -7,7 +7,7 @@ SLOW_START_PER_S = 11.11e-3  # ramp mode 3 below 1 V or 1 A
 
 @dataclass(slots=True)
 class SetChannel:
-    """A set value and the value in force that follows it.
+    """A set value and the value in force that follows it; the latter can be set, too (two clients do), and goes on from there.
 
     Ramp modes: 0 at once, 1 ramp both ways, 2 ramp upwards and fall at once, 3 as 2 with a special slow start,
     4 as 2 and both values forced to 0 while the output is off. One client's documentation has mode 4 ramp both ways: `mode4_down`.

@@ -273,6 +273,7 @@ class FugProbusWire(SupplyFaults, LineWire):
             "DSD": Register(lambda: flag(not self.local)),
             "DSA": Register(lambda: "0"),
             "DCAL": Register(lambda: "0"),
+            "CFN": Register(lambda: self._serial),
             "KS": Register(self._status),
             "KQS": Register(lambda: str(4 * self.limited + 2 * (self.output_on and not self.limited))),
             "KE": Register(lambda: str(self._last_error)),

@@ -79,10 +79,11 @@ def channel_registers(
         channel.high_resolution = value
 
     wanted = real(prefix, channel.rated, setter("wanted"), gate)
+    actual = real(prefix + "A", channel.rated, setter("actual"), gate)
     rate = real(prefix + "R", 1e9, setter("rate_per_s"), gate, zero=False)
     return {
         prefix: Register(lambda: number(channel.wanted), wanted),
-        prefix + "A": Register(lambda: number(channel.actual)),
+        prefix + "A": Register(lambda: number(channel.actual), actual),
         prefix + "R": Register(lambda: number(channel.rate_per_s), rate),
         prefix + "B": Register(lambda: str(channel.mode), whole(prefix + "B", 4, mode, gate)),
         prefix + "S": Register(lambda: flag(channel.ramping)),
