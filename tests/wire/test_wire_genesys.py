@@ -107,3 +107,18 @@ def test_masks_and_the_fold_back_delay_are_kept():
     assert [ask("FENA?"), ask("FBD?"), ask("FILTER?"), ask("SENA?")] == ["1F", "5", "23", "00"]
     assert [ask("SENA x"), ask("FBD 256"), ask("FILTER 20")] == ["C03", "C03", "C03"]
     assert [ask("FBDRST"), ask("FBD?")] == ["OK", "0"]
+
+
+def test_a_global_command_is_taken_by_a_unit_that_is_not_addressed_and_answered_by_none():
+    wire = TdkGenesysWire(Plant())
+    assert wire.receive(b"GPV 5\rGPC 1\rGOUT 1\rPV?\r", 0.0) == b""
+    assert wire.receive(b"ADR 6\rPV?\rOUT?\r", 0.0) == b"OK\r5.0000\rON\r"
+
+
+def test_a_number_may_follow_its_command_without_a_blank():
+    _, _, ask = bench()
+    assert [ask("PV10.5"), ask("OUT1"), ask("PV?"), ask("OUT?")] == ["OK", "OK", "10.500", "ON"]
+
+
+def test_a_unit_that_was_addressed_before_answers_at_once():
+    assert TdkGenesysWire(Plant(), addressed=True).receive(b"OUT?\r", 0.0) == b"OFF\r"

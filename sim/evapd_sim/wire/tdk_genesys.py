@@ -4,6 +4,7 @@ Source: user manual 83-507-013, chapter 7, as open clients and emulators use it.
 at the rear, sets are acknowledged and do nothing; how long a number is (five figures).
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -19,6 +20,8 @@ _MARGIN = 0.05  # between set value and protections
 _SWITCH = {"1": True, "ON": True, "0": False, "OFF": False}
 _REMOTE = {"0": "LOC", "1": "REM", "2": "LLO"}
 _FOLD, _OVP, _ENABLE = 3, 4, 7  # places in the fault register
+_LINE = re.compile(r"([^\s0-9.+-]+)\s*(.*)")  # a number may follow its command without a blank
+_GLOBAL = {"GRST": "RST", "GPV": "PV", "GPC": "PC", "GOUT": "OUT", "GSAV": "SAV", "GRCL": "RCL"}
 _DELAYS = frozenset(map(str, range(256)))
 _FILTERS = frozenset({"18", "23", "46"})
 _MASKS = frozenset(text for mask in range(256) for text in (f"{mask:X}", f"{mask:02X}"))
@@ -33,6 +36,7 @@ class TdkGenesysWire(SupplyFaults, LineWire):
         model: type with rated voltage and current, `GEN150-10`.
         serial: serial number.
         address: to which it listens, 0 to 30.
+        addressed: whether it was spoken to before, and waits for no ADR.
         baud: bit/s set in the instrument.
     """
 
@@ -45,6 +49,7 @@ class TdkGenesysWire(SupplyFaults, LineWire):
         model: str = "GEN150-10",
         serial: str = "07A123-0001",
         address: int = 6,
+        addressed: bool = False,
         baud: int = 9600,
     ) -> None:
         super().__init__(plant, baud=baud)
@@ -59,7 +64,7 @@ class TdkGenesysWire(SupplyFaults, LineWire):
         self.address = address
         self.local = False  # the signal at the rear, which no command overrules
         self._mode = "LOC"
-        self._addressed = False
+        self._addressed = addressed
         self._last = ""
         self.set_v = self.set_a = 0.0
         self._ovp_v, self._uvl_v = 1.1 * self.rated_v, 0.0
@@ -136,7 +141,11 @@ class TdkGenesysWire(SupplyFaults, LineWire):
         text, dollar, signature = line.partition("$")
         if dollar and self._addressed and signature.upper() != _sum(text):
             return self._said(_CHECKSUM)
-        name, _, argument = text.upper().partition(" ")
+        found = _LINE.fullmatch(text.upper())
+        name, argument = found.groups() if found else (text.upper(), "")
+        if name in _GLOBAL:
+            self._everybody(_GLOBAL[name], argument.strip())
+            return b""
         if name == "ADR":
             self._addressed = read_integer(argument) == self.address
         if not self._addressed:
@@ -144,6 +153,11 @@ class TdkGenesysWire(SupplyFaults, LineWire):
         reply = self._command(name, argument.strip())
         self._advanced(0.0)  # a command acts at once
         return self._said(reply + (f"${_sum(reply)}" if dollar else ""))
+
+    def _everybody(self, name: str, argument: str) -> None:
+        """Carry out a command that all units on the line take, and none answers."""
+        self._command(name, argument)
+        self._advanced(0.0)
 
     def _command(self, name: str, argument: str) -> str:
         if name == "ADR":
