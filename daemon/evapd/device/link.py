@@ -148,9 +148,7 @@ class Link:
         if failures:
             raise failures[0]
 
-    def line(
-        self, *, alone: bool = True, timeout_s: float | None = None, ascii_only: bool = True
-    ) -> bytes:
+    def line(self, *, alone: bool = True, timeout_s: float | None = None, ascii_only: bool = True) -> bytes:
         """Read one line ended by CR, LF or both, in either order (or by what else ends it), and give it without its end.
 
         Args:
