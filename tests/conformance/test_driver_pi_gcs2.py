@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evapd.errors import DeviceError, DeviceIdentityError, DeviceProtocolError, DeviceRefused
+from evapd.errors import DeviceError, DeviceIdentityError, DeviceProtocolError, DeviceRefused, DeviceTimeout
 from evapd_drivers.stage import pi_gcs2 as codec
 from evapd_drivers.stage.pi_gcs2 import PiGcs2
 from support.scripted_drivers import drivers_at
@@ -173,3 +173,19 @@ def test_a_stop_that_does_not_stop_is_a_refusal(make, controller):
 def test_the_search_goes_to_the_mark_that_the_settings_name(make, controller):
     make(axes={"x": X | {"reference": "FNL"}}).reference("x")
     assert b"FNL 1" in controller.peer.heard
+
+
+def test_a_controller_without_a_status_word_is_asked_as_one_with_several_axes(make, controller):
+    controller.peer.faults[b"\x04"] = b""
+    driver = make(timeout_s=0.2)
+    controller.peer.heard.clear()
+    axis = driver.read().axes["x"]
+    assert (axis.moving, axis.in_position) == (False, True)
+    assert controller.peer.heard == [b"MOV? 1", b"FRF? 1", b"\x05", b"ONT? 1", b"POS? 1"]
+
+
+def test_a_controller_that_tells_no_motion_at_all_is_not_opened(make, controller):
+    controller.peer.faults |= {b"\x04": b"", b"\x05": b""}
+    driver = make(opened=False, timeout_s=0.2)
+    with pytest.raises(DeviceTimeout):
+        driver.open()

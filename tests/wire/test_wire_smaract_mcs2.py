@@ -122,3 +122,11 @@ def test_triggers_and_lines_of_a_module_are_kept(bench):
     bench.ask(":CHAN0:TRIG:PCOM:THR 1500;:MOD0:IOM:VOLT 1;:CHAN0:CLIN 0")
     assert bench.ask(":CHAN0:TRIG:PCOM:THR?;:MOD0:IOM:VOLT?;:CHAN0:CLIN?").split() == ["1500", "1", "0"]
     assert bench.ask(":SYST:ERR:COUN?") == "0"
+
+
+@pytest.mark.parametrize("name", ["RLIM:MIN", "RLIM:MAX", "FERR:MAX", "CAL:OPT"])
+def test_limits_and_options_of_a_channel_are_kept(bench, name):
+    assert bench.ask(f":CHAN0:{name}?") == "0"
+    bench.ask(f":CHAN0:{name} 12")
+    assert bench.ask(f":CHAN0:{name}?") == "12"
+    assert bench.ask(":CHAN0:FERR?") == "0"

@@ -21,7 +21,7 @@ from evapd.device import open_transport
 from evapd.device.link import Link, TransportFactory, number, same_serial
 from evapd.device.protocols import Stage
 from evapd.device.readings import AxisReading, Identity, StageReading
-from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused
+from evapd.errors import DeviceIdentityError, DeviceProtocolError, DeviceRefused, DeviceTimeout
 from evapd_drivers.stage import axes as shared
 
 STATUS_WORD, MOTION, STOP = b"\x04", b"\x05", b"\x18"  # act without LF
@@ -148,6 +148,7 @@ class PiGcs2:
         self._clock = clock
         self._link = Link(config, transport_factory, clock)
         self._there: list[str] = []  # names of all axes of the controller, whose order the motion bits follow
+        self._tells_status = True  # in one word, where it has one axis
 
     @staticmethod
     def identify(link: Link) -> Identity:
@@ -166,8 +167,21 @@ class PiGcs2:
                         f"axis {name} is {axis.name}, the controller has {', '.join(self._there)}"
                     )
             self._error()
-            self.read()
+            self._tells_status = len(self._there) == 1
+            try:
+                self.read()
+            except DeviceTimeout:
+                if not self._tells_status:
+                    raise
+                self._read_without_status()
         return identity
+
+    def _read_without_status(self) -> None:
+        """Ask a controller with one axis as one with several, where it leaves the byte 0x04 unanswered."""
+        with self._link.opening():  # a late answer must never answer another question
+            self._tells_status = False
+            self._error()
+            self.read()
 
     def close(self) -> None:
         """Close the link; the stage goes on."""
@@ -254,7 +268,7 @@ class PiGcs2:
 
     def _motion(self, names: Sequence[str]) -> tuple[dict[str, bool], dict[str, bool]]:
         """Give which axes move and which are on target; one axis tells both in its status word."""
-        if len(self._there) == 1:
+        if self._tells_status:
             status = decode_status(self._link.ask(STATUS_WORD))
             return {names[0]: status.moving}, {names[0]: status.on_target}
         bits = decode_motion(self._link.ask(MOTION), len(self._there))

@@ -18,7 +18,7 @@ from evapd_sim.wire.base import LineWire
 from evapd_sim.wire.scpi import ErrorQueue, header
 
 PM_PER_MM = 1_000_000_000
-_DEFAULTS = {"VEL": 0, "ACC": 0, "HOLD": 0, "MCLF": 5000, "AMPL": 1, "STEP": 65535, "FREQ": 1000, "OPT": 0, "SENS": 1, "PTYP": 300, "CLIN": 1}  # fmt: skip
+_DEFAULTS = {"VEL": 0, "ACC": 0, "HOLD": 0, "MCLF": 5000, "AMPL": 1, "STEP": 65535, "FREQ": 1000, "OPT": 0, "SENS": 1, "PTYP": 300, "CLIN": 1, "RMIN": 0, "RMAX": 0, "FMAX": 0, "CALO": 0}  # fmt: skip
 _FOR_EVER_MS = 0xFFFFFFFF
 _REACHED_MM = 1e-5
 _MARK_MM = 1e-4
@@ -335,7 +335,7 @@ class SmarActMcs2Wire(LineWire):
 _KEPT = {
     "VELocity": "VEL", "ACCeleration": "ACC", "HOLD": "HOLD", "MCLFrequency[:CURRent]": "MCLF", "AMPLifier[:ENABled]": "AMPL",
     "STEP:FREQuency": "FREQ", "STEP:AMPLitude": "STEP", "REFerencing:OPTions": "OPT", "SENSor:MODE": "SENS", "PTYPe": "PTYP",
-    "CLINput": "CLIN",
+    "CLINput": "CLIN", "RLIMit:MIN": "RMIN", "RLIMit:MAX": "RMAX", "FERRor:MAX": "FMAX", "CALibration:OPTions": "CALO",
 }  # fmt: skip
 
 
