@@ -166,3 +166,10 @@ def test_what_is_wrong_is_named_and_changes_nothing(bench, text, error):
 
 def test_a_line_that_is_too_long_is_not_understood(bench):
     assert bench.line("$BD:00," + 200 * " ") == "#BD:00,CMD:ERR"
+
+
+def test_words_of_the_multichannel_relatives_are_understood(bench):
+    assert bench.line("$CMD:SET,CH:0,PAR:PW,VAL:ON") == "#CMD:OK"
+    assert bench.line("$CMD:MON,CH:0,PAR:STATUS") == f"#CMD:OK,VAL:{bench.get('STAT')}"
+    assert int(bench.get("STAT")) & 1
+    assert bench.line("$CMD:SET,CH:0,PAR:PW,VAL:MAYBE") == "#VAL:ERR"

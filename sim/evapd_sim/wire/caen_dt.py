@@ -244,6 +244,7 @@ _MONITOR: dict[str, Callable[[CaenChannel], str]] = {
     "PDWN": lambda channel: channel.power_down,
     "POL": lambda channel: "-" if channel.negative else "+",
     "STAT": lambda channel: f"{channel.status():05d}",
+    "STATUS": lambda channel: f"{channel.status():05d}",  # as the multichannel relatives have it
 }
 
 
@@ -280,6 +281,14 @@ def _switches(*, on: bool) -> Callable[[CaenChannel, str | None], bool]:
     return switch
 
 
+def _powers(channel: CaenChannel, text: str | None) -> bool:
+    """Switch as the multichannel relatives do, `PW,VAL:ON`."""
+    if text not in {"ON", "OFF"}:
+        return False
+    channel.switch(on=text == "ON")
+    return True
+
+
 _SET: dict[str, Callable[[CaenChannel, str | None], bool]] = {
     "VSET": _stores("v_set_v", lambda channel: channel.maximum_v),
     "ISET": _stores("i_set_a", lambda channel: channel.rated_a * _UA, digits=2, scale=_UA),
@@ -291,4 +300,5 @@ _SET: dict[str, Callable[[CaenChannel, str | None], bool]] = {
     "IMRANGE": _word("current_range", "HIGH", "LOW"),
     "ON": _switches(on=True),
     "OFF": _switches(on=False),
+    "PW": _powers,
 }
