@@ -58,6 +58,11 @@ def test_the_type_tells_the_rating():
         codec.decode_identity(b"FUG HCP 14 - 20 000")
 
 
+def test_the_successor_of_the_same_language_tells_its_type_with_fewer_letters():
+    identity, rated_v = codec.decode_identity(b"TDK-LAMBDA,G150-11.2,S/N 1,REV 1")
+    assert (identity.vendor, identity.model, rated_v) == ("TDK-LAMBDA", "G150-11.2", 150.0)
+
+
 @pytest.mark.parametrize("line", [b"C01", b"E07", b"E1"])
 def test_an_error_code_is_a_refusal_of_whatever_was_asked(line):
     for decode in (codec.decode_ok, codec.decode_value, codec.decode_on, codec.decode_remote):

@@ -32,7 +32,7 @@ ERRORS = {
     "E06": "limit too high", "E07": "fault shut-down", "E08": "shut-down",
 }  # fmt: skip
 _ERROR = re.compile(r"[CE][0-9]{1,2}")
-_TYPE = re.compile(r"GEN[A-Z]*\s*([0-9]+(?:\.[0-9]+)?)-([0-9]+(?:\.[0-9]+)?)")
+_TYPE = re.compile(r"\bG(?:EN)?[A-Z]*\s*([0-9]+(?:\.[0-9]+)?)-([0-9]+(?:\.[0-9]+)?)")
 
 
 def encode(command: str, value: float | None = None) -> bytes:
@@ -78,9 +78,9 @@ def decode_remote(line: bytes) -> bool:
 
 
 def decode_identity(line: bytes) -> tuple[Identity, float]:
-    """`LAMBDA,GEN150-10`: maker and type, and the rated voltage in V that the type tells."""
+    """`LAMBDA,GEN150-10`, `TDK-LAMBDA,G150-11.2,...`: maker and type, and the rated voltage in V that the type tells."""
     text = decode(line)
-    vendor, _, model = (part.strip() for part in text.partition(","))
+    vendor, model = [part.strip() for part in f"{text},".split(",")][:2]
     found = _TYPE.search(model)
     if found is None:
         raise DeviceIdentityError(f"'{text}' answers, not a Genesys: check `connect` and `address`")
