@@ -8,7 +8,7 @@ import pytest
 from evapd.guard.energy import EnergyState as S
 from evapd.guard.observer import Observer
 from evapd.guard.rules.supply import ReadbackShort, ReadExcess
-from support.guard_bench import Bench
+from support.guard_bench import DIGEST, Bench, make_rig
 from support.rule_scene import Scene
 from support.wire_bench import WireBench
 
@@ -128,3 +128,17 @@ def test_a_readback_is_allowed_one_step_more_and_nothing_beyond_it(rule, sign, v
     for off_v, triggers in ((24.0 + 0.02 * v_v + 39.0, False), (26.0 + 0.02 * v_v + 40.0, True)):
         scene = Scene(v_set_v=v_v, v_v=v_v + sign * off_v, state_flags={"v_step_v": 39.0})
         assert bool(scene.run_s(1.5, rule())) is triggers
+
+
+def test_a_coarse_supply_that_is_only_watched_is_read_as_it_reads():
+    watched = Bench(
+        rig=make_rig(control={"law": "monitor"}),
+        state_flags={"v_step_v": 20.0},
+        output_on=True,
+        v_set_v=3000.0,
+    )
+    watched.run_s(1.0)
+    watched.core.run_begin("run-1", DIGEST, watched.now_s)
+    watched.run_s(1.0)
+    assert watched.state is S.EVAPORATING
+    assert watched.core.observer._readings[-1][1] == pytest.approx(watched.v_v)

@@ -21,6 +21,7 @@ from evapd.guard.planner import Planner
 from evapd.guard.rules import Effect
 from evapd.guard.sample import loop_sample
 from evapd.guard.steering import Steering
+from evapd.guard.supply_model import SupplyModel
 from evapd.guard.telling import Telling
 from evapd.guard.types import Decision, GuardSettings, Inputs, LoopSample, RunSettings
 from evapd.guard.wiring import Wiring
@@ -229,7 +230,7 @@ class GuardCore:
 
     def _step(self, inputs: Inputs, now_s: float, *, whole: bool) -> Decision:
         self.lookout.take(inputs, now_s)
-        self.observer.take(inputs, self.movement.model if self.state in ENERGISED else None)
+        self.observer.take(inputs, self._modelled)
         self.wiring.take(inputs, now_s, commanding=not self.run.observes)
         if self.state is S.OFF and not self.run.observes:
             self.movement.find(inputs, now_s)
@@ -262,6 +263,11 @@ class GuardCore:
         quick = self.state in DOWNWARD and descent.quick
         self.wiring.follow(causes, self.state, quick=quick, verified=verified)
         return self.wiring.complete(plan, whole=whole)
+
+    @property
+    def _modelled(self) -> SupplyModel | None:
+        """Where the supply should be by what it was commanded; None where nothing is commanded from here."""
+        return self.movement.model if self.state in ENERGISED and not self.run.observes else None
 
     def _watch(self, now_s: float) -> Decision:
         """Law monitor: command nothing; a run that nobody records any more is no longer watched."""
