@@ -193,3 +193,8 @@ def test_a_reset_with_its_address_is_the_reset_of_a_conex(smc):
     smc.ask("1RS##")
     assert smc.ask("1TS") == "1TS00000A"
     assert smc.ask("1TE") == "1TE@"
+
+
+def test_an_smc100_ignores_blanks_in_any_position(smc):
+    smc.ask("2P A1.43 6")
+    assert smc.ask(" 2 T P ?", 2.0) == "2TP1.43600"

@@ -1,6 +1,6 @@
 """Newport SMC100 motion controllers (and CONEX) on one serial line, as their cable shows them.
 
-Source: command set, states and error letters of the SMC100 as QMI, BLISS, hvl_ccb and several laboratories' drivers use them. By practice only:
+Source: SMC100CC and SMC100PP user's manual, chapter Command Syntax; command set, states and error letters of the SMC100 as QMI, BLISS, hvl_ccb and several laboratories' drivers use them. By practice only:
 text of VE and ID, decimals, which commands a state refuses beside moves and searches. Only the addressed controller answers, with address and
 command in front of the value; sets answer nothing and leave a letter for TE.
 """
@@ -128,7 +128,7 @@ class NewportSmc100Wire(LineWire):
         return b""
 
     def _answer(self, line: str) -> bytes:
-        found = _COMMAND.fullmatch(line.upper())
+        found = _COMMAND.fullmatch(line.replace(" ", "").upper())  # blanks are ignored in any position
         if found is None:
             return b""  # nobody is addressed
         if not found["address"]:
