@@ -81,9 +81,8 @@ def test_an_error_is_told_in_words():
         codec.decode_gauge(913, b"*V913 5")
 
 
-def test_no_pressure_at_all_is_not_called_good():
-    with pytest.raises(DeviceProtocolError):
-        codec.judge(GaugeState(0.0, 59, 11, 0, 0))
+def test_no_pressure_at_all_is_no_reading():
+    assert codec.judge(GaugeState(0.0, 59, 11, 0, 0)) == (None, "no reading")
 
 
 @given(st.binary(max_size=40))

@@ -4,7 +4,7 @@ Written from Edwards' serial communication manual D397-00-880 as open clients qu
 answered `=V913 value;unit;state;alert;priority`, or `*V913 n` with an error. Gauges 1 to 3 are objects 913 to 915, 4 to 6 (TIC with six gauges) 934 to 936.
 
 Confidence: gauge objects, unit codes, states and error codes agree in two clients or more; objects 934 to 936 in one. Values are in Pa whatever the display shows
-(unit 59). In doubt: what a gauge in alert says (a value counts in state "on", at a priority below alarm, and below 9.9e9, the sign of no reading); some firmware does
+(unit 59). In doubt: what a gauge in alert says (a value counts in state "on", at a priority below alarm, and above 0 and below 9.9e9, the signs of no reading); some firmware does
 not answer `?S902`, then the identity is unknown and no serial number can be asked for. Gauges over a serial line are too slow to protect:
 wire their relays into the interlock. Nothing here was tried on hardware.
 """
@@ -100,10 +100,8 @@ def judge(gauge: GaugeState) -> tuple[float | None, str]:
         return None, f"alarm, {status}" if gauge.priority >= ALARM else status
     if gauge.unit != PASCAL:
         return None, f"shows {UNITS[gauge.unit]}: set the gauge up for pressure"
-    if gauge.value >= NO_READING_PA:
+    if not 0.0 < gauge.value < NO_READING_PA:
         return None, "no reading" + status.removeprefix("ok")
-    if gauge.value <= 0.0:
-        raise DeviceProtocolError(f"{gauge.value:g} Pa is called a good reading and is no pressure")
     return gauge.value, status
 
 

@@ -204,6 +204,7 @@ class EdwardsTicWire(LineWire):
             906: lambda: f"{60.0 * self._turbo_on:.1f};0;0",
             907: lambda: f"{_RUNNING * (self._speed_percent > 80.0)};0;0",
             908: lambda: f"{_RUNNING * self._standby};0;0",
+            909: lambda: "0;0;0;0",
             910: lambda: f"{_RUNNING * self._backing_on};0;0",
             911: lambda: f"{100.0 * self._backing_on:.1f};0;0",
             912: lambda: f"{250.0 * self._backing_on:.1f};0;0",
