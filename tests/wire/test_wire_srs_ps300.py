@@ -161,3 +161,23 @@ def test_event_bits_can_be_seen_in_the_status_byte(bench):
 def test_a_stray_letter_stands_behind_every_reply():
     bench = SrsPs300Wire(Plant(), stray="d")
     assert bench.receive(b"VSET?\n*STB?\n", 1.0) == b"0.0d\n1d\n"
+
+
+def test_what_is_recalled_is_what_was_saved_and_the_output_is_off(energised):
+    for command in ("ILIM 0.0002", "*SAV 3", "VSET 500", "ILIM 0.0004", "*RCL 3"):
+        energised.ask(command)
+    assert (float(energised.ask("VSET?")), float(energised.ask("ILIM?"))) == (1000.0, 2e-4)
+    assert not int(energised.ask("*STB?")) & 128
+    assert energised.events() == 0
+
+
+def test_a_place_without_anything_in_it_is_refused_and_place_0_is_the_reset(energised):
+    energised.ask("*RCL 7")
+    assert energised.events() == 16
+    energised.ask("*RCL 0")
+    assert float(energised.ask("VSET?")) == 0.0
+
+
+def test_completion_is_an_event(bench):
+    bench.ask("*WAI;*OPC")
+    assert bench.events() == 1

@@ -20,7 +20,14 @@ from evapd_sim.wire.supply_faults import SupplyFaults
 # Volt (signed where the polarity is fixed), ampere.
 _MODELS = {"PS350": (5e3, 5e-3), "PS355": (-10e3, 1e-3), "PS365": (10e3, 1e-3), "PS370": (-20e3, 0.5e-3), "PS375": (20e3, 0.5e-3)}  # fmt: skip
 _COMMAND = re.compile(r"(?P<name>\*[A-Z]{3}|[A-Z]{4})(?P<asks>\?)?(?P<rest>[-+0-9.E]*)", re.ASCII)
-_QUERY_ERROR, _EXECUTION, _SYNTAX, _POWER_ON = 1 << 2, 1 << 4, 1 << 5, 1 << 7  # of the event register
+_COMPLETE, _QUERY_ERROR, _EXECUTION, _SYNTAX, _POWER_ON = (
+    1,
+    1 << 2,
+    1 << 4,
+    1 << 5,
+    1 << 7,
+)  # of the event register
+_PLACES = 9  # of *SAV
 _STABLE = 1e-3  # of the rated voltage
 
 
@@ -70,6 +77,7 @@ class SrsPs300Wire(SupplyFaults, LineWire):
         self.set_v = 0.0  # magnitudes all
         self._returns = False  # when the interlock closes
         self._v_trip = self._i_trip = False
+        self._saved: dict[int, tuple[float, float, float, float]] = {}
         self._restore()
         rng = np.random.default_rng(seed)
         self._adc = [Adc(full, rng, mode=4, ideal=adc_ideal) for full in (self.rated_v, self.rated_a)]
@@ -226,9 +234,15 @@ class SrsPs300Wire(SupplyFaults, LineWire):
             "HVOF": self._switch_off,
             "TCLR": self._clear_trips,
             "*RST": self._reset,
+            "*RCL": self._recall,
         }
         return (
-            {"*CLS": self._clear}
+            {
+                "*CLS": self._clear,
+                "*SAV": self._save,
+                "*OPC": self._complete,
+                "*WAI": lambda text: _SYNTAX * bool(text),
+            }
             | {name: keeps(name, high) for name, high in highs.items()}
             | {name: self._remote(action) for name, action in output.items()}
         )
@@ -277,6 +291,27 @@ class SrsPs300Wire(SupplyFaults, LineWire):
     def _clear(self, _: str) -> int:
         self._events = 0
         return 0
+
+    def _complete(self, text: str) -> int:
+        return _SYNTAX if text else _COMPLETE
+
+    def _save(self, text: str) -> int:
+        place = read_integer(text)
+        if place is None or not 1 <= place <= _PLACES:
+            return _EXECUTION
+        self._saved[place] = (self.set_v, self.limit_v, self.limit_a, self.trip_a)
+        return 0
+
+    def _recall(self, text: str) -> bool:
+        """Bring back what was saved, 0 = as after a reset; the output goes off."""
+        place = read_integer(text)
+        if place == 0:
+            return self._reset("")
+        if place is None or place not in self._saved:
+            return False
+        self.on = False
+        self.set_v, self.limit_v, self.limit_a, self.trip_a = self._saved[place]
+        return True
 
     def _reset(self, text: str) -> bool:
         self.on, self.set_v = False, 0.0
