@@ -208,11 +208,23 @@ class FugProbusWire(SupplyFaults, LineWire):
             return {"T0": OK, "T1": NO_TRIGGER_ON_TALK}.get(argument, BAD_TALK)
         if letter == "N" and (read_integer(argument) or 0) not in range(7):
             return BAD_N
+        if letter == "R":
+            return self._outputs(argument)
         register = self._registers.get(_SHORT.get(letter, ""))
         error = UNKNOWN if register is None else _write(register, argument)
         if letter == "S" and error == OK:
             self._adc[1].mode = self._adc[0].mode  # the old form knows one converter only
         return error
+
+    def _outputs(self, argument: str) -> int:
+        """Set the digital outputs X0 to X2 as the bits of a number."""
+        write = whole(
+            "R",
+            13,
+            lambda bits: self._digital.update({f"B{n}": bits >> n & 1 for n in range(3)}),
+            self._change,
+        )
+        return write(argument) if argument else NO_DATA
 
     def _channel(self, number: int) -> str:
         if number == 2:
