@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from evapd.guard.energy import EnergyState
 from evapd.guard.rules.base import Effect
 from evapd.guard.rules.quality import HitsPerWord
 from support.rule_scene import Scene
@@ -78,3 +79,32 @@ def test_the_margin_falls_with_the_hits(learnt):
     scene.hits_hz *= 0.8
     scene.run_s(2.0, rule)
     assert 0.3 < rule.margin(scene.view()) < whole
+
+
+def test_a_lost_signal_stays_lost_while_the_tip_blunts_and_its_words_become_fewer(learnt):
+    scene, rule = learnt
+    scene.hits_hz *= 0.4
+    scene.run_s(2.0, rule)
+    for _ in range(30):
+        scene.hits_hz, scene.trigger_hz = 0.9 * scene.hits_hz, 0.9 * scene.trigger_hz
+        assert len(scene.run_s(2.0, rule)) == 40
+
+
+def test_a_stop_by_another_rule_does_not_make_a_lost_signal_the_usual_one(learnt):
+    scene, rule = learnt
+    scene.hits_hz *= 0.4
+    scene.run_s(2.0, rule)
+    assert EnergyState.INHIBITED in rule.watches
+    running = scene.hits_hz, scene.trigger_hz
+    scene.state, scene.hits_hz, scene.trigger_hz = EnergyState.INHIBITED, 0.0, 1.0
+    scene.run_s(2.0, rule)
+    scene.state, (scene.hits_hz, scene.trigger_hz) = EnergyState.EVAPORATING, running
+    scene.run_s(2.0, rule)
+    assert len(scene.run_s(10.0, rule)) == 200
+
+
+def test_chance_among_few_hits_is_no_complaint():
+    scene, rule = Scene(hits_hz=8.0, dark_hz=0.0, trigger_hz=150.0), HitsPerWord()
+    scene.run_s(30.0, rule)
+    scene.hits_hz = 4.0
+    assert scene.run_s(5.0, rule) == []

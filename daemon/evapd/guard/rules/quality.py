@@ -1,8 +1,9 @@
 """Rules on what the counts are worth: do the signals belong together, do the ions belong to the pulses."""
 
+import math
 from typing import NamedTuple
 
-from evapd.guard.energy import PULSING
+from evapd.guard.energy import PULSING, EnergyState
 from evapd.guard.rules.base import Effect, Finding, Measured, View
 from evapd.link import LinkFlag
 
@@ -14,6 +15,7 @@ _LEARN_S = 5.0
 _MEMORY_S = 20.0
 _LOST = 0.4
 _WORDS_STAY = 0.8
+_SIGMAS = 3.0
 _DARKS = 5.0  # so many times the dark counts of the span must be seen before their share says anything
 
 
@@ -74,13 +76,15 @@ class HitsPerWord(Measured):
 
     name = "hits-per-word"
     trigger = (
-        "hits per word of the MCP, over 1 s with at least 100 words, below 0.6 of what they were (mean of 20 s), while the "
-        "words themselves are not below 0.8 of what they were"
+        "hits per word of the MCP, over 1 s with at least 100 words, below 0.6 of what they were (mean of 20 s) and by more than "
+        "chance, while the words themselves are not below 0.8 of what they were; then until the hits are back, whatever the words do"
     )
     effect = Effect.NO_RISE
-    release = "by itself, when the hits are back, or with the next pulses after a stop"
+    release = "by itself, when the hits are back, or with the next pulses after a hold or a pause"
     advice = "a delay-line signal has gone or lost height: look at amplifiers, thresholds and cables before anything else"
-    watches = PULSING
+    watches = PULSING | {
+        EnergyState.INHIBITED
+    }  # what a rule stops for a moment does not make a lost signal the usual one
 
     def __init__(self) -> None:
         self._memory: _Yield | None = None
@@ -88,7 +92,10 @@ class HitsPerWord(Measured):
         self._load: float | None = None
 
     def load(self, view: View) -> float | None:
-        """What is missing of the hits per word, over 40 %; 0 where words are missing, too: that is the ions' affair."""
+        """What is missing of the hits per word, over 40 %; 0 where words are missing, too: that is the ions' affair.
+
+        Once they are missing, fewer words are no good news, nor are too few to tell: the tip blunts while the voltage stands.
+        """
         if view.now_s != self._last_s:
             self._look(view)
         return self._load
@@ -107,18 +114,32 @@ class HitsPerWord(Measured):
     def _look(self, view: View) -> None:
         window = view.rates.recent(_YIELD_S)
         dt_s, self._last_s = view.now_s - self._last_s, view.now_s
-        self._load = None
-        if window is None or window.lossy or window.triggers < _WORDS or window.dt_s <= 0.0:
+        lost = self._load is not None and self._load >= 1.0
+        stopped = view.state is EnergyState.INHIBITED
+        if stopped or window is None or window.lossy or window.triggers < _WORDS or window.dt_s <= 0.0:
+            self._load = self._load if lost else None
             return
         now = _Yield(window.total / window.triggers, window.triggers / window.dt_s)
         if self._memory is None:
             self._memory, self._began_s = now, view.now_s
+        self._load = None
         if view.now_s - self._began_s >= _LEARN_S:
-            known = now.words_hz >= _WORDS_STAY * self._memory.words_hz and self._memory.hits_per_word > 0.0
-            missing = 1.0 - now.hits_per_word / self._memory.hits_per_word if known else 0.0
-            self._load = max(0.0, missing) / _LOST
+            self._load = self._missing(now, self._memory, window.triggers, lost=lost)
         if self._load is None or self._load < 1.0:
             self._memory = self._memory.towards(now, min(1.0, dt_s / _MEMORY_S))
+
+    @staticmethod
+    def _missing(now: "_Yield", usual: "_Yield", words: int, *, lost: bool) -> float:
+        """Give what is missing over 40 %; until they are lost also over what chance may take."""
+        if usual.hits_per_word <= 0.0:
+            return 0.0
+        load = max(0.0, 1.0 - now.hits_per_word / usual.hits_per_word) / _LOST
+        if lost:
+            return load
+        expected = usual.hits_per_word * words
+        chance = _SIGMAS * math.sqrt(expected) / expected
+        enough = now.words_hz >= _WORDS_STAY * usual.words_hz
+        return min(load, load * _LOST / chance) if enough else 0.0
 
 
 class _Yield(NamedTuple):
