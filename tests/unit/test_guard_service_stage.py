@@ -21,7 +21,10 @@ def guard():
         service = GuardService(
             loaded, Framer(instance=str(uuid.uuid4()), t_mono_us=lambda: 0, t_utc_us=lambda: 0)
         )
-        service.instruments.stages = SimpleNamespace(moving=["x"])
+        stopped = []
+        service.instruments.stages = SimpleNamespace(
+            moving=["x"], stopped=stopped, stop=lambda: stopped.append(True)
+        )
         try:
             yield service
         finally:
@@ -47,3 +50,8 @@ def test_what_leads_down_is_never_refused_for_it(guard):
     assert guard.abort("a person")["accepted"]
     assert guard.run_end("a person")["accepted"]
     assert guard.inhibit(on=True)["accepted"]
+
+
+def test_an_abort_stops_the_stage_too(guard):
+    guard.abort("it goes towards the electrode")
+    assert guard.instruments.stages.stopped == [True]

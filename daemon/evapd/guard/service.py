@@ -187,8 +187,10 @@ class GuardService:
         return self._answer()
 
     def abort(self, reason: str) -> dict[str, Any]:
-        """Make safe by the quickest way."""
+        """Make safe by the quickest way, and stop every axis: who aborts sees something go wrong."""
         self.core.abort(reason, self._clock())
+        if not self.core.run.observes:
+            self.instruments.stages.stop()
         return self._answer()
 
     def inhibit(self, *, on: bool) -> dict[str, Any]:
