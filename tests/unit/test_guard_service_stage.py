@@ -55,3 +55,9 @@ def test_what_leads_down_is_never_refused_for_it(guard):
 def test_an_abort_stops_the_stage_too(guard):
     guard.abort("it goes towards the electrode")
     assert guard.instruments.stages.stopped == [True]
+
+
+def test_while_the_voltage_is_still_drawn_down_for_aligning_nothing_moves(guard):
+    guard.core.steering.drawdown.begin(5000.0, 2000.0, 0.0)
+    with pytest.raises(StateError, match="still on its way"):
+        guard.stage_move("x", 1.0)

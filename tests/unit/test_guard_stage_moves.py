@@ -90,6 +90,11 @@ def test_a_box_with_an_axis_that_is_not_told_closes_everything():
     assert "'tilt'" in refusal_of_move(axes(), "z", 1.0, AT_REST, section)
 
 
+def test_a_limit_for_an_axis_that_is_not_there_closes_everything():
+    section = StageSection(limits={"Z": (0.0, 12.0)})
+    assert "limits Z" in refusal_of_move(axes(), "z", 1.0, AT_REST, section)
+
+
 def test_a_reference_search_past_a_box_wants_somebody_who_has_looked():
     assert "--clear" in refusal_of_reference(axes(), "z", AT_REST, SECTION, seen=False)
     assert refusal_of_reference(axes(), "z", AT_REST, SECTION, seen=True) == ""

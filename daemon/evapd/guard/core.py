@@ -83,7 +83,7 @@ class GuardCore:
         reasons = checks.against_run(self.lookout.view(), digest)
         if not self.movement.machine.allows(event):
             reasons.insert(0, f"the energy state is '{self.state.label}'")
-        if asked_s is not None and asked_s <= self._aborted_s:
+        if asked_s is not None and not self._aborted_s < asked_s <= now_s:
             reasons.insert(0, "an abort came after this run was asked for: ask again")
         if reasons:
             raise StateError("a run cannot begin: " + "; ".join(reasons))

@@ -31,6 +31,7 @@ class RunBeginArgs(Args):
     digest: str = Field(max_length=128, description="digest of acquire's configuration")
     asked_s: float | None = Field(
         default=None,
+        allow_inf_nan=False,
         description="monotonic time at which a person asked for it; an abort since then refuses it",
     )
 

@@ -25,6 +25,7 @@ def refusal_of_move(
     """
     return (
         _no_axis(axes, axis)
+        or _unknown_names(axes, section)
         or _wrong_time(axes, state)
         or _unknown_place(axes)
         or _wrong_target(axes[axis].position_mm, axis, target_mm, state, section)
@@ -57,6 +58,13 @@ def refusal_of_reference(
 
 def _no_axis(axes: Axes, axis: str) -> str:
     return "" if axis in axes else f"no axis '{axis}', there are {', '.join(axes) or 'none'}"
+
+
+def _unknown_names(axes: Axes, section: StageSection) -> str:
+    """A limit for an axis that is not there limits nothing: a slip of the pen, told before anything moves."""
+    if strange := [name for name in section.limits if name not in axes]:
+        return f"the section `stage` limits {', '.join(strange)}, the stage tells {', '.join(axes)}: mend the rig file"
+    return ""
 
 
 def _wrong_target(
