@@ -112,8 +112,12 @@ class StageTwin(Section):
     travel_mm: tuple[Millimetre, Millimetre] = (-25.0, 25.0)  # between its end stops, from the reference mark
     velocity_mm_per_s: Positive = 5.0
     scatter_mm: Annotated[Millimetre, Field(ge=0, le=1)] = 50e-6  # sigma of where a move comes to rest
-    backlash_mm: Annotated[Millimetre, Field(ge=0, le=1)] = 100e-6  # between drive and specimen: no encoder sees it
-    drift_mm_per_h: Annotated[float, Field(ge=-1, le=1)] = 200e-6  # of the specimen against the encoder, by heat
+    backlash_mm: Annotated[Millimetre, Field(ge=0, le=1)] = (
+        100e-6  # between drive and specimen: no encoder sees it
+    )
+    drift_mm_per_h: Annotated[float, Field(ge=-1, le=1)] = (
+        200e-6  # of the specimen against the encoder, by heat
+    )
 
 
 class AtomProbeTwin(Section):

@@ -39,7 +39,18 @@ def packages(tmp_path_factory):
 
 
 def test_every_kind_of_instrument_can_be_made():
-    assert set(kinds()) == {"hv", "pulser", "amplitude", "laser", "stage", "gauge", "thermometer", "io", "tdc", "detector"}
+    assert set(kinds()) == {
+        "hv",
+        "pulser",
+        "amplitude",
+        "laser",
+        "stage",
+        "gauge",
+        "thermometer",
+        "io",
+        "tdc",
+        "detector",
+    }
 
 
 def test_every_package_passes_the_kit_as_made(packages):

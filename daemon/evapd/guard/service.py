@@ -234,7 +234,9 @@ class GuardService:
     def stage_move(self, axis: str, mm: float) -> dict[str, Any]:
         """Start a move of the stage."""
         if self.core.steering.drawdown.active:
-            raise StateError("the stage does not move: the voltage is still on its way to where aligning begins")
+            raise StateError(
+                "the stage does not move: the voltage is still on its way to where aligning begins"
+            )
         self.instruments.stages.move(axis, mm, self.core.state)
         self.say("stage", "info", f"{axis} goes to {mm:g} mm")
         return self._answer()
