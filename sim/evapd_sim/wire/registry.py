@@ -79,9 +79,8 @@ def all_wires() -> dict[str, type[Wire]]:
         except (ImportError, AttributeError) as error:
             raise ValueError(f"the simulated instrument '{entry.name}' ({entry.value}): {error}") from error
         if not (isinstance(found, type) and issubclass(found, Wire)):
-            raise ValueError(
-                f"'{entry.name}' ({entry.value}) is no simulated instrument: derive it from Wire"
-            )  # noqa: TRY004 - the package's fault, not the caller's
+            text = f"'{entry.name}' ({entry.value}) is no simulated instrument: derive it from Wire"
+            raise ValueError(text)  # noqa: TRY004 - the package's fault, not the caller's
         outside[entry.name] = found
     return outside | WIRES
 
