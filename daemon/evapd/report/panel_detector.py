@@ -41,6 +41,11 @@ def draw_map(figure: "Figure", axes: "Axes", digest: RunDigest) -> None:
     plain_log_ticks(bar.ax.yaxis)
 
 
+def _label(code: int) -> str:
+    """What a code means, in two lines where one is too long for the margin."""
+    return f"{code} {meaning(code)}".replace(", contested", ",\ncontested")
+
+
 def draw_quality(axes: "Axes", digest: RunDigest) -> None:
     """Draw the share of hits by quality code."""
     if not digest.hits:
@@ -49,7 +54,7 @@ def draw_quality(axes: "Axes", digest: RunDigest) -> None:
     codes = _codes_to_show(digest)
     shares = [100.0 * digest.quality.get(code, 0) / digest.hits for code in codes]
     axes.barh(range(len(codes)), shares, color=[BLUE if code == Quality.FULL else ORANGE for code in codes])
-    axes.set_yticks(range(len(codes)), [f"{code} {meaning(code)}" for code in codes])
+    axes.set_yticks(range(len(codes)), [_label(code) for code in codes])
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     axes.set_xlabel("% of hits")
