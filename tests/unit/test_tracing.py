@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evapd.device.trace import KEPT_PIECES
-from evapd.device.tracing import KIND, Traces, lines
+from evapd.device.tracing import KIND, LONGEST_S, Traces, lines
 from evapd.errors import RequestError, StateError
 from evapd.record.journal import read_journal
 from evapd.rpc import Requester
@@ -57,6 +57,20 @@ def test_off_nothing_is_kept():
     assert traces.switch("supply", on=False) == []
     list(traces.take())
     traces.of("supply")("write", b"b")
+    assert list(traces.take()) == []
+
+
+def test_a_trace_that_was_forgotten_ends_by_itself_and_says_so():
+    now_s = [0.0]
+    traces = Traces(["supply"], clock=lambda: now_s[0])
+    traces.switch("supply", on=True)
+    now_s[0] = LONGEST_S - 1.0
+    assert list(traces.take()) == []
+    assert traces.on == ["supply"]
+    now_s[0] = LONGEST_S
+    ((what, _),) = traces.take()
+    assert "ended after 10 min" in what
+    assert traces.on == []
     assert list(traces.take()) == []
 
 

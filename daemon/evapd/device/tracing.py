@@ -10,6 +10,9 @@ from evapd.errors import StateError
 from evapd.units import US_PER_S
 
 KIND = "trace"
+LONGEST_S = (
+    600.0  # then a trace ends by itself: one that was forgotten would fill the disk, some 0.5 GB a day
+)
 
 
 class Traces:
@@ -17,6 +20,8 @@ class Traces:
 
     def __init__(self, names: Iterable[str], clock: Clock = time.monotonic) -> None:
         self._traces = {name: ByteTrace(name, clock) for name in names}
+        self._clock = clock
+        self._since_s: dict[str, float] = {}
 
     def of(self, name: str) -> ByteTrace:
         """Give the trace of a device, for `build_device`."""
@@ -40,14 +45,23 @@ class Traces:
         if name not in self._traces:
             raise StateError(f"no device '{name}' here, there are {', '.join(self._traces) or 'none'}")
         self._traces[name].switch(on=on)
+        self._since_s[name] = self._clock()
         return self.on
 
     def take(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Give what came since the last time, as a text and the details of an event per device; what is taken is forgotten."""
         for name, trace in self._traces.items():
+            ended = trace.on and self._clock() - self._since_s[name] >= LONGEST_S
+            if ended:
+                trace.switch(on=False)
             pieces, dropped = trace.take()
-            if pieces or dropped:
+            if pieces or dropped or ended:
                 more = f", {dropped} older pieces did not fit" if dropped else ""
+                more += (
+                    f"; ended after {LONGEST_S / 60:g} min, `evapd trace {name} --on` begins again"
+                    if ended
+                    else ""
+                )
                 yield (
                     f"{name}: {len(pieces)} pieces{more}",
                     {"device": name, "dropped": dropped, "pieces": [_document(piece) for piece in pieces]},
