@@ -361,3 +361,16 @@ def test_a_reading_that_is_no_number_is_not_a_discharged_supply(served, monkeypa
     monkeypatch.setattr("evapd_drivers.hv.fug_probus.FugProbus.read", lambda _: nothing)
     with pytest.raises(DeviceProtocolError, match="no number"):
         Session(served.loaded, brief, lambda _: None).run()
+
+
+@pytest.mark.parametrize(
+    ("pressure_pa", "status", "why"), [(1e-3, 0, "0.001 Pa"), (1e-9, 5, "no valid pressure")]
+)
+def test_in_a_bad_or_unknown_vacuum_nothing_is_energised(served, pressure_pa, status, why):
+    with served.twin.plant.lock:
+        served.twin.plant.pressure_pa[2], served.twin.plant.gauge_status[2] = pressure_pa, status
+    wanted = Wanted(voltage_v=1000.0, dark_s=1.0, inhibits=1, reads=1)
+    found = Session(served.loaded, wanted, lambda _: None).run()
+    assert found.supply is None
+    assert why in found.skipped["supply"]
+    assert served.twin.plant.specimen.v_v == 0.0

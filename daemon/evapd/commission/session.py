@@ -199,6 +199,10 @@ class Session:
             )
             return
         name, supply = specimen
+        if reason := self._bad_vacuum():
+            self._found.skipped["supply"] = f"not energised: {reason}"
+            self._tell(self._found.skipped["supply"])
+            return
         low_v = 0.5 * high_v
         self._tell(f"{name}: {low_v:g} V, {high_v:g} V, {low_v:g} V")
         with self._skipping("supply"):
@@ -209,6 +213,19 @@ class Session:
         supply.make_safe()
         self._await_down(name)
         self._tell(f"{name}: down again, verified")
+
+    def _bad_vacuum(self) -> str:
+        """Say why no voltage may stand in this chamber: in a bad vacuum it strikes over; "" where all gauges agree, or there are none."""
+        limit_pa = self._loaded.rig.guard.pressure_max_pa
+        for name in self._loaded.rig.devices_with_role("vacuum"):
+            if name not in self._devices:
+                return f"the gauge {name} does not answer"
+            for gauge, pressure_pa in self._devices[name].read().pressure_pa.items():
+                if pressure_pa is None:
+                    return f"{gauge} of {name} has no valid pressure"
+                if limit_pa is not None and not pressure_pa <= limit_pa:
+                    return f"{gauge} of {name} reads {pressure_pa:.2g} Pa, guard.pressure_max_pa is {limit_pa:.2g}"
+        return ""
 
     def _await_down(self, name: str) -> None:
         ordered_s = self._clock()
