@@ -7,6 +7,7 @@ the interlock's; whether it is open the generator does not tell.
 
 import re
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
@@ -47,7 +48,7 @@ def decode_identity(line: bytes, models: re.Pattern[str]) -> Identity:
     return Identity(vendor=vendor, model=model, serial=rest[0], firmware=" ".join(rest[1:]).strip(), raw=text)
 
 
-class ScpiGenerator:
+class ScpiGenerator(ABC):
     """A function generator; a maker's class gives `dialect`, by channel."""
 
     protocol: ClassVar[type] = Pulser
@@ -80,9 +81,9 @@ class ScpiGenerator:
         self._tells_burst = self._tells_errors = True
 
     @staticmethod
+    @abstractmethod
     def dialect(channel: int) -> Dialect:
         """Give the headers of a channel."""
-        raise NotImplementedError
 
     @classmethod
     def identify(cls, link: Link) -> Identity:
