@@ -1,0 +1,1 @@
+"""Counters, ages and margins in the form that Prometheus scrapes."""
