@@ -5,6 +5,7 @@ from typing import Any, Protocol
 from pydantic import Field
 
 from evapd.rpc import Args, Command, NoArgs
+from evapd.security.roles import Role
 
 
 class StartArgs(Args):
@@ -115,7 +116,9 @@ class Traced(Protocol):
 def make_commands(conductor: Conducts, tracing: Traced) -> list[Command]:
     """List what the control socket serves; `describe` is added by the service."""
     return [
-        Command("status", NoArgs, lambda _: conductor.status(), doc="Everything at one glance."),
+        Command(
+            "status", NoArgs, lambda _: conductor.status(), doc="Everything at one glance.", who=Role.READ
+        ),
         Command(
             "start",
             StartArgs,
@@ -136,6 +139,7 @@ def make_commands(conductor: Conducts, tracing: Traced) -> list[Command]:
             lambda args: conductor.abort(args["reason"] or "aborted by a client"),
             energy=True,
             doc="Pulses off and voltage down by the quickest way, now; the run is closed as aborted. For everyone.",
+            who=Role.READ,
         ),
         Command(
             "set",

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from evapd.guard.settable import RANGES
 from evapd.rpc import Args, Command, NoArgs
+from evapd.security.roles import Role
 
 Law = Literal["imm", "pi-log", "hold", "ramp", "monitor"]
 
@@ -150,14 +151,15 @@ class Guards(Protocol):
 def make_commands(guard: Guards) -> list[Command]:
     """List what the guard's socket serves; `describe` is added by the service."""
     return [
-        Command("ping", NoArgs, lambda _: {}, doc="Answer."),
-        Command("status", NoArgs, lambda _: guard.status(), doc="Everything at one glance."),
+        Command("ping", NoArgs, lambda _: {}, doc="Answer.", who=Role.READ),
+        Command("status", NoArgs, lambda _: guard.status(), doc="Everything at one glance.", who=Role.READ),
         Command(
             "abort",
             ReasonArgs,
             lambda args: guard.abort(args["reason"] or "aborted by a client"),
             energy=True,
             doc="Pulses off and voltage down by the quickest way, now. For everyone; law monitor commands nothing.",
+            who=Role.READ,
         ),
         Command(
             "inhibit",

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from evapd.errors import ConfigError, EvapdError
+from evapd.security.roles import LOCAL, Peer, Role
 from evapd.stream.jsontext import from_json, to_json
 
 VERSION = 1
@@ -43,7 +44,7 @@ class Command:
     `handler` gets every field of `model` (defaults filled in) as a dict and returns the result as a dict. It runs
     on the service's thread, so it only takes note of what is to be done and returns at once: a slow handler would
     keep an `abort` waiting. It refuses by raising an EvapdError. `energy` says that it may raise or lower the
-    energy at the specimen.
+    energy at the specimen. `who` is the least role that may ask for it; `abort` belongs to everybody.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Command:
     handler: Handler
     energy: bool = False
     doc: str = ""
+    who: Role = Role.OPERATE
 
 
 class _Refused(Exception):
@@ -102,6 +104,7 @@ class Dispatcher:
                     NoArgs,
                     lambda _: self.describe(),
                     doc="List the commands and their arguments.",
+                    who=Role.READ,
                 )
             )
         self._commands = {command.name: command for command in listed}
@@ -126,8 +129,14 @@ class Dispatcher:
             ],
         }
 
-    def answer(self, peer: bytes, body: bytes) -> bytes | None:
-        """Answer one request of one peer; None where no reply is possible. Never raises."""
+    def answer(self, routing_id: bytes, body: bytes, peer: Peer = LOCAL) -> bytes | None:
+        """Answer one request; None where no reply is possible. Never raises.
+
+        Args:
+            routing_id: The connection.
+            body: The request as it came.
+            peer: Who asks, as the connection proved it.
+        """
         try:
             request = from_json(body)
             request_id = request["id"]
@@ -140,14 +149,22 @@ class Dispatcher:
             command, args, client = self._read(request, len(body))
         except _Refused as refused:
             return _failure(request_id, "InvalidRequest", str(refused))
+        needed = self._commands[command].who
+        if not peer.role.allows(needed):
+            return _failure(
+                request_id,
+                "Forbidden",
+                f"{command} needs the role {needed}, and {peer.name} has {peer.role}: ask whoever keeps the allow-list",
+            )
         # A client that names itself keeps its memory over a reconnect, which gives its socket a new routing id.
-        peer = b"client " + to_json(client) if client else b"socket " + peer
+        # A name counts only together with the key it was said under.
+        owner = to_json(["client", peer.name, client]) if client else b"socket " + routing_id
         digest = hashlib.blake2b(to_json([command, args]), digest_size=16).digest()
-        done = self._memory.recall(peer, request_id)
+        done = self._memory.recall(owner, request_id)
         if done is None:
             done = _Done(digest, self._execute(request_id, command, args))
             brief = done.reply if len(done.reply) <= _REMEMBERED_REPLY_BYTES else _repeat(request_id)
-            self._memory.keep(peer, request_id, _Done(digest, brief))
+            self._memory.keep(owner, request_id, _Done(digest, brief))
         elif done.digest != digest:
             return _failure(
                 request_id,
