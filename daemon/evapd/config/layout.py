@@ -36,6 +36,16 @@ class Layout:
         return f"ipc://{self.sockets / 'guard.ipc'}"
 
     @property
+    def alarms_ipc(self) -> str:
+        """ZeroMQ address of the process that tells people of alarms."""
+        return f"ipc://{self.sockets / 'alarms.ipc'}"
+
+    @property
+    def alarms_state(self) -> Path:
+        """What that process has told and who has acknowledged it."""
+        return self.folder / "alarms" / "state.json"
+
+    @property
     def guard_journal(self) -> Path:
         """The guard's standing journal, between runs."""
         return self.folder / "guard"

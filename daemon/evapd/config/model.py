@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from evapd.config.alarms import AlarmsSection
+from evapd.config.metrics import Metrics
 from evapd.config.section import Section
 from evapd.config.stage import StageSection
 from evapd.config.wiring import DETECTOR_ROLES, Contacts, Detector
@@ -319,6 +321,8 @@ class Rig(Section):
     time_sums: TimeSums = TimeSums()
     sockets: Sockets = Sockets()
     start: Start = Start()
+    metrics: Metrics = Metrics()
+    alarms: AlarmsSection = AlarmsSection()
     notes: str = ""
     twin: TwinSpec | None = None
 
