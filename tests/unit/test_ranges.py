@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evapd.errors import ConfigError
-from evapd.report.ions import ELECTRON_DA, isotope_table
 from evapd.spectrometry.composition import charge_of
+from evapd.spectrometry.ions import ELECTRON_DA, isotope_table
 from evapd.spectrometry.ranges import Range, load_ranges
 
 RRNG = """[Ions]

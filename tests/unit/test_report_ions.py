@@ -2,8 +2,8 @@
 
 import pytest
 
-from evapd.report.ions import ions_of, isotope_table, unknown_elements
-from evapd.report.naming import NamedPeak, Naming, name_peaks
+from evapd.spectrometry.ions import ions_of, isotope_table, unknown_elements
+from evapd.spectrometry.naming import NamedPeak, Naming, name_peaks
 
 
 def peak(mass_da: float, counts: float = 1000.0, width_da: float = 0.06) -> NamedPeak:

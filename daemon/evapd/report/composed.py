@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from evapd.errors import StateError
-from evapd.report.ions import ELECTRON_DA, MAX_CHARGE, isotope_table
 from evapd.spectrometry.composition import (
     METHODS,
     ChargeRatio,
@@ -20,6 +19,7 @@ from evapd.spectrometry.composition import (
     charge_ratios,
     shares_of,
 )
+from evapd.spectrometry.ions import ELECTRON_DA, MAX_CHARGE, isotope_table
 from evapd.spectrometry.ranges import load_ranges
 from evapd.spectrometry.rescaled import open_rescaled
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from evapd.errors import StateError
 from evapd.record.runinfo import RunInfo
-from evapd.report.ions import ions_of
-from evapd.report.naming import NamedPeak, Naming, name_peaks
 from evapd.report.spectrum import Spectrum
+from evapd.spectrometry.ions import ions_of
+from evapd.spectrometry.naming import NamedPeak, Naming, name_peaks
 
 
 def find_named_peaks(spectrum: Spectrum | None, info: RunInfo) -> Naming | None:

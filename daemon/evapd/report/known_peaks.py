@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from evapd.errors import StateError
-from evapd.report.ions import MAX_CHARGE, Ion, ions_of, unknown_elements
 from evapd.spectrometry.align import KnownPeak
+from evapd.spectrometry.ions import MAX_CHARGE, Ion, ions_of, unknown_elements
 
 _ENTRY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*:\s*([A-Za-z][A-Za-z0-9()+]*)\s*")
 _NEAR_DA = 0.6  # from a rounded number to the ion that is meant

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evapd.report.digest import Histogram
-from evapd.report.naming import NamedPeak
 from evapd.report.spectrum import Spectrum
 from evapd.report.style import BLUE, GREY, RED, say_instead
+from evapd.spectrometry.naming import NamedPeak
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

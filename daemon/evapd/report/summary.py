@@ -11,9 +11,9 @@ from evapd.report.digest import RunDigest, gather
 from evapd.report.found import elements_of, find_named_peaks
 from evapd.report.held import RateSummary, summarise_rate
 from evapd.report.losses import losses_of
-from evapd.report.naming import Naming
 from evapd.report.targets import Targets
 from evapd.report.wording import lines_of
+from evapd.spectrometry.naming import Naming
 
 Range = tuple[float, float]
 

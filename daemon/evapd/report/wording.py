@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from evapd.report.ions import MAX_CHARGE, unknown_elements
 from evapd.report.losses import losses_text
-from evapd.report.naming import Naming
+from evapd.spectrometry.ions import MAX_CHARGE, unknown_elements
+from evapd.spectrometry.naming import Naming
 
 if TYPE_CHECKING:
     from evapd.report.held import RateSummary

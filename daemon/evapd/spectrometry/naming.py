@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from evapd.report.ions import Ion
+from evapd.spectrometry.ions import Ion
 
 # A peak that would not stand out is not missed: five standard deviations of what is there already.
 _SIGNIFICANT = 5.0

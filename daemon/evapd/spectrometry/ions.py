@@ -32,7 +32,7 @@ class Ion:
 @cache
 def isotope_table() -> Mapping[str, tuple[tuple[float, float], ...]]:
     """Natural isotopes by element: (mass of the atom in Da, abundance); the source stands in `isotopes.yaml`."""
-    text = files("evapd.report").joinpath("isotopes.yaml").read_text(encoding="utf-8")
+    text = files("evapd.spectrometry").joinpath("isotopes.yaml").read_text(encoding="utf-8")
     elements = yaml.safe_load(text)["elements"]
     return MappingProxyType(
         {
