@@ -15,6 +15,7 @@ from evapd.config.alarms import AlarmsSection
 from evapd.config.metrics import Metrics
 from evapd.config.section import Section
 from evapd.config.stage import StageSection
+from evapd.config.web import Web
 from evapd.config.wiring import DETECTOR_ROLES, Contacts, Detector
 from evapd.units import (
     Hertz,
@@ -320,6 +321,7 @@ class Rig(Section):
     matching: Matching = Matching()
     time_sums: TimeSums = TimeSums()
     sockets: Sockets = Sockets()
+    web: Web = Web()
     start: Start = Start()
     metrics: Metrics = Metrics()
     alarms: AlarmsSection = AlarmsSection()

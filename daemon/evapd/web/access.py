@@ -1,0 +1,105 @@
+"""Who looks at the page, and what that one may do.
+
+Three checks, each by itself enough to refuse: the name under which the server was called (against DNS rebinding), the page that
+a request comes from (against other sites in the same browser), and the viewer's token.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from starlette.requests import HTTPConnection
+
+from evapd.security.roles import Role
+from evapd.web.tokens import Tokens
+
+TOKEN_PROTOCOL = "evapd.token."  # noqa: S105 - the name of a WebSocket subprotocol, behind which a token stands
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Somebody who may look; `name` is that of the token, or "local"."""
+
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why somebody may not; `status` is the HTTP status code."""
+
+    status: int
+    why: str
+
+
+class Access:
+    """Judges requests.
+
+    Args:
+        address: HOST:PORT that the server listens on.
+        tokens: Who has a token; None when nobody has.
+        hosts: Further names of the server, as a reverse proxy serves it.
+        local_role: What somebody on the daemon's own machine may do without a token.
+    """
+
+    def __init__(self, address: str, tokens: Tokens | None, hosts: Iterable[str], local_role: Role) -> None:
+        host, _, port = address.rpartition(":")
+        names = {host, *_LOOPBACK} if is_loopback(host) else {host}
+        self._hosts = {f"{name}:{port}".lower() for name in names} | {name.lower() for name in hosts}
+        if port == "80":
+            self._hosts |= {name.lower() for name in names}
+        self._any_host = host in ("0.0.0.0", "[::]")  # noqa: S104 - compared with, not bound to
+        self._tokens, self._local_role = tokens, local_role
+
+    def judge(self, headers: Mapping[str, str], peer_host: str, token: str) -> Viewer | Refusal:
+        """Judge one request by its headers (lower-case names), its peer's address, and its token ("" for none)."""
+        host = headers.get("host", "").lower()
+        if host not in self._hosts and not (self._any_host and token):
+            return Refusal(403, f"this server is not called {host!r}: name it in web.hosts")
+        origin = headers.get("origin")
+        if origin is not None and origin.lower() not in {f"http://{host}", f"https://{host}"}:
+            return Refusal(403, "a page of another site may not use this one")
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            return Refusal(403, "a page of another site may not use this one")
+        if token:
+            found = self._tokens.find(token) if self._tokens is not None else None
+            return (
+                Viewer(*found)
+                if found is not None
+                else Refusal(401, "the token is not valid: ask who runs evapd")
+            )
+        # A reverse proxy speaks from this machine for somebody who is not on it.
+        forwarded = any(name in headers for name in _FORWARDED)
+        if is_loopback(peer_host) and not forwarded:
+            return Viewer("local", self._local_role)
+        return Refusal(401, "a token is needed: ask who runs evapd")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is of this machine alone; names are not resolved, but for `localhost`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def token_of(headers: Mapping[str, str]) -> str:
+    """Find the token of a request: `Authorization: Bearer`, or, for a WebSocket, a subprotocol."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return token.strip()
+    for name in headers.get("sec-websocket-protocol", "").split(","):
+        if name.strip().startswith(TOKEN_PROTOCOL):
+            return name.strip().removeprefix(TOKEN_PROTOCOL)
+    return ""
+
+
+def viewer_of(connection: HTTPConnection, access: Access) -> Viewer | Refusal:
+    """Judge who asks, over HTTP or a WebSocket."""
+    headers = {name.lower(): value for name, value in connection.headers.items()}
+    peer = connection.client.host if connection.client else ""
+    return access.judge(headers, peer, token_of(headers))

@@ -1,0 +1,191 @@
+"""The routes of the display."""
+
+import asyncio
+import contextlib
+import importlib.util
+import json
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from evapd.errors import StateError, StreamError
+from evapd.web.access import Access, Refusal, viewer_of
+from evapd.web.commands import Commands, Forbidden, refusal
+from evapd.web.headers import SafeHeaders
+from evapd.web.hub import Hub, Seat
+from evapd.web.relay import Relay, envelope
+
+STATIC = Path(__file__).parent / "static"
+PROTOCOL = "evapd.1"
+_MOST_BODY_BYTES = 64 * 1024
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the routes work with."""
+
+    access: Access
+    hub: Hub
+    relay: Relay
+    commands: Commands
+    max_clients: int
+    title: str
+    routes: tuple[Route, ...] = ()  # of finished runs
+
+
+def make_app(parts: Parts) -> Starlette:
+    """Put the routes together."""
+    here = _Routes(parts)
+    return Starlette(
+        routes=[
+            Route("/", here.page),
+            Route("/plotly.min.js", here.plotly),
+            Route("/api/session", here.session),
+            Route("/api/command", here.command, methods=["POST"]),
+            WebSocketRoute("/ws", here.socket),
+            *parts.routes,
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
+        middleware=[Middleware(SafeHeaders)],
+        lifespan=here.lifespan,
+    )
+
+
+class _Routes:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._plotly = _find_plotly()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        relaying = asyncio.create_task(self._parts.relay.run())
+        try:
+            yield
+        finally:
+            relaying.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await relaying
+            self._parts.commands.close()
+
+    async def page(self, _request: Request) -> Response:
+        return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+
+    async def plotly(self, _request: Request) -> Response:
+        return FileResponse(
+            self._plotly, media_type="text/javascript", headers={"Cache-Control": "max-age=86400"}
+        )
+
+    async def session(self, request: Request) -> Response:
+        """Who the viewer is; the page asks this first."""
+        viewer = viewer_of(request, self._parts.access)
+        if isinstance(viewer, Refusal):
+            return _refused(viewer)
+        return JSONResponse(
+            {"name": viewer.name, "role": str(viewer.role), "title": self._parts.title}, headers=_NOT_KEPT
+        )
+
+    async def command(self, request: Request) -> Response:
+        viewer = viewer_of(request, self._parts.access)
+        if isinstance(viewer, Refusal):
+            return _refused(viewer)
+        # A form of another site cannot send this type without the browser asking first.
+        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            return _refused(Refusal(415, "send application/json"))
+        asked = await _read_json(request)
+        if isinstance(asked, Refusal):
+            return _refused(asked)
+        command, args = asked.get("cmd"), asked.get("args", {})
+        if not isinstance(command, str) or not isinstance(args, dict):
+            return _refused(Refusal(400, "send cmd, a text, and args, an object"))
+        try:
+            result = await anyio.to_thread.run_sync(self._parts.commands.carry_out, viewer, command, args)
+        except (Forbidden, StreamError) as error:
+            status, why = refusal(error)
+            return JSONResponse({"ok": False, "error": why}, status, headers=_NOT_KEPT)
+        return JSONResponse({"ok": True, "result": result}, headers=_NOT_KEPT)
+
+    async def socket(self, websocket: WebSocket) -> None:
+        viewer = viewer_of(websocket, self._parts.access)
+        if isinstance(viewer, Refusal):
+            await websocket.close(1008, viewer.why[:120])
+            return
+        if self._parts.hub.viewers >= self._parts.max_clients:
+            await websocket.close(1013, "too many viewers")
+            return
+        offered = websocket.scope.get("subprotocols", [])
+        await websocket.accept(PROTOCOL if PROTOCOL in offered else None)
+        hello = {"name": viewer.name, "role": str(viewer.role), "title": self._parts.title}
+        seat = self._parts.hub.join()
+        try:
+            await websocket.send_bytes(envelope("hello", json.dumps(hello).encode()))
+            await _serve_seat(websocket, seat)
+        finally:
+            self._parts.hub.leave(seat)
+
+
+async def _serve_seat(websocket: WebSocket, seat: Seat) -> None:
+    """Send what waits; the page has nothing to say here, so whatever it sends is read and forgotten."""
+
+    async def send() -> None:
+        while True:
+            await websocket.send_bytes(await seat.next())
+
+    sending = asyncio.create_task(send())
+    try:
+        while True:
+            message = await websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+    except (WebSocketDisconnect, RuntimeError):
+        return
+    finally:
+        sending.cancel()
+        with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError, OSError):
+            await sending
+
+
+_NOT_KEPT = {"Cache-Control": "no-store"}
+
+
+def _refused(refused: Refusal) -> Response:
+    kind = {401: "Unauthorized", 403: "Forbidden"}.get(refused.status, "InvalidRequest")
+    return JSONResponse(
+        {"ok": False, "error": {"kind": kind, "message": refused.why}}, refused.status, headers=_NOT_KEPT
+    )
+
+
+async def _read_json(request: Request) -> dict[str, Any] | Refusal:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MOST_BODY_BYTES:
+            return Refusal(413, "the request is too long")
+    try:
+        asked = json.loads(body)
+    except (ValueError, RecursionError):
+        return Refusal(400, "the request is not JSON")
+    return asked if isinstance(asked, dict) else Refusal(400, "the request is not an object")
+
+
+def _find_plotly() -> Path:
+    """Where the installed plotly keeps its library for browsers; the package itself, slow to import, is not imported."""
+    spec = importlib.util.find_spec("plotly")
+    if spec is None or spec.origin is None:
+        raise StateError("plotly is not installed: pip install plotly")
+    path = Path(spec.origin).parent / "package_data" / "plotly.min.js"
+    if not path.is_file():
+        raise StateError(f"{path} is missing: install plotly again")
+    return path
