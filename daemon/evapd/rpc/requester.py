@@ -8,12 +8,9 @@ from typing import Any, Self
 
 import zmq
 
-from evapd.errors import RequestError, RequestTimeout, StreamError
-from evapd.rpc.dispatch import VERSION
-from evapd.stream.jsontext import from_json, to_json
-from evapd.stream.sockets import check_local, connect, open_socket
-
-_MAX_REPLY_BYTES = 16 * 1024 * 1024
+from evapd.rpc.envelope import MAX_REPLY_BYTES, reply_in, request_body, result_of, silence
+from evapd.security.keys import ClientKeys
+from evapd.stream.sockets import check_address, connect, open_socket
 
 
 class Requester:
@@ -24,8 +21,10 @@ class Requester:
     same `request_id` gives the reply without executing it twice.
 
     Args:
-        address: Local ZeroMQ address of the service.
+        address: ZeroMQ address of the service; one that is not local needs `keys`.
         timeout_s: Deadline of a request in seconds, unless the call names another.
+        client: What this program calls itself, at most 64 characters, the same over reconnects and alone in using it.
+        keys: Who we are and whom we ask, where the service demands CURVE.
         context: ZeroMQ context; without one the requester makes its own.
     """
 
@@ -34,11 +33,14 @@ class Requester:
         address: str,
         timeout_s: float = 2.0,
         *,
+        keys: ClientKeys | None = None,
+        client: str | None = None,
         context: "zmq.Context[zmq.Socket[bytes]] | None" = None,
     ) -> None:
-        self.address = check_local(address)
+        self.address = check_address(address, keyed=keys is not None)
+        self._keys = keys
         self.timeout_s = timeout_s
-        self.client = uuid.uuid4().hex
+        self.client = client or uuid.uuid4().hex
         self._own_context = context is None
         self._context: zmq.Context[zmq.Socket[bytes]] = context or zmq.Context()
         self._sockets: dict[threading.Thread, zmq.Socket[bytes]] = {}
@@ -55,19 +57,17 @@ class Requester:
         """Send a command and wait for its result.
 
         Raises:
-            RequestError: when the service answers with an error.
-            RequestTimeout: when it does not answer in time.
+            RequestError: when the service answers with an error; Forbidden, LeaseHeld, RateLimited are kinds of it.
+            RequestTimeout: when it does not answer in time; `sent` tells whether it may have been executed.
             StreamError: when it answers with something else.
         """
         limit_s = self.timeout_s if timeout_s is None else timeout_s
         deadline = time.monotonic() + limit_s
         request_id = request_id or uuid.uuid4().hex
-        body = to_json(
-            {"v": VERSION, "id": request_id, "client": self.client, "cmd": command, "args": args or {}}
-        )
+        body = request_body(self.client, request_id, command, args or {})
         socket = self._socket()
         try:
-            reply = _exchange(socket, request_id, body, deadline)
+            sent, reply = _exchange(socket, request_id, body, deadline)
         except (
             BaseException
         ):  # also KeyboardInterrupt: a reply may still come and must not answer the next question
@@ -75,10 +75,8 @@ class Requester:
             raise
         if reply is None:
             self._drop()
-            raise RequestTimeout(
-                f"no answer to {command!r} from {self.address} within {limit_s:g} s: is evapd running there?"
-            )
-        return _result(reply)
+            raise silence(command, self.address, limit_s, request_id, sent=sent)
+        return result_of(reply)
 
     def close(self) -> None:
         """Close the sockets of all threads; no call may be under way."""
@@ -96,10 +94,10 @@ class Requester:
                 self._sockets.pop(other).close(linger=0)
             if thread not in self._sockets:
                 socket = open_socket(
-                    self._context, zmq.DEALER, max_message_bytes=_MAX_REPLY_BYTES, send_hwm=8, receive_hwm=8
+                    self._context, zmq.DEALER, max_message_bytes=MAX_REPLY_BYTES, send_hwm=8, receive_hwm=8
                 )
                 socket.immediate = True  # queue nothing for a service that is not there
-                connect(socket, self.address)
+                connect(socket, self.address, self._keys)
                 self._sockets[thread] = socket
             return self._sockets[thread]
 
@@ -125,29 +123,16 @@ def _wait(socket: "zmq.Socket[bytes]", event: int, deadline: float) -> bool:
 
 def _exchange(
     socket: "zmq.Socket[bytes]", request_id: str, body: bytes, deadline: float
-) -> dict[str, Any] | None:
+) -> tuple[bool, dict[str, Any] | None]:
+    """Send and wait; gives whether the request left, and the reply."""
     if not _wait(socket, zmq.POLLOUT, deadline):
-        return None
+        return False, None
     try:
         socket.send(body, flags=zmq.NOBLOCK)
     except zmq.Again:
-        return None  # the service went between the poll and the send
+        return False, None  # the service went between the poll and the send
     while _wait(socket, zmq.POLLIN, deadline):
-        parts = socket.recv_multipart(flags=zmq.NOBLOCK)
-        try:
-            reply = from_json(parts[-1])
-        except ValueError:
-            continue  # not for us to judge: the deadline stands
-        if isinstance(reply, dict) and reply.get("id") == request_id:
-            return reply
-    return None
-
-
-def _result(reply: dict[str, Any]) -> dict[str, Any]:
-    if reply.get("ok") is True and isinstance(reply.get("result"), dict):
-        result: dict[str, Any] = reply["result"]
-        return result
-    error = reply.get("error")
-    if isinstance(error, dict):
-        raise RequestError(str(error.get("kind", "")), str(error.get("message", "")))
-    raise StreamError(f"the reply is neither a result nor an error: {str(reply)[:200]}")
+        found = reply_in(socket.recv_multipart(flags=zmq.NOBLOCK))
+        if found is not None and found[0] == request_id:  # else not for us to judge: the deadline stands
+            return True, found[1]
+    return True, None

@@ -7,6 +7,7 @@ takes it away from whoever listens there.
 
 import ipaddress
 import os
+import re
 import socket as posix
 import threading
 from pathlib import Path
@@ -15,10 +16,12 @@ import zmq
 
 from evapd.config.layout import MAX_SOCKET_PATH
 from evapd.errors import ConfigError, StreamError
+from evapd.security.keys import ClientKeys
 
 ZAP_DOMAIN = b"evapd"
 LARGEST_FRAME_BYTES = 256 * 1024  # 10 000 hits of 18 bytes and their header, rounded up
 _LEAST_HWM = 4
+_HOST = re.compile(r"\*|\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?", re.ASCII)
 
 
 def high_water_mark(budget_bytes: int, largest_frame_bytes: int = LARGEST_FRAME_BYTES) -> int:
@@ -26,11 +29,15 @@ def high_water_mark(budget_bytes: int, largest_frame_bytes: int = LARGEST_FRAME_
     return max(_LEAST_HWM, budget_bytes // largest_frame_bytes)
 
 
-def check_local(address: str) -> str:
-    """Accept loopback TCP, ipc and inproc addresses only; gives the address as libzmq wants it.
+def check_address(address: str, *, keyed: bool) -> str:
+    """Accept an address and give it as libzmq wants it: without keys loopback TCP, ipc and inproc only.
+
+    Args:
+        address: As in a rig file: `tcp://HOST:PORT`, `ipc://PATH`, `inproc://NAME`.
+        keyed: Whether CURVE keys go with it; then any host will do.
 
     Raises:
-        ConfigError: for any other address: an open port needs CURVE keys, which this version does not have.
+        ConfigError: for what is not an address, or one that others could reach without keys.
     """
     scheme, _, rest = address.partition("://")
     if scheme == "inproc" and rest:
@@ -42,17 +49,32 @@ def check_local(address: str) -> str:
             )
         return address
     host, _, port = rest.rpartition(":")
-    if scheme == "tcp" and (port == "*" or (port.isascii() and port.isdigit() and int(port) < 65536)):
-        host = "127.0.0.1" if host == "localhost" else host
-        try:
-            if ipaddress.ip_address(host.strip("[]")).is_loopback:
-                return f"tcp://{host}:{port}"
-        except ValueError:
-            pass  # not a numeric address: refused below
-    raise ConfigError(
-        f"{address}: only tcp://127.0.0.1:PORT, tcp://[::1]:PORT and ipc://PATH are allowed, "
-        "because the sockets carry no keys; reach another machine through an SSH tunnel"
-    )
+    if scheme != "tcp" or not _HOST.fullmatch(host) or not _is_port(port):
+        raise ConfigError(f"{address!r} is not an address: allowed are tcp://HOST:PORT and ipc://PATH")
+    host = "127.0.0.1" if host == "localhost" else host
+    if not keyed and not is_loopback(host):
+        raise ConfigError(
+            f"{address} can be reached from other machines and there are no keys for it: see `evapd keys --help` and "
+            "docs/security.md; without keys there are tcp://127.0.0.1:PORT, tcp://[::1]:PORT and ipc://PATH"
+        )
+    return f"tcp://{host}:{port}"
+
+
+def check_local(address: str) -> str:
+    """Accept what needs no keys, see `check_address`."""
+    return check_address(address, keyed=False)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by its number and for sure: names may lead anywhere."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_port(port: str) -> bool:
+    return port == "*" or (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536)
 
 
 def open_socket(
@@ -108,14 +130,22 @@ def bind(socket: "zmq.Socket[bytes]", address: str) -> str:
     return bytes(socket.getsockopt(zmq.LAST_ENDPOINT)).decode().rstrip("\0")
 
 
-def connect(socket: "zmq.Socket[bytes]", address: str) -> None:
-    """Connect to a local address; a peer that is not there yet is awaited in the background.
+def connect(socket: "zmq.Socket[bytes]", address: str, keys: ClientKeys | None = None) -> None:
+    """Connect to an address; a peer that is not there yet is awaited in the background.
+
+    Args:
+        socket: What is to be connected; closed on failure.
+        address: A local address, or any with `keys`.
+        keys: With them TCP is CURVE: the daemon proves who it is, and so do we. An `ipc:` path needs none.
 
     Raises:
-        ConfigError: when the address is not local.
+        ConfigError: when the address is not local and there are no keys for it.
     """
     try:
-        address = check_local(address)
+        address = check_address(address, keyed=keys is not None)
+        if keys is not None and address.startswith("tcp://"):
+            socket.curve_publickey, socket.curve_secretkey = keys.public, keys.secret.reveal()
+            socket.curve_serverkey = keys.server
         socket.ipv6 = "[" in address
         socket.reconnect_ivl = 100
         socket.reconnect_ivl_max = 1000
