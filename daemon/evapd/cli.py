@@ -66,11 +66,12 @@ def version() -> None:
 def check(config: Config, *, as_json: Json = False) -> None:
     """Check a rig file and report every error at once, as file:line:column; and what acts when the guard dies."""
     from evapd.guard.deadman import dead_man_of
+    from evapd.report.named_files import problems_in
 
     loaded, problems = check_rig(config)
     found = [str(problem) for problem in problems]
     if loaded is not None:
-        found += _anode_problems(loaded.anode_path)
+        found += problems_in(loaded)
     if found:
         _print({"valid": False, "problems": found}, as_json=as_json, text="\n".join(found))
         raise typer.Exit(EXIT_CONFIG)
@@ -80,16 +81,6 @@ def check(config: Config, *, as_json: Json = False) -> None:
     text += f"\n{'' if left.exists or left.observes else 'WARNING: '}{left.text}"
     content = {"valid": True, "digest": loaded.digest, "problems": [], "dead_man": left.document()}
     _print(content, as_json=as_json, text=text)
-
-
-def _anode_problems(path: Path) -> list[str]:
-    from evapd.matching.anode import Anode
-
-    try:
-        Anode.load(path)
-    except ConfigError as error:
-        return str(error).splitlines()
-    return []
 
 
 @app.command()
@@ -138,13 +129,14 @@ def rules(
 @app.command()
 def run(config: Config, folder: Folder = None) -> None:
     """Start everything that a rig needs and watch over it until Ctrl-C, or until its run has ended."""
+    from evapd.report.named_files import problems_in
     from evapd.supervisor.progress import Progress
     from evapd.supervisor.supervisor import supervise
 
     loaded, problems = check_rig(config, folder)
     if loaded is None:
         _fail("\n".join(map(str, problems)), EXIT_CONFIG)
-    if found := _anode_problems(loaded.anode_path):
+    if found := problems_in(loaded):
         _fail("\n".join(found), EXIT_CONFIG)
     progress = Progress(sys.stdout)
     progress.say(f"evapd {__version__}, rig '{loaded.rig.name}' ({config}), folder {loaded.layout.folder}")

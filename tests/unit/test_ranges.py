@@ -53,6 +53,12 @@ def test_an_rng_file_gives_its_ranges_and_notes_what_it_repeats(tmp_path):
     assert "polyatomic" in file.notes[0]
 
 
+def test_colours_are_those_of_the_file_and_none_where_it_gives_none(tmp_path):
+    assert [each.colour for each in load(tmp_path, RRNG).ranges] == ["#000000", "#ff33cc", "#00ff00"]
+    assert [each.colour for each in load(tmp_path, RNG, "x.rng").ranges] == ["#ff0000", ""]
+    assert load(tmp_path, RRNG.replace("00FF00", "green")).ranges[2].colour == ""
+
+
 def test_windows_line_ends_and_marks_of_encoding_make_no_difference(tmp_path):
     plain = load(tmp_path, RRNG).ranges
     assert load(tmp_path, b"\xef\xbb\xbf" + RRNG.replace("\n", "\r\n").encode()).ranges == plain

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from evapd.config.alarms import AlarmsSection
+from evapd.config.live import Live
 from evapd.config.metrics import Metrics
 from evapd.config.section import Section
 from evapd.config.stage import StageSection
@@ -321,6 +322,7 @@ class Rig(Section):
     matching: Matching = Matching()
     time_sums: TimeSums = TimeSums()
     sockets: Sockets = Sockets()
+    live: Live = Live()
     web: Web = Web()
     start: Start = Start()
     metrics: Metrics = Metrics()

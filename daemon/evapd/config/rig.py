@@ -14,6 +14,7 @@ from evapd.config.check import Parts, complaints
 from evapd.config.descriptor import Descriptor, PtyDescriptor, below, parse_descriptor
 from evapd.config.document import MAX_BYTES, Mapping, Node, Scalar, read_document
 from evapd.config.layout import Layout
+from evapd.config.live import Live
 from evapd.config.load import check_node, mark_of, node_at
 from evapd.config.model import DeviceSpec, Rig, Sockets, TwinSpec
 from evapd.config.plugins import INSTALLED, Plugins
@@ -35,6 +36,7 @@ class LoadedRig:
         twin: the checked settings of the simulated instrument, None for a real one.
         anode_path: the anode file, absolute.
         source: the file's text as it was when it was read.
+        ranges_path: the range file of the live analysis, absolute; None without one.
     """
 
     rig: Rig
@@ -45,6 +47,7 @@ class LoadedRig:
     twin: BaseModel | None
     anode_path: Path
     source: str = ""
+    ranges_path: Path | None = None
 
 
 def load_rig(path: Path | str, folder: Path | str | None = None, plugins: Plugins = INSTALLED) -> LoadedRig:
@@ -112,6 +115,7 @@ class _Check:
             self.driver(name, spec, layout.folder)
         twin = self.twin()
         anode_path, anode = self.anode(sections.get("anode"))
+        ranges_path = self.ranges(sections.get("live"))
         listed = self.root.entries.get("devices")
         parts = Parts(
             sections=sections,
@@ -134,6 +138,7 @@ class _Check:
             twin=twin,
             anode_path=anode_path,
             source=_text(self.path),
+            ranges_path=ranges_path,
         )
 
     def devices(self) -> dict[str, DeviceSpec]:
@@ -209,6 +214,18 @@ class _Check:
         except (OSError, ValueError) as error:
             self.say(("anode",), f"{anode_path} cannot be read: {error}")
         return anode_path, b""
+
+    def ranges(self, live: Live | None) -> Path | None:
+        """Find the range file; what is in it is checked by those who use it."""
+        if live is None or live.ranges is None:
+            return None
+        path = self.path.parent / live.ranges
+        try:
+            if not path.is_file():
+                self.say(("live", "ranges"), f"there is no file {path}")
+        except (OSError, ValueError) as error:
+            self.say(("live", "ranges"), f"{path} cannot be read: {error}")
+        return path
 
     def absolute(self, name: str) -> BaseModel:
         return self.settings[name].model_copy(update={"connect": str(self.connects[name])})

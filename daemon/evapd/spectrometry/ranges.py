@@ -23,17 +23,22 @@ _NUMBER = re.compile(r"[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?")
 _ATOMS = re.compile(r"([^:]+):(\d+)")
 _KEY = re.compile(r"\s*([A-Za-z]+)(\d*)\s*=\s*(.*?)\s*")
 _ELEMENT = re.compile(r"[A-Z][a-z]?")
+_COLOUR = re.compile(r"[0-9A-Fa-f]{6}")
 _DASHES = re.compile(r"\s*-{2,}\s*(.*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """From `low_da` to below `high_da` counts as one ion; `atoms` are sorted by symbol and empty for a named unknown."""
+    """From `low_da` to below `high_da` counts as one ion; `atoms` are sorted by symbol and empty for a named unknown.
+
+    `colour` is that of the file as `#rrggbb`, "" where it gives none.
+    """
 
     low_da: float
     high_da: float
     atoms: tuple[tuple[str, int], ...]
     name: str = ""
+    colour: str = ""
 
     @property
     def ion(self) -> str:
@@ -171,12 +176,14 @@ def _rrng_range(value: str, line: int, problems: _Problems) -> Range | None:
         return None
     edges = _edges(words[0], words[1], line, problems)
     atoms: dict[str, int] = {}
-    name = ""
+    name = colour = ""
     for word in words[2:]:
         key, _, content = word.partition(":")
-        if key.lower() in ("vol", "color", "colour"):
+        if key.lower() in ("color", "colour"):
+            colour = f"#{content.lower()}" if _COLOUR.fullmatch(content) else ""
+        elif key.lower() == "vol":
             continue
-        if key.lower() == "name":
+        elif key.lower() == "name":
             name = content
         elif (match := _ATOMS.fullmatch(word)) and _ELEMENT.fullmatch(match.group(1)):
             n = int(match.group(2)) if len(match.group(2)) < 5 else MAX_ATOMS + 1
@@ -193,7 +200,7 @@ def _rrng_range(value: str, line: int, problems: _Problems) -> Range | None:
     if not atoms and not name:
         problems.say(line, f"range {edges[0]:g} to {edges[1]:g} Da belongs to no ion")
         return None
-    return Range(*edges, tuple(sorted(atoms.items())), name)
+    return Range(*edges, tuple(sorted(atoms.items())), name, colour)
 
 
 def _rng(lines: Mapping[int, str], problems: _Problems, notes: list[str]) -> dict[int, Range]:
@@ -216,13 +223,14 @@ def _rng(lines: Mapping[int, str], problems: _Problems, notes: list[str]) -> dic
             order[place], f"{place - 1} lines describe the elements, wanted are two for each of {elements}"
         )
     found: dict[int, Range] = {}
+    colours = _rng_colours([lines[line].split() for line in order[2:place:2]])
     rows = order[place + 1 : place + 1 + ranges]
     if len(rows) < ranges:
         problems.say(
             0, f"the first line says {ranges} ranges, but there are {len(rows)}: is the file cut off?"
         )
     for line in rows:
-        if (made := _rng_range(lines[line].split(), symbols, line, problems)) is not None:
+        if (made := _rng_range(lines[line].split(), symbols, colours, line, problems)) is not None:
             found[line] = made
     rest = order[place + 1 + ranges :]
     if rest and "polyatomic" in lines[rest[0]].lower():
@@ -234,7 +242,19 @@ def _rng(lines: Mapping[int, str], problems: _Problems, notes: list[str]) -> dic
     return found
 
 
-def _rng_range(words: list[str], symbols: list[str], line: int, problems: _Problems) -> Range | None:
+def _rng_colours(rows: list[list[str]]) -> dict[str, str]:
+    """Colours by short name, from rows of a name and three parts of 0 to 1; what is none is passed over."""
+    colours = {}
+    for name, *parts in rows:
+        if len(parts) == 3 and all(_NUMBER.fullmatch(part) for part in parts):
+            levels = [min(max(float(part.replace(",", ".")), 0.0), 1.0) for part in parts]
+            colours[name] = "#" + "".join(f"{round(255 * level):02x}" for level in levels)
+    return colours
+
+
+def _rng_range(
+    words: list[str], symbols: list[str], colours: Mapping[str, str], line: int, problems: _Problems
+) -> Range | None:
     if len(words) != 3 + len(symbols) or words[0] != ".":
         problems.say(line, f"wanted is '. low high' and {len(symbols)} counts, found are {len(words)} words")
         return None
@@ -252,4 +272,4 @@ def _rng_range(words: list[str], symbols: list[str], line: int, problems: _Probl
     if not counted:
         problems.say(line, f"range {edges[0]:g} to {edges[1]:g} Da belongs to no ion")
         return None
-    return Range(*edges, atoms, name)
+    return Range(*edges, atoms, name, colours.get(counted[0][0], "") if len(counted) == 1 else "")
