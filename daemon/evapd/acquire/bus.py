@@ -75,6 +75,21 @@ class Bus:
         with self._lock:
             self.emit(self.framer.document(EVENT, content))
 
+    def alarm_list(self) -> list[dict[str, Any]]:
+        """Give the present alarms of this process for programs."""
+        listed = sorted(self.alarms.copy().items())
+        return [
+            {
+                "source": "acquire",
+                "name": kind,
+                "severity": "alarm",
+                "what": what,
+                "active": True,
+                "latch": False,
+            }
+            for kind, what in listed
+        ]
+
     def forget_alarms(self) -> None:
         """Forget what belonged to the last run; that nobody guards the specimen is no matter of a run."""
         for kind in set(self.alarms) - {_OUTLIVES_A_RUN}:

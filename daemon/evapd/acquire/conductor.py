@@ -375,6 +375,8 @@ class Conductor:
             "guard_address": self._loaded.layout.guard_ipc,
             "alarms": sorted(self._bus.alarms.values())
             + [str(alarm) for alarm in (status or {}).get("alarms", [])],
+            "alarm_list": self._bus.alarm_list()
+            + [{"source": "guard"} | one for one in (status or {}).get("alarm_list", [])],
         }
 
     def _devices(self, status: dict[str, Any] | None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Alarms: what is wrong now, and what was wrong and waits for a person."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from evapd.guard.rules.base import LASTING, Effect, Finding, Rule
 from evapd.guard.types import Event, Severity
@@ -9,6 +10,10 @@ from evapd.guard.types import Event, Severity
 def asked_for(rule: Rule, finding: Finding) -> Effect:
     """Give what a finding asks for: the rule's own effect, unless the configuration wants another."""
     return rule.effect if finding.effect is None else finding.effect
+
+
+def _severity(effect: Effect) -> Severity:
+    return "alarm" if effect >= Effect.HOLD else "warning"
 
 
 OVER = "(over, not acknowledged)"
@@ -60,7 +65,7 @@ class Alarms:
 
     def _tell(self, rule: Rule, finding: Finding, *, acted: bool) -> None:
         effect = asked_for(rule, finding)
-        severity: Severity = "alarm" if effect >= Effect.HOLD else "warning"
+        severity = _severity(effect)
         what = effect.name.lower() if acted else "none: law monitor"
         self._say(rule.kind, severity, finding.what, rule=rule.name, effect=what, **finding.details)
 
@@ -75,6 +80,20 @@ class Alarms:
         """Give every alarm in words, oldest first."""
         return [
             f"{name}: {alarm.what}" + ("" if alarm.active else f" {OVER}")
+            for name, alarm in self._alarms.items()
+        ]
+
+    def documents(self) -> list[dict[str, Any]]:
+        """Give every alarm for programs, oldest first; not `active`: its cause is over, and it waits for a person."""
+        return [
+            {
+                "name": name,
+                "severity": _severity(alarm.effect),
+                "what": alarm.what,
+                "active": alarm.active,
+                "latch": alarm.latch,
+                "effect": alarm.effect.name.lower(),
+            }
             for name, alarm in self._alarms.items()
         ]
 

@@ -155,6 +155,7 @@ class GuardService:
             "settings": core.telling.settings(),
             "verified_down": core.verified,
             "alarms": self._alarms(),
+            "alarm_list": self._alarm_list(),
             **self._closeness(),
             "devices": self.instruments.document(),
             "journal": self.chronicle.journal,
@@ -335,6 +336,14 @@ class GuardService:
         if self.chronicle.fault:
             texts.append(f"journal: {self.chronicle.fault}")
         return texts
+
+    def _alarm_list(self) -> list[dict[str, Any]]:
+        """Give the same alarms for programs."""
+        listed = self.core.alarms.documents()
+        for text in self._alarms()[len(listed) :]:
+            name, _, what = text.partition(": ")
+            listed.append({"name": name, "severity": "alarm", "what": what, "active": True, "latch": False})
+        return listed
 
     def _link_document(self) -> dict[str, Any]:
         rates, now_s = self.core.observer.rates, self._clock()
