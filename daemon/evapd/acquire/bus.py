@@ -5,6 +5,8 @@ import threading
 from typing import Any, Protocol
 
 from evapd.device.tracing import KIND as TRACE
+from evapd.logging import present_run
+from evapd.record.journal.older import OlderFrames
 from evapd.stream.frame import EVENT, STATE, Frame, Framer, Message
 
 _log = logging.getLogger(__name__)
@@ -30,10 +32,14 @@ class Outlet(Protocol):
 
 
 class Bus:
-    """Gives every frame of this process to the journal of the run, if one is open, and to the stream."""
+    """Gives every frame of this process to the journal of the run, if one is open, and to the stream.
 
-    def __init__(self, framer: Framer, outlet: Outlet) -> None:
+    `older` learns where frames lie that are asked for again after they have left the memory.
+    """
+
+    def __init__(self, framer: Framer, outlet: Outlet, older: OlderFrames | None = None) -> None:
         self.framer = framer
+        self.older = older if older is not None else OlderFrames(framer.instance)
         self.alarms: dict[str, str] = {}  # present alarms by kind, newest text
         self._outlet = outlet
         self._journal: Journal | None = None
@@ -43,11 +49,13 @@ class Bus:
         """From now on frames belong to this run."""
         with self._lock:
             self._journal, self.framer.run, self.framer.segment = journal, run, 0
+        present_run(run)
 
     def close_journal(self) -> None:
         """From now on frames belong to no run."""
         with self._lock:
             self._journal, self.framer.run, self.framer.segment = None, "", 0
+        present_run("")
 
     def emit(self, frame: Frame) -> None:
         """Journal and publish; an overflow of the journal is told by the journal itself."""
@@ -58,7 +66,9 @@ class Bus:
     def relay(self, message: Message) -> None:
         """Publish what another process said and has on disk already, under our own sequence number."""
         with self._lock:
-            self._outlet.publish(self.framer.restamp(message))
+            frame = self.framer.restamp(message)
+            self.older.relayed(frame, message.instance, message.seq)
+            self._outlet.publish(frame)
 
     def event(self, kind: str, severity: str, what: str, **extra: Any) -> None:
         """Say that something happened: to the log, the run and the stream.

@@ -8,6 +8,7 @@ from typing import Any
 from evapd.device.tracing import KIND as TRACE
 from evapd.errors import RecordError
 from evapd.guard.types import LOOP_COLUMNS, Event, LoopSample
+from evapd.logging import present_run
 from evapd.record.journal import JournalWriter, segments
 from evapd.stream.frame import EVENT, LOOP, SLOW, Frame, Framer
 
@@ -63,12 +64,14 @@ class Chronicle:
     def run_begins(self, run_id: str, folder: Path) -> None:
         """Go on in the run's folder."""
         self._framer.run = run_id
+        present_run(run_id)
         if self._writer is not None:
             self._writer.move_to(folder / "journal" / PREFIX)
 
     def run_ends(self) -> None:
         """Go back to the standing folder."""
         self._framer.run, self._framer.segment = "", 0
+        present_run("")
         if self._writer is not None:
             self._writer.move_to(self._standing)
 
