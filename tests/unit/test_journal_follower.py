@@ -89,7 +89,9 @@ def test_a_dead_writer_in_another_folder_is_succeeded_by_the_next_one_at_home(tm
     home.mkdir()
     run.mkdir()
     away = segment_path(run, "guard", 1)
-    segment_path(home, "guard", 1).write_bytes(b"".join(frames(0, 2)) + pack_next(away))
+    segment_path(home, "guard", 1).write_bytes(
+        b"".join(frames(0, 2)) + pack_next(away, segment_path(home, "guard", 1))
+    )
     away.write_bytes(b"".join(frames(2, 2)) + frames(4, 1)[0][:30])  # killed in the middle of a frame
     with JournalFollower(home) as follower:
         assert polled(follower) == [0, 1, 2, 3]

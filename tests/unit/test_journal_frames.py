@@ -131,7 +131,7 @@ def test_a_whole_frame_of_another_version_is_counted_and_left_out(folder: Path) 
 
 
 def test_links_between_segments_are_not_messages(folder: Path) -> None:
-    events, report = read(folder, WHOLE + pack_next(Path("/elsewhere/t-000002.evj")))
+    events, report = read(folder, WHOLE + pack_next(Path("/elsewhere/t-000002.evj"), folder / "t-000001.evj"))
 
     assert len(events) == COUNT
     assert report.frames == COUNT + 1
@@ -187,7 +187,7 @@ def test_the_head_is_as_the_protocol_page_says() -> None:
 
 def test_a_next_frame_without_a_path_is_refused() -> None:
     with pytest.raises(FrameError):
-        RawFrame(0, 255, b"", b"{}").next_path()
+        RawFrame(0, 255, b"", b"{}").next_path(Path("/x/t-000001.evj"))
 
 
 def test_reading_says_which_file_cannot_be_read(tmp_path: Path) -> None:

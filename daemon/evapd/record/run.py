@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from evapd.errors import RecordError
+from evapd.record.journal.sink import sync_folder
 from evapd.record.runinfo import (
     FORMAT,
     Condition,
@@ -217,15 +218,6 @@ class RunStore:
             os.fsync(file.fileno())
         part.rename(self.path)
         sync_folder(self.folder)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Tailing a journal that another process is writing."""
 
 import os
+import time
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -9,6 +10,8 @@ from evapd.record.journal.layout import NEXT, RawFrame
 from evapd.record.journal.reader import JournalReport, find_frame, frame_at
 from evapd.record.journal.segments import segment_number, segments
 from evapd.stream.frame import Message
+
+_SETTLED_NS = 100_000_000
 
 
 class JournalFollower:
@@ -126,12 +129,14 @@ class JournalFollower:
         if self._seen_mtime.get(folder) == changed:
             return None
         found = next((path for path in segments(folder, self._prefix) if segment_number(path) > number), None)
-        if found is None:
+        # A folder's time goes in steps of the kernel's tick: a change right after this look might not show in it.
+        if found is None and time.time_ns() - changed > _SETTLED_NS:
             self._seen_mtime[folder] = changed
         return found
 
     def _read(self, messages: list[Message]) -> Path | None:
         assert self._file is not None  # noqa: S101 - poll opened it
+        assert self._path is not None  # noqa: S101 - poll opened it
         self._check_file()
         size = os.fstat(self._file.fileno()).st_size
         while (frame := self._whole(size)) is not None:
@@ -140,7 +145,7 @@ class JournalFollower:
             self.report.bytes += frame.nbytes
             try:
                 if frame.kind == NEXT:
-                    return frame.next_path()
+                    return frame.next_path(self._path)
                 message = frame.message()
             except FrameError as error:
                 self.report.undecodable += 1

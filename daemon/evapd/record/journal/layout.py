@@ -73,14 +73,14 @@ class RawFrame:
         """
         return decode(TOPIC_OF_KIND[self.kind].encode("ascii"), self.header, self.payload)
 
-    def next_path(self) -> Path:
-        """Give the path that a NEXT frame names.
+    def next_path(self, segment: Path) -> Path:
+        """Give the path that a NEXT frame of `segment` names; a bare name lies beside it.
 
         Raises:
             FrameError: when it names none.
         """
         try:
-            return Path(json.loads(self.payload)["path"])
+            return segment.parent / str(json.loads(self.payload)["path"])
         except (ValueError, KeyError, TypeError) as error:
             raise FrameError(f"a NEXT frame without a path: {error}") from None
 
@@ -109,9 +109,11 @@ def check_size(frame: Frame) -> None:
         )
 
 
-def pack_next(path: Path) -> bytes:
-    """Make a whole NEXT frame that names the segment which continues the present one."""
-    payload = json.dumps({"path": str(path)}).encode()
+def pack_next(path: Path, segment: Path) -> bytes:
+    """Make a whole NEXT frame of `segment` that names the segment which continues it."""
+    # A bare name where both lie in one folder: the folder may then be moved, and a copy of it is the same to the byte.
+    named = path.name if path.parent == segment.parent else str(path)
+    payload = json.dumps({"path": named}).encode()
     return pack_head(NEXT, b"", payload) + payload
 
 

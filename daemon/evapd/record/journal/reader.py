@@ -2,29 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from evapd.errors import FrameError, RecordError
 from evapd.record.journal.layout import HEAD, MAGIC, NEXT, RawFrame, checked_frame, parse_head
 from evapd.record.journal.segments import segment_number, segments
+from evapd.record.journal.sequences import Sequence
 from evapd.stream.frame import Message
 
 _SEARCH_BYTES = 1 << 20
-
-
-@dataclass(slots=True)
-class _Sequence:
-    """Sequence numbers seen of one topic of one instance."""
-
-    first: int
-    last: int
-    count: int
-
-    @property
-    def missing(self) -> int:
-        # Not counted from 0: an instance outlives runs. Not from step to step: threads may append out of order.
-        return self.last - self.first + 1 - self.count
+_MOST_RANGES = 1000  # named in a report; all are counted
 
 
 @dataclass(slots=True)
@@ -40,17 +29,27 @@ class JournalReport:
     undecodable: int = 0  # frames whose checksum holds but that this program cannot read
     missing_segments: int = 0  # numbers left out between the first and the last segment
     per_topic: dict[str, int] = field(default_factory=dict)
+    duplicates: int = 0  # frames that were there already, by instance, topic and sequence number
     problems: list[str] = field(default_factory=list)
-    _sequences: dict[tuple[str, str], _Sequence] = field(default_factory=dict)
+    _sequences: dict[tuple[str, str], Sequence] = field(default_factory=dict)
 
     @property
     def gaps(self) -> dict[str, int]:
         """Frames missing per topic, by their sequence numbers; topics without a gap are left out."""
         missing: dict[str, int] = {}
-        for (_, topic), sequence in self._sequences.items():
-            if sequence.missing > 0:
-                missing[topic] = missing.get(topic, 0) + sequence.missing
+        for _, topic, first, last in self.missing():
+            missing[topic] = missing.get(topic, 0) + last - first + 1
         return missing
+
+    def missing(self) -> Iterator[tuple[str, str, int, int]]:
+        """Give the ranges of frames that are missing: instance, topic, first and last sequence number."""
+        for (instance, topic), sequence in self._sequences.items():
+            for first, last in sequence.missing():
+                yield instance, topic, first, last
+
+    def last_seq(self) -> dict[tuple[str, str], int]:
+        """Give the highest sequence number read, by instance and topic."""
+        return {key: sequence.last for key, sequence in self._sequences.items()}
 
     @property
     def whole(self) -> bool:
@@ -58,17 +57,14 @@ class JournalReport:
         lost = self.torn_bytes + self.damaged_bytes + self.undecodable + self.missing_segments
         return lost == 0 and not self.gaps
 
-    def count(self, message: Message) -> None:
-        """Take one message into account."""
-        self.per_topic[message.topic] = self.per_topic.get(message.topic, 0) + 1
+    def count(self, message: Message) -> bool:
+        """Take one message into account; False when it was there already."""
         key = (str(message.header.get("instance", "")), message.topic)
-        sequence = self._sequences.get(key)
-        if sequence is None:
-            self._sequences[key] = _Sequence(message.seq, message.seq, 1)
-            return
-        sequence.first = min(sequence.first, message.seq)
-        sequence.last = max(sequence.last, message.seq)
-        sequence.count += 1
+        if not self._sequences.setdefault(key, Sequence()).add(message.seq):
+            self.duplicates += 1
+            return False
+        self.per_topic[message.topic] = self.per_topic.get(message.topic, 0) + 1
+        return True
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain data for JSON."""
@@ -83,6 +79,12 @@ class JournalReport:
             "missing_segments": self.missing_segments,
             "per_topic": dict(self.per_topic),
             "gaps": self.gaps,
+            "missing": [
+                {"instance": instance, "topic": topic, "first": first, "last": last}
+                for instance, topic, first, last in islice(self.missing(), _MOST_RANGES)
+            ],
+            "last_seq": {f"{instance} {topic}": seq for (instance, topic), seq in self.last_seq().items()},
+            "duplicates": self.duplicates,
             "problems": list(self.problems),
         }
 

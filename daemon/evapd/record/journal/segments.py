@@ -56,3 +56,14 @@ def create_segment(directory: Path, prefix: str) -> tuple[Path, int]:
             return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         except FileExistsError:
             continue
+
+
+def keep_newest(directory: Path, prefix: str, number: int) -> None:
+    """Remove the oldest segments of a series until `number` are left.
+
+    Raises:
+        RecordError: when the folder cannot be read.
+        OSError: when one cannot be removed.
+    """
+    for path in segments(directory, prefix)[:-number]:
+        path.unlink(missing_ok=True)

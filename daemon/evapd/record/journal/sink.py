@@ -20,6 +20,7 @@ class Unsynced:
 
     current: int
     ended: tuple[int, ...]
+    abandoned: tuple[int, ...]  # closed unsynced: the disk has failed them
     folders: tuple[Path, ...]
 
 
@@ -33,6 +34,7 @@ class SegmentSink:
         self.size = 0  # end of the last whole frame
         self._fd = -1
         self._ended: list[int] = []
+        self._abandoned: list[int] = []
         self._folders: list[Path] = []
         self._lock = threading.Lock()
 
@@ -53,10 +55,14 @@ class SegmentSink:
         """
         rest = [memoryview(part) for frame in frames for part in frame if len(part)]
         lengths = [sum(len(part) for part in frame) for frame in frames]
-        done, first, error = 0, 0, None
+        done, first = 0, 0
+        error: OSError | None = None
         try:
             while first < len(rest):
                 count = os.writev(self._fd, rest[first : first + _IOV_MAX])
+                if count <= 0:  # no file system should; asking again would never end
+                    error = OSError(errno.EIO, "the file system took nothing and gave no reason")
+                    break
                 done += count
                 while first < len(rest) and count >= len(rest[first]):
                     count -= len(rest[first])
@@ -95,16 +101,30 @@ class SegmentSink:
         path, fd = self._create(directory)
         ended = self.path
         # The new file exists before the old one ends: a follower that sees NEXT can open what it names.
-        _, error = self.write([[pack_next(path)]])
+        _, error = self.write([[pack_next(path, ended)]])
         self.directory = directory
         self._adopt(path, fd)
         return ended, error
 
+    def restart(self, directory: Path) -> None:
+        """Begin a new segment without a word to the present one, which the disk has failed.
+
+        Raises:
+            OSError: when it cannot be made; nothing has changed then.
+        """
+        path, fd = self._create(directory)
+        with self._lock:
+            self._abandoned += [*self._ended, self._fd]
+            self._ended, self._fd = [], -1
+            self.directory = directory
+        self._adopt(path, fd)
+
     def unsynced(self) -> Unsynced:
         """Hand over what must be synced; the ended files are then the caller's to close."""
         with self._lock:
-            work = Unsynced(self._fd, tuple(self._ended), tuple(self._folders))
+            work = Unsynced(self._fd, tuple(self._ended), tuple(self._abandoned), tuple(self._folders))
             self._ended.clear()
+            self._abandoned.clear()
             self._folders.clear()
             return work
 
@@ -122,7 +142,8 @@ class SegmentSink:
     def close(self) -> None:
         """Close the present file; idempotent."""
         with self._lock:
-            files, self._fd, self._ended = [*self._ended, self._fd], -1, []
+            files = [*self._ended, *self._abandoned, self._fd]
+            self._fd, self._ended, self._abandoned = -1, [], []
         for fd in files:
             if fd >= 0:
                 os.close(fd)
@@ -130,7 +151,11 @@ class SegmentSink:
     def _create(self, directory: Path) -> tuple[Path, int]:
         path, fd = create_segment(directory, self.prefix)
         # Held for the life of the process: recovery can tell a live journal from one whose writer is dead.
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            raise
         return path, fd
 
     def _adopt(self, path: Path, fd: int) -> None:
@@ -151,6 +176,19 @@ def is_being_written(segment: Path) -> bool:
     return False
 
 
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable.
+
+    Raises:
+        OSError: when the disk fails.
+    """
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def make_durable(work: Unsynced) -> None:
     """Write what the kernel holds to the disk, and close the files that ended.
 
@@ -158,6 +196,8 @@ def make_durable(work: Unsynced) -> None:
         OSError: when the disk fails; every ended file is closed all the same.
     """
     failure: OSError | None = None
+    for fd in work.abandoned:
+        os.close(fd)
     for fd in work.ended:
         try:
             os.fdatasync(fd)
@@ -166,11 +206,7 @@ def make_durable(work: Unsynced) -> None:
         finally:
             os.close(fd)
     for folder in work.folders:
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        sync_folder(folder)
     if failure is not None:
         raise failure
     os.fdatasync(work.current)

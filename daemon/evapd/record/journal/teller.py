@@ -1,11 +1,29 @@
 """Telling faults on a thread of its own."""
 
 import logging
+import math
 import queue
 import threading
 from collections.abc import Callable
 
 _log = logging.getLogger(__name__)
+_LOSS_REPORT_S = 1.0
+
+
+class LossTold:
+    """When a growing number of losses is to be told: the first at once, later once a second."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._told, self._at_s = 0, -math.inf
+
+    def due(self, lost: int) -> int:
+        """Give how many have not been told yet, 0 while it is too soon."""
+        now_s = self._clock()
+        if now_s - self._at_s < _LOSS_REPORT_S:
+            return 0
+        new, self._told, self._at_s = lost - self._told, lost, now_s
+        return new
 
 
 class FaultTeller:

@@ -2,48 +2,39 @@
 
 import errno
 import logging
-import math
 import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Self
 
 from evapd.errors import RecordError
 from evapd.record.journal.layout import HEAD, KIND_OF_TOPIC, check_size, pack_head
+from evapd.record.journal.policy import OF_A_RUN, Count, Policy
+from evapd.record.journal.segments import keep_newest
 from evapd.record.journal.sink import SegmentSink, make_durable
-from evapd.record.journal.teller import FaultTeller
-from evapd.stream.frame import Frame
+from evapd.record.journal.teller import FaultTeller, LossTold
+from evapd.stream.frame import EVENT, Frame
 
 _log = logging.getLogger(__name__)
 _SYNC_PERIOD_S = 1.0
-_LOSS_REPORT_S = 1.0
 _BATCH_FRAMES = 64
 _BATCH_BYTES = 4 << 20
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
-    """Frames, and their bytes on disk."""
-
-    frames: int = 0
-    bytes: int = 0
-
-    def __add__(self, other: "Count") -> "Count":
-        return Count(self.frames + other.frames, self.bytes + other.bytes)
-
-
-class JournalWriter:
+class JournalWriter(AbstractContextManager["JournalWriter"]):
     """Appends frames to segments `<prefix>-000001.evj` of one folder at a time.
 
     `append` never waits for the disk. What it refuses is counted in `lost` and told to `on_fault`; what it accepts
     is written in order. A frame counts as `written` when its write has returned: from then on it survives a kill
-    of the process; when it is `synced` it survives a loss of power.
+    of the process; when it is `synced` it survives a loss of power. What was written is synced at least once a
+    second, and at once where an event is among it.
 
-    After an error of the disk nothing more is written, so that a hole is never followed by data: end the run.
+    After an error of the disk nothing more is written into the segment, so that a hole is never followed by data:
+    end the run. After a failed sync the kernel may have dropped what it held and forgotten that: the file is not
+    synced again, and what no earlier sync covered counts as `doubtful`.
     """
 
     def __init__(
@@ -56,6 +47,7 @@ class JournalWriter:
         reserve_bytes: int,
         on_fault: Callable[[str], None],
         clock: Callable[[], float],
+        policy: Policy = OF_A_RUN,
     ) -> None:
         """Create the folder and the first segment, and start both threads.
 
@@ -67,28 +59,24 @@ class JournalWriter:
             reserve_bytes: bytes that must be free at the start, and below which `low_space` turns True.
             on_fault: told what happened and what to do, on a thread of its own.
             clock: monotonic seconds.
+            policy: what it does by itself.
 
         Raises:
             RecordError: when the folder cannot be written or too little is free.
         """
-        self.prefix = prefix
-        self._segment_bytes = segment_bytes
-        self._queue_bytes = queue_bytes
-        self._reserve_bytes = reserve_bytes
-        self._clock = clock
-        lock = threading.Lock()
-        self._work = threading.Condition(lock)  # the writing thread waits here
+        self.prefix, self._clock, self._policy = prefix, clock, policy
+        self._segment_bytes = self._roll_at = segment_bytes
+        self._queue_bytes, self._reserve_bytes = queue_bytes, reserve_bytes
+        self._work = threading.Condition(lock := threading.Lock())  # the writing thread waits here
         self._tick = threading.Condition(lock)  # the syncing thread waits here
         self._done = threading.Condition(lock)  # callers of sync() wait here
         self._queue: deque[Frame | Path] = deque()  # a path is the order to go on in that folder
-        self._queued_bytes = 0
-        self._accepted = 0
-        self._sync_goal = 0  # accepted frames that somebody waits for
-        self._written = Count()
-        self._synced = Count()
-        self._lost = 0
-        self._lost_told: tuple[int, float] | None = None  # how many, and when
-        self._broken = self._closing = self._written_all = self._low_space = False
+        self._queued_bytes = self._accepted = 0
+        self._sync_goal = 0  # accepted frames that are to be synced without delay
+        self._written, self._synced = Count(), Count()
+        self._lost = self._doubtful = 0
+        self._losses = LossTold(clock)
+        self._broken = self._sync_failed = self._closing = self._written_all = self._low_space = False
         self._sink = SegmentSink(directory, prefix)
         self._open(directory)
         self._teller = FaultTeller(f"journal-{prefix}-faults", on_fault)
@@ -102,6 +90,7 @@ class JournalWriter:
     def _open(self, directory: Path) -> None:
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+            self._make_room()
             free = self.free_bytes()
             if free < self._reserve_bytes:
                 raise RecordError(
@@ -140,6 +129,11 @@ class JournalWriter:
         return self._lost
 
     @property
+    def doubtful(self) -> int:
+        """Frames that were written and that a failed sync may have cost: whether they are on the disk is not known."""
+        return self._doubtful
+
+    @property
     def faults(self) -> tuple[str, ...]:
         """Every fault told so far, oldest first."""
         return tuple(self._teller.told)
@@ -151,7 +145,7 @@ class JournalWriter:
 
     @property
     def low_space(self) -> bool:
-        """True when less than the reserve is free; looked up once a second, so that asking costs nothing."""
+        """True when less than the reserve is free, as looked up once a second."""
         return self._low_space
 
     def free_bytes(self) -> int:
@@ -176,24 +170,18 @@ class JournalWriter:
                 self._queue.append(frame)
                 self._queued_bytes += nbytes
                 self._accepted += 1
+                if frame.topic == EVENT:
+                    self._sync_goal = self._accepted
                 self._work.notify()
                 return True
             self._lost += 1
-            message = self._loss_message(full=full)
-        if message:
-            self._teller.tell(message)
+            lost = self._losses.due(self._lost) if full else 0  # a broken disk was told when it broke
+        if lost:
+            self._teller.tell(
+                f"journal {self.segment}: the queue of {self._queue_bytes / 1e6:.0f} MB is full, {lost} frames are lost; "
+                "the disk is too slow for this rate: lower the rate, switch raw words off, or use a faster disk"
+            )
         return False
-
-    def _loss_message(self, *, full: bool) -> str:
-        """Say that frames are lost: the first time at once, later once a second. The lock is held."""
-        told, at = self._lost_told or (0, -math.inf)
-        if not full or self._clock() - at < _LOSS_REPORT_S:  # a broken disk was told when it broke
-            return ""
-        self._lost_told = (self._lost, self._clock())
-        return (
-            f"journal {self.segment}: the queue of {self._queue_bytes / 1e6:.0f} MB is full, {self._lost - told} frames "
-            "are lost; the disk is too slow for this rate: lower the rate, switch raw words off, or use a faster disk"
-        )
 
     def move_to(self, directory: Path) -> None:
         """Go on in another folder, behind everything appended so far; does not wait.
@@ -210,7 +198,7 @@ class JournalWriter:
         with self._done:
             goal = self._accepted
             if self._synced.frames < goal:
-                self._sync_goal = goal
+                self._sync_goal = max(goal, self._sync_goal)
                 self._tick.notify()
                 self._done.wait_for(lambda: self._synced.frames >= goal or self._broken, timeout_s)
             return self._synced.frames >= goal
@@ -230,10 +218,13 @@ class JournalWriter:
         deadline = self._clock() + timeout_s
         for thread in self._threads:
             thread.join(max(0.1, deadline - self._clock()))
+        with self._work:
+            stuck = self._accepted - self._written.frames if self._threads[0].is_alive() else 0
+            self._lost += stuck
         if any(thread.is_alive() for thread in self._threads):
             self._teller.tell(
-                f"journal {self.segment}: the disk did not take the last {self._queued_bytes} bytes within "
-                f"{timeout_s:g} s of closing; they are lost when this process ends. Check the disk"
+                f"journal {self.segment}: the disk did not take the last {stuck} frames, {self._queued_bytes} bytes, "
+                f"or not for good, within {timeout_s:g} s of closing; they are lost when this process ends. Check the disk"
             )
         self._teller.close(1.0)
         _log.info(
@@ -241,41 +232,75 @@ class JournalWriter:
         )
         return drained
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _break(self, error: OSError) -> None:
+    def _break(self, error: OSError, *, syncing: bool = False) -> None:
         """Stop writing for good because the disk failed."""
-        advice = "make room" if error.errno in _NO_SPACE else "check the disk (dmesg, smartctl)"
+        cure = "make room" if error.errno in _NO_SPACE else "check the disk (dmesg, smartctl)"
         with self._work:
             if self._broken:
                 return
             left = self._accepted - self._written.frames
+            doubtful = self._written.frames - self._synced.frames if syncing else 0
+            doubt = f", the last {doubtful} of them perhaps only until the power goes" if doubtful else ""
             # Told before `broken` shows: who sees `broken` finds the reason in `faults`.
             self._teller.tell(
                 f"journal {self.segment}: {error.strerror}; writing has stopped, {self._written.frames} frames before "
-                f"this are readable, {left} accepted ones are lost. End the run, {advice}, then start a new one"
+                f"this are readable{doubt}, {left} accepted ones are lost. "
+                + self._policy.advice.format(cure=cure)
             )
-            self._broken = True
+            self._broken, self._sync_failed = True, syncing
             self._lost += left
-            self._queue.clear()
+            self._doubtful += doubtful
+            self._accepted = self._written.frames
+            # An order to go on elsewhere outlives the frames.
+            self._queue = deque([item for item in self._queue if isinstance(item, Path)][-1:])
             self._queued_bytes = 0
             self._work.notify()
             self._done.notify_all()
 
     def _write_loop(self) -> None:
-        while True:
+        going = True
+        while going:
             with self._work:
                 self._work.wait_for(lambda: self._queue or self._closing or self._broken)
-                batch = self._take_batch()
-            if not batch or not all(map(self._carry_out, batch)):
-                break
+                broken = self._broken
+                batch = [] if broken else self._take_batch()
+            if broken:
+                going = self._revived()
+            elif batch:
+                for order in batch:
+                    if not self._carry_out(order):
+                        break
+            else:
+                going = False
         with self._tick:
             self._written_all = True
             self._tick.notify()
+
+    def _revived(self) -> bool:
+        """Wait, then begin a new segment if the disk takes one; False when this journal is to end."""
+        if self._policy.revive_s is None:
+            return False
+        with self._work:
+            if self._work.wait_for(lambda: self._closing, self._policy.revive_s):
+                return False
+            orders = [item for item in self._queue if isinstance(item, Path)]
+        directory = orders[-1] if orders else self._sink.directory
+        try:
+            self._make_room()
+            self._sink.restart(directory)
+        except OSError:
+            return True  # it stays broken, as was told, and is tried again
+        with self._work:
+            for order in orders:
+                self._queue.remove(order)
+            self._broken = self._sync_failed = False
+            self._roll_at = self._segment_bytes
+            told = self._lost
+        self._teller.tell(f"journal {self.segment}: the disk takes frames again; {told} are lost so far")
+        return True
 
     def _take_batch(self) -> list[list[Frame] | Path]:
         """Take what fits one segment and one call, or one order to move, off the queue. The lock is held."""
@@ -285,8 +310,8 @@ class JournalWriter:
         if isinstance(first, Path):
             return [first]
         group, size = [first], HEAD.size + first.nbytes
-        rotate = self._sink.size > 0 and self._sink.size + size > self._segment_bytes
-        room = self._segment_bytes - (0 if rotate else self._sink.size)
+        rotate = self._sink.size > 0 and self._sink.size + size > self._roll_at
+        room = self._segment_bytes if rotate else self._roll_at - self._sink.size
         while self._queue and len(group) < _BATCH_FRAMES:
             item = self._queue[0]
             if isinstance(item, Path) or size + HEAD.size + item.nbytes > min(room, _BATCH_BYTES):
@@ -306,6 +331,8 @@ class JournalWriter:
         whole, error = self._sink.write(parts)
         nbytes = sum(HEAD.size + frame.nbytes for frame in order[:whole])
         with self._work:
+            if self._broken:  # by the syncing thread meanwhile, which has counted these as lost
+                return False
             self._written += Count(whole, nbytes)
             self._queued_bytes = max(0, self._queued_bytes - nbytes)
             if self._sync_due():
@@ -318,21 +345,31 @@ class JournalWriter:
         try:
             ended, error = self._sink.change(directory)
         except OSError as problem:
-            if directory == self._sink.directory:  # no new segment where we are: the disk is at its end
-                self._break(problem)
-                return False
+            # Whether the disk takes nothing more will show: as long as it takes frames, none is given up.
+            self._roll_at = self._sink.size + self._segment_bytes
             self._teller.tell(
-                f"journal cannot move to {directory}: {problem.strerror}; it goes on in {self.segment}. "
-                "Check that the folder may be written"
+                f"journal cannot go on in a new segment of {directory}: {problem.strerror}; it goes on in {self.segment}. "
+                "Check that the folder may be written and that there is room"
             )
             return True
+        self._roll_at = self._segment_bytes
         if error is not None:
             self._teller.tell(
                 f"journal {ended}: {error.strerror}; it goes on in {self.segment} without a link to it"
             )
+        try:
+            self._make_room()
+        except (RecordError, OSError) as problem:
+            _log.warning("journal %s: old segments cannot be removed: %s", self.segment, problem)
         return True
 
+    def _make_room(self) -> None:
+        if self._policy.keep_segments is not None and self._policy.keep_in is not None:
+            keep_newest(self._policy.keep_in, self.prefix, self._policy.keep_segments)
+
     def _sync_due(self) -> bool:
+        if self._sync_failed:
+            return self._written_all
         return self._written_all or self._synced.frames < self._sync_goal <= self._written.frames
 
     def _sync_loop(self) -> None:
@@ -341,15 +378,22 @@ class JournalWriter:
             with self._tick:
                 self._tick.wait_for(self._sync_due, _SYNC_PERIOD_S)
                 last = self._written_all
+                failed = self._sync_failed
                 covered = self._written  # before the files are asked for: these frames lie in them
+            if failed:  # the next sync of these files would succeed, and mean nothing
+                continue
             try:
-                self._low_space = self.free_bytes() < self._reserve_bytes
+                free = self.free_bytes()
+                self._low_space = free < self._reserve_bytes
                 make_durable(self._sink.unsynced())
                 self._sink.check_still_there()
             except OSError as error:
-                self._break(error)
+                self._break(error, syncing=True)
+                continue
             with self._done:
-                if not self._broken:
+                if not self._sync_failed:
                     self._synced = covered
                 self._done.notify_all()
+            if self._low_space and self._policy.ends_at_reserve:
+                self._break(OSError(errno.ENOSPC, f"only {free / 1e6:.0f} MB are free"))
         self._sink.close()
