@@ -122,7 +122,7 @@ def test_a_folder_that_cannot_be_synced_is_a_fault(journal, disk: Disk) -> None:
     one.add()
     assert not one.writer.sync()
     assert one.writer.broken
-    assert "Input/output error" in one.faults[0]
+    assert "Input/output error" in one.writer.faults[0]
 
 
 def test_a_new_segment_that_cannot_be_opened_costs_no_frame(journal, disk: Disk) -> None:

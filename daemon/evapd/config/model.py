@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, model_validator
 from evapd.config.alarms import AlarmsSection
 from evapd.config.live import Live
 from evapd.config.metrics import Metrics
+from evapd.config.record import Record
 from evapd.config.section import Section
 from evapd.config.stage import StageSection
 from evapd.config.web import Web
@@ -214,15 +215,6 @@ class TimeSums(Section):
     # Of the gate on one time sum, 4.5 sigma. With a shift of a quarter of it 0.3 % of the hits are lost, of a half 3 to 9 %.
     drift_limit: Annotated[float, Field(gt=0, le=1)] = 0.25
     window_hits: Annotated[int, Field(ge=500, le=20_000)] = 5_000  # newest hits that are looked at
-
-
-class Record(Section):
-    """What is written, and what must stay free."""
-
-    raw_words: bool = True
-    reserve_mb: Annotated[Megabyte, Field(ge=0)] = 1000.0
-    segment_mb: Annotated[Megabyte, Field(ge=1, le=4000)] = 256.0
-    finalise: bool = True  # write the .nxs when the run stops
 
 
 class Sockets(Section):

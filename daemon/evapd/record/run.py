@@ -50,6 +50,7 @@ __all__ = [
 RUN_JSON = "run.json"
 JOURNAL = "journal"
 GUARD_JOURNAL = "journal/guard"
+MERGED = "merged"
 ACQUIRE_PREFIX = "acquire"
 GUARD_PREFIX = "guard"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -96,6 +97,12 @@ class RunStore:
     def guard_journal(self) -> Path:
         """Where the guard's segments go while the run is under way."""
         return self.folder / GUARD_JOURNAL
+
+    def recorded(self, prefix: str) -> Path:
+        """Give the folder to read segments of a series from: what was merged of two copies, where one was damaged."""
+        folder = self.guard_journal if prefix == GUARD_PREFIX else self.journal
+        merged = folder / MERGED
+        return merged if merged.is_dir() else folder
 
     @property
     def nexus_path(self) -> Path:

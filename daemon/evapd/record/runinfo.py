@@ -77,6 +77,28 @@ class NexusFile(_Part):
     finalised_t_utc: int
 
 
+class SecondCopy(_Part):
+    """How the copy of the journals on another disk stands."""
+
+    folder: str  # of this run, on the other disk
+    state: Literal["writing", "incomplete", "whole"]  # whole: compared byte by byte with the original
+    checked_t_utc: int | None = None  # us since 1970; when it was compared
+    files: int = 0
+    bytes: int = 0
+    lost: int = 0  # frames that did not get there while the run was under way
+    mended: tuple[str, ...] = ()  # files that were copied anew after the run
+    problem: str = ""
+
+
+class Pruned(_Part):
+    """What a retention rule has removed of the run."""
+
+    what: Literal["journal", "words"]
+    t_utc: int  # us since 1970
+    bytes: int
+    why: str
+
+
 class RunInfo(_Part):
     """The whole of run.json. Frozen: `RunStore.update` writes a changed copy."""
 
@@ -107,6 +129,9 @@ class RunInfo(_Part):
     counters: dict[str, Any] = Field(default_factory=dict)
     recovery: dict[str, Any] | None = None
     nexus: NexusFile | None = None
+    second_copy: SecondCopy | None = None
+    keep: bool = False  # no retention rule may remove anything of it
+    pruned: tuple[Pruned, ...] = ()
 
     @property
     def finished(self) -> bool:
