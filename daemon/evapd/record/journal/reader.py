@@ -1,10 +1,10 @@
 """Reading a journal: every whole frame, nothing else, and an account of what was not readable."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 from evapd.errors import FrameError, RecordError
 from evapd.record.journal.layout import HEAD, MAGIC, NEXT, RawFrame, checked_frame, parse_head
@@ -13,6 +13,7 @@ from evapd.record.journal.sequences import Sequence
 from evapd.stream.frame import Message
 
 _SEARCH_BYTES = 1 << 20
+_BUFFER_BYTES = 1 << 18  # frames are small: without it every one of them is three calls of the kernel
 _MOST_RANGES = 1000  # named in a report; all are counted
 
 
@@ -31,6 +32,7 @@ class JournalReport:
     per_topic: dict[str, int] = field(default_factory=dict)
     duplicates: int = 0  # frames that were there already, by instance, topic and sequence number
     problems: list[str] = field(default_factory=list)
+    place: tuple[str, int] = ("", 0)  # segment and end of the newest frame
     _sequences: dict[tuple[str, str], Sequence] = field(default_factory=dict)
 
     @property
@@ -65,6 +67,20 @@ class JournalReport:
             return False
         self.per_topic[message.topic] = self.per_topic.get(message.topic, 0) + 1
         return True
+
+    def kept(self) -> dict[str, Any]:
+        """Give everything as plain data, for a reader that is to go on later."""
+        plain = {name.name: getattr(self, name.name) for name in fields(self) if name.name != "_sequences"}
+        seen = [[*key, *sequence.ranges()] for key, sequence in self._sequences.items()]
+        return plain | {"per_topic": dict(self.per_topic), "problems": list(self.problems), "seen": seen}
+
+    @classmethod
+    def of_kept(cls, kept: Mapping[str, Any]) -> Self:
+        """Make a report again of what `kept` gave."""
+        plain = {name: value for name, value in kept.items() if name != "seen"}
+        name, offset = plain.pop("place")
+        seen = {(instance, topic): Sequence(first, last) for instance, topic, first, last in kept["seen"]}
+        return cls(**plain, place=(str(name), int(offset)), _sequences=seen)
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain data for JSON."""
@@ -127,18 +143,19 @@ def find_frame(file: BinaryIO, offset: int, size: int) -> tuple[RawFrame | None,
     return None, failed
 
 
-def scan(path: Path, report: JournalReport) -> Iterator[RawFrame]:
+def scan(path: Path, report: JournalReport, start: int = 0) -> Iterator[RawFrame]:
     """Give every whole frame of a segment in order, NEXT frames included, and account for the rest in `report`.
 
     A place that holds no whole frame is skipped only up to the next whole frame; without one it is a torn tail.
+    With `start`, the end of a frame that `report` has counted, reading goes on there.
 
     Raises:
         RecordError: when the file cannot be read.
     """
-    report.segments += 1
+    report.segments += not start
     try:
-        with path.open("rb") as file:
-            size, offset = path.stat().st_size, 0
+        with path.open("rb", buffering=_BUFFER_BYTES) as file:
+            size, offset = path.stat().st_size, start
             while offset < size:
                 frame, bad = frame_at(file, offset, size)
                 if frame is None:
@@ -155,6 +172,7 @@ def scan(path: Path, report: JournalReport) -> Iterator[RawFrame]:
                 offset = frame.offset + frame.nbytes
                 report.frames += 1
                 report.bytes += frame.nbytes
+                report.place = (path.name, offset)
                 yield frame
     except OSError as error:
         raise RecordError(
@@ -162,14 +180,14 @@ def scan(path: Path, report: JournalReport) -> Iterator[RawFrame]:
         ) from error
 
 
-def read_segment(path: Path, report: JournalReport | None = None) -> Iterator[Message]:
+def read_segment(path: Path, report: JournalReport | None = None, start: int = 0) -> Iterator[Message]:
     """Give every whole message of one segment; a torn tail or damage is reported, never read as data.
 
     Raises:
         RecordError: when the file cannot be read.
     """
     report = report if report is not None else JournalReport()
-    for frame in scan(path, report):
+    for frame in scan(path, report, start):
         if frame.kind == NEXT:
             continue
         try:
@@ -183,16 +201,25 @@ def read_segment(path: Path, report: JournalReport | None = None) -> Iterator[Me
 
 
 def read_journal(
-    directory: Path, prefix: str | None = None, report: JournalReport | None = None
+    directory: Path,
+    prefix: str | None = None,
+    report: JournalReport | None = None,
+    after: tuple[str, int] | None = None,
 ) -> Iterator[Message]:
     """Give every whole message of all segments of a folder in order; links to other folders are not followed.
+
+    With `after`, the `place` of a report that was kept with the rest of what had been read, reading goes on behind it.
 
     Raises:
         RecordError: when the folder or a file cannot be read.
     """
     report = report if report is not None else JournalReport()
     before: Path | None = None
+    name, start = after or ("", 0)
     for path in segments(directory, prefix):
+        if path.name < name:
+            before = path
+            continue
         expected = segment_number(before) + 1 if before and _series(before) == _series(path) else 1
         missing = segment_number(path) - expected
         # A standing folder may have been tidied up at its beginning; inside a series every number counts.
@@ -200,7 +227,7 @@ def read_journal(
             report.missing_segments += missing
             report.problems.append(f"{path.name}: {missing} segments before it are missing")
         before = path
-        yield from read_segment(path, report)
+        yield from read_segment(path, report, start if path.name == name else 0)
 
 
 def _series(path: Path) -> str:

@@ -1,15 +1,19 @@
 """Which sequence numbers were seen, kept as ranges: memory grows with the gaps, not with the frames."""
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 
 class Sequence:
     """Numbers seen of one topic of one instance, in any order."""
 
-    def __init__(self) -> None:
-        self._first: list[int] = []  # ranges, ascending, disjoint, never touching
-        self._last: list[int] = []
+    def __init__(self, first: Iterable[int] = (), last: Iterable[int] = ()) -> None:
+        self._first = list(first)  # ranges, ascending, disjoint, never touching
+        self._last = list(last)
+
+    def ranges(self) -> tuple[list[int], list[int]]:
+        """Give the first and the last numbers of the ranges seen."""
+        return list(self._first), list(self._last)
 
     def add(self, number: int) -> bool:
         """Take a number; False when it was there already."""
