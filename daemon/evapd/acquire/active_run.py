@@ -20,6 +20,7 @@ from evapd.matching import Anode, Matcher, MatchSettings
 from evapd.record.journal import JournalWriter
 from evapd.record.run import (
     ACQUIRE_PREFIX,
+    GUARD_PREFIX,
     Condition,
     Note,
     RunInfo,
@@ -98,6 +99,8 @@ class ActiveRun:
             clock=time.monotonic,
         )
         self._counter.reset()
+        self._bus.older.follow(self._store.journal, ACQUIRE_PREFIX)
+        self._bus.older.follow(self._store.guard_journal, GUARD_PREFIX)
         self._bus.open_journal(self._journal, self.id)
         watch = None
         if not hits:

@@ -25,6 +25,9 @@ from evapd.errors import ConfigError
 from evapd.link import LinkFlag, LinkSender, short_digest
 from evapd.matching import Anode, Matcher
 from evapd.notify import Notifier
+from evapd.record.journal.older import OlderFrames
+from evapd.record.journal.segments import segment_number, segments
+from evapd.record.run import GUARD_PREFIX
 from evapd.rpc import Service
 from evapd.stream.frame import Framer
 from evapd.stream.publisher import Publisher
@@ -40,6 +43,10 @@ class Acquire:
         self.loaded = loaded
         self._ended_by = ""
         framer = Framer(uuid.uuid4().hex, lambda: time.monotonic_ns() // 1000, lambda: time.time_ns() // 1000)
+        older = OlderFrames(framer.instance)
+        standing = loaded.layout.guard_journal
+        newest = max(map(segment_number, segments(standing, GUARD_PREFIX)), default=0)
+        older.follow(standing, GUARD_PREFIX, least_number=newest, standing=True)
         sockets = loaded.rig.sockets
         self.publisher = Publisher(
             sockets.stream,
@@ -49,8 +56,9 @@ class Acquire:
             budget_bytes=int(sockets.stream_budget_mb * 1e6),
             snapshot=self._snapshot,
             next_seq=framer.next_seq,
+            older=older,
         )
-        self.bus = Bus(framer, self.publisher)
+        self.bus = Bus(framer, self.publisher, older)
         self.beacon = Beacon(
             LinkSender(loaded.layout.link_socket),
             short_digest(loaded.digest),
@@ -103,6 +111,7 @@ class Acquire:
         self.conductor.alive = notifier.watchdog
         with ExitStack() as opened:
             for start, stop in (
+                (self.bus.older.start, self.bus.older.stop),
                 (self.publisher.start, self.publisher.stop),
                 (self.herald.start, self.herald.stop),
                 (self.guard.start, self.guard.stop),

@@ -10,6 +10,8 @@ from typing import Any
 from evapd.acquire.bus import Bus
 from evapd.errors import EvapdError
 from evapd.record.journal import JournalFollower
+from evapd.record.journal.segments import segment_number
+from evapd.record.run import GUARD_PREFIX
 from evapd.rpc import Requester
 from evapd.stream.frame import EVENT, LOOP, SLOW, Message
 
@@ -86,6 +88,7 @@ class GuardView:
             self._instance = instance
             self._stop_following()
             self._follower = JournalFollower(journal)
+            self._bus.older.follow(journal.parent, GUARD_PREFIX, least_number=segment_number(journal))
             self._bus.event("guard", "info", f"guard {instance} answers, {self.energy_state}")
 
     def _follow(self) -> None:

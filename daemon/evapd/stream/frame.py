@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,39 @@ _ALIGN = 8
 _DTYPES = re.compile(r"<[iu][248]|<f[48]|[|<]?[iu]1|\|b1")
 
 
+# How every header of ours begins; another order of keys is read the long way.
+_STAMP = re.compile(
+    rb'\{"v":1,"instance":"([^"\\]*)","run":"([^"\\]*)","segment":(\d{1,16}),"seq":(\d{1,16})[,}]'
+)
+
+
+class Stamp(NamedTuple):
+    """What a header says of its frame's place: start of the daemon, run, segment, and number within the topic."""
+
+    instance: str
+    run: str
+    segment: int
+    seq: int
+
+
+def stamp(header: bytes) -> Stamp:
+    """Read the stamp of a header, without the rest where it was made here.
+
+    Raises:
+        FrameError: when there is none.
+    """
+    found = _STAMP.match(header)
+    try:
+        if found is not None:
+            instance, run, segment, seq = found.groups()
+            return Stamp(instance.decode("ascii"), run.decode("ascii"), int(segment), int(seq))
+        fields = from_json(header)
+        run, segment = fields.get("run", ""), fields.get("segment", 0)
+        return Stamp(str(fields["instance"]), str(run), int(segment), _natural(fields, "seq"))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FrameError(f"not a header: {type(error).__name__}: {error}") from None
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """Encoded bytes of one frame."""
@@ -44,7 +77,7 @@ class Frame:
     @property
     def seq(self) -> int:
         """Sequence number within topic and instance, read from the header."""
-        return int(from_json(self.header)["seq"])
+        return stamp(self.header).seq
 
     def parts(self) -> list[bytes | memoryview]:
         """Give the three parts of the multipart message."""
@@ -84,16 +117,19 @@ class Framer:
         with self._lock:
             return dict(self._next)
 
-    def _frame(self, topic: str, extra: Mapping[str, Any], payload: bytes | memoryview) -> Frame:
+    def _take(self, topic: str) -> int:
         with self._lock:
             seq = self._next[topic]
             self._next[topic] = seq + 1
+        return seq
+
+    def _frame(self, topic: str, extra: Mapping[str, Any], payload: bytes | memoryview) -> Frame:
         header = {
             "v": VERSION,
             "instance": self.instance,
             "run": self.run,
             "segment": self.segment,
-            "seq": seq,
+            "seq": self._take(topic),
             "t_mono_us": self.t_mono_us(),
             "t_utc": self.t_utc_us(),
             **extra,
@@ -136,10 +172,18 @@ class Framer:
 
     def restamp(self, message: "Message") -> Frame:
         """Give a frame of another instance this instance's sequence number; the original stays under `origin`."""
-        own = ("v", "instance", "run", "segment", "seq")
-        extra = {key: value for key, value in message.header.items() if key not in own}
-        extra["origin"] = {key: message.header[key] for key in ("instance", "seq")}
-        return self._frame(message.topic, extra, message.payload)
+        return restamped(message, Stamp(self.instance, self.run, self.segment, self._take(message.topic)))
+
+
+def restamped(message: "Message", own: Stamp) -> Frame:
+    """Give a frame of another process our own stamp; what it was called there stays under `origin`.
+
+    It depends on nothing else, so that the same bytes can be made again from what is on disk.
+    """
+    header = {"v": VERSION, **own._asdict()}
+    header |= {key: value for key, value in message.header.items() if key not in header}
+    header["origin"] = {key: message.header[key] for key in ("instance", "seq")}
+    return Frame(message.topic, to_json(header), message.payload)
 
 
 def _block_header(block: HitBlock | TdcBlock, columns: list[dict[str, Any]]) -> dict[str, Any]:

@@ -34,8 +34,10 @@ class FramePlace:
         return self.end - self.payload_len
 
 
-def frame_places(path: Path) -> Iterator[FramePlace]:
+def frame_places(path: Path, start: int = 0) -> Iterator[FramePlace]:
     """Give the place of every frame of a segment, as long as it is now; damage and a torn tail are passed over.
+
+    `start` is where a frame begins or ends: of what lies before it, nothing is looked at.
 
     These are the frames that `read_segment` gives, and those that it would not give because their checksum fails
     although their lengths are right.
@@ -45,7 +47,7 @@ def frame_places(path: Path) -> Iterator[FramePlace]:
     """
     try:
         with path.open("rb") as file:
-            size, offset = os.fstat(file.fileno()).st_size, 0
+            size, offset = os.fstat(file.fileno()).st_size, start
             place = _place(file, path, offset, size)
             while offset < size:
                 following = _place(file, path, place.end, size) if place is not None else None
