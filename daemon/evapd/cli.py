@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from evapd import __version__, cli_data, cli_drivers, cli_energy, cli_stage, cli_wiring
+from evapd import __version__, cli_data, cli_drivers, cli_energy, cli_stage, cli_web, cli_wiring
 from evapd.config import check_rig, schema_text
 from evapd.config.model import Sockets
 from evapd.errors import ConfigError, EvapdError, RequestTimeout
@@ -254,14 +254,14 @@ def runs(
 def plot(
     run_path: Run,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="PNG file; <id>.png in the run folder")
+        Path | None, typer.Option("-o", "--output", help=".png or .html; <id>.png in the run folder")
     ] = None,
     mass: cli_data.Mass = None,
 ) -> None:
-    """Write a PNG report of a finalised run: spectrum with found peaks, detector map, histories."""
-    from evapd.report.plot import plot_run
+    """Write a report of a finalised run (spectrum with found peaks, detector map, histories) as PNG or one HTML file."""
+    from evapd.report.page import write_report
 
-    typer.echo(plot_run(run_path, output, mass))
+    typer.echo(write_report(run_path, output, mass))
 
 
 @app.command()
@@ -370,6 +370,7 @@ cli_drivers.register(app)
 cli_wiring.register(app)
 cli_energy.register(app)
 cli_stage.register(app)
+cli_web.register(app)
 
 
 def main() -> None:

@@ -63,7 +63,7 @@ def _serve(loaded: LoadedRig) -> int:
         commands=Commands(sockets.control, loaded.layout.guard_ipc),
         max_clients=web.max_clients,
         title=loaded.rig.name,
-        routes=tuple(run_routes(loaded.layout.runs, access)),
+        routes=tuple(run_routes(loaded.layout.runs, loaded.layout.folder / "cache" / "reports", access)),
     )
     listening = _listen(host.strip("[]"), int(port))
     server = uvicorn.Server(

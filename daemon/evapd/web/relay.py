@@ -60,7 +60,7 @@ class Relay:
 
     async def run(self) -> None:
         """Hand on until cancelled."""
-        context = zmq.asyncio.Context()
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._follow_live(context))
@@ -69,14 +69,15 @@ class Relay:
         finally:
             context.destroy(linger=0)
 
-    async def _follow_live(self, context: zmq.asyncio.Context) -> None:
+    async def _follow_live(self, context: "zmq.Context[zmq.Socket[bytes]]") -> None:
         socket = open_socket(
             context, zmq.SUB, max_message_bytes=_LARGEST_LIVE_BYTES, send_hwm=1, receive_hwm=2
         )
         socket.subscribe(LIVE_TOPIC)
         connect(socket, self._live, self._keys)
+        awaited = zmq.asyncio.Socket.from_socket(socket)
         while True:
-            parts = await socket.recv_multipart()
+            parts = await awaited.recv_multipart()
             body = parts[0][len(LIVE_TOPIC) :]
             # Anything else than a document would break the envelope around it for every viewer.
             if len(parts) != 1 or not (body.startswith(b"{") and body.endswith(b"}")):
@@ -88,15 +89,16 @@ class Relay:
                 rows, self._loop_rows = self._loop_rows, {}
                 self._hub.tell("loop", envelope("loop", to_json(rows)))
 
-    async def _follow_stream(self, context: zmq.asyncio.Context) -> None:
+    async def _follow_stream(self, context: "zmq.Context[zmq.Socket[bytes]]") -> None:
         socket = open_socket(
             context, zmq.SUB, max_message_bytes=_LARGEST_FRAME_BYTES, send_hwm=1, receive_hwm=_RECEIVE_HWM
         )
         for topic in (EVENT, STATE, SLOW, LOOP):
             socket.subscribe(topic.encode())
         connect(socket, self._stream, self._keys)
+        awaited = zmq.asyncio.Socket.from_socket(socket)
         while True:
-            parts = await socket.recv_multipart()
+            parts = await awaited.recv_multipart()
             if len(parts) != 3:
                 log.warning("the stream sent %d parts instead of 3", len(parts))
                 continue

@@ -68,7 +68,7 @@ def new_token(path: Path, name: str, role: Role) -> str:
     Raises:
         ConfigError: when the file is not valid, readable by others, or has that name already.
     """
-    listed = []
+    listed: list[dict[str, str]] = []
     if path.exists():
         Tokens(path)
         listed = yaml.safe_load(path.read_text()) or []
