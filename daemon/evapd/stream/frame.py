@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from evapd.blocks import HIT_COLUMNS, TDC_COLUMNS, Anchor, Column, HitBlock, Loss, TdcBlock
 from evapd.errors import FrameError
-from evapd.stream.jsontext import MAX_INTEGER, from_json, to_json
+from evapd.stream.jsontext import from_json, to_json
+from evapd.stream.layout import Place, read_header
+from evapd.stream.layout import natural as _natural
 
 VERSION = 1
 HITS, WORDS, LOOP, SLOW, STATE, EVENT, BEAT = "hits.", "words.", "loop.", "slow.", "state.", "event.", "beat."
@@ -24,8 +26,6 @@ TOPICS = (HITS, WORDS, LOOP, SLOW, STATE, EVENT, BEAT)
 MAX_HEADER_BYTES = 65536
 MAX_PAYLOAD_BYTES = 256 * 1024 * 1024
 _ALIGN = 8
-# What a column may consist of; numpy's own dtype syntax would also let objects, strings and records in.
-_DTYPES = re.compile(r"<[iu][248]|<f[48]|[|<]?[iu]1|\|b1")
 
 
 # How every header of ours begins; another order of keys is read the long way.
@@ -270,35 +270,24 @@ def decode(topic: bytes, header: bytes, payload: bytes | memoryview) -> Message:
         raise FrameError(f"frame of {len(header)} + {len(payload)} bytes is larger than the protocol allows")
     try:
         name = topic.decode("ascii")
-        fields = from_json(header)
-        if not isinstance(fields, dict) or fields["v"] != VERSION:
+        fields, places = read_header(header)
+        if fields["v"] != VERSION:
             raise FrameError(f"frame of topic {name!r} is not of version {VERSION}: update this program")
         _natural(fields, "seq")
         n = _natural(fields, "n")
         if not isinstance(fields["instance"], str):
             raise FrameError("the instance in a header is not a text")
-        columns = {str(entry["name"]): _view(entry, n, payload) for entry in fields["columns"]}
+        columns = {place.name: _view(place, n, payload) for place in places}
         document = None if columns or not len(payload) else from_json(bytes(payload))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FrameError(f"not a frame: {type(error).__name__}: {error}") from None
     return Message(name, fields, payload, columns, document)
 
 
-def _natural(fields: dict[str, Any], name: str) -> int:
-    value = fields[name]
-    if type(value) is not int or not 0 <= value <= MAX_INTEGER:
-        raise FrameError(f"{name} in a header is {str(value)[:40]}, not a whole number from 0 to 2^53 - 1")
-    return value
-
-
-def _view(entry: dict[str, Any], n: int, payload: bytes | memoryview) -> NDArray[Any]:
-    if not _DTYPES.fullmatch(entry["dtype"]):
-        raise FrameError(
-            f"column {entry['name']!r} has dtype {str(entry['dtype'])[:40]!r}, which is not of the protocol"
-        )
-    dtype, offset = np.dtype(entry["dtype"]), _natural(entry, "offset")
+def _view(place: Place, n: int, payload: bytes | memoryview) -> NDArray[Any]:
+    name, dtype, offset = place
     if offset + n * dtype.itemsize > len(payload):
-        raise FrameError(f"column {entry['name']!r} does not lie within its payload")
+        raise FrameError(f"column {name!r} does not lie within its payload")
     if n == 0:
         return np.empty(0, dtype=dtype)
     view = np.frombuffer(payload, dtype=dtype, count=n, offset=offset)

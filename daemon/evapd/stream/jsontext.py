@@ -25,9 +25,11 @@ def from_json(text: bytes) -> Any:
         ValueError: when they are not JSON; also for NaN, infinity, absurd nesting and absurd integers.
     """
     try:
-        content = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        content = _DECODER.decode(str(text, json.detect_encoding(text), "surrogatepass"))
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:  # too few to be nested too deeply
+        return content
     level = [content]
     for _ in range(MAX_DEPTH):
         level = [
@@ -63,3 +65,6 @@ def _plain(content: Any) -> Any:
     if scalar is None:
         raise TypeError(f"{type(content).__name__} cannot be written as JSON")
     return _plain(scalar())
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
