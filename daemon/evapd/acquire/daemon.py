@@ -15,6 +15,7 @@ from evapd.acquire.conductor import Conductor
 from evapd.acquire.counts import Counter
 from evapd.acquire.guard_view import GuardView
 from evapd.acquire.herald import Herald
+from evapd.acquire.measured import Measured, Parts
 from evapd.acquire.readout import Readout
 from evapd.acquire.state import RunState
 from evapd.acquire.tracing import Tracing
@@ -73,6 +74,17 @@ class Acquire:
         self.herald = Herald(self.bus, self.conductor.status, self.publisher.publish_live)
         self.tracing = Tracing(traces, self.guard, self.bus)
         self.service = Service(sockets.control, make_commands(self.conductor, self.tracing))
+        self.measured = Measured(
+            loaded.rig.metrics.address,
+            Parts(
+                status=self.conductor.status,
+                counts=lambda: self.counter.now,
+                loop=lambda: self.guard.loop,
+                queue_blocks=lambda: self.readout.blocks.qsize(),
+                stream=self.publisher.stats,
+            ),
+            loaded.layout.runs,
+        )
 
     def _snapshot(self) -> dict[str, Any]:
         return self.conductor.status()
@@ -118,6 +130,7 @@ class Acquire:
                 (self.beacon.start, self.beacon.stop),
                 (self.readout.start, lambda: self.readout.stop(2.0)),
                 (self.service.start, self.service.stop),
+                (self.measured.start, self.measured.stop),
             ):
                 start()
                 opened.callback(stop)
