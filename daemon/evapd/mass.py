@@ -1,5 +1,7 @@
 """Time of flight to mass-to-charge ratio: the one home of the formula."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -8,6 +10,20 @@ from evapd.units import DALTON_KG, ELEMENTARY_CHARGE_C
 _S_PER_PS = 1e-12
 _M_PER_MM = 1e-3
 _M_PER_UM = 1e-6
+DA_PER_V_S2_M2 = 2.0 * ELEMENTARY_CHARGE_C / DALTON_KG
+"""2 e in units of a dalton: m/q in Da of 1 V, 1 s and 1 m."""
+
+
+def ratio_da(factor: Any, v_v: Any, flight_s: Any, path_m2: Any) -> Any:
+    """Give m/q in Da; plain arithmetic, so that arrays and compiled kernels use the same.
+
+    Args:
+        factor: DA_PER_V_S2_M2 times alpha.
+        v_v: accelerating voltage, V.
+        flight_s: time from departure to arrival, s.
+        path_m2: square of the way flown, m^2.
+    """
+    return factor * v_v * (flight_s * flight_s) / path_m2
 
 
 def mass_to_charge_da(
@@ -53,5 +69,5 @@ def mass_to_charge_da(
     v_v = np.asarray(v_dc_v, dtype=np.float64)
     if voltage_mode:
         v_v = v_v + beta * np.asarray(v_p_v, dtype=np.float64)
-    ratio = (2.0 * ELEMENTARY_CHARGE_C / DALTON_KG * alpha) * v_v * flight_s**2 / path_m2
+    ratio = ratio_da(DA_PER_V_S2_M2 * alpha, v_v, flight_s, path_m2)
     return np.where(flight_s > 0.0, ratio, np.nan)

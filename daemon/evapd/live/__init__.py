@@ -1,1 +1,1 @@
-"""What displays need of the hits, gathered as they come: spectrum, map, multiplicity, points."""
+"""Live analysis: from hits to what displays draw, so that they need no hits of their own (docs/protocols/live.md)."""

@@ -2,14 +2,15 @@
 
 from typing import TYPE_CHECKING, Any
 
+from evapd.spectrometry.palette import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
 
-# The palette of Okabe and Ito (2008): told apart with every common kind of colour vision.
-BLUE, ORANGE, GREEN, RED, SKY, PURPLE, GREY = (
-    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#707070",
-)  # fmt: skip
+__all__ = [
+    "BLUE", "GREEN", "GREY", "ORANGE", "PURPLE", "RED", "SETTINGS", "SKY", "plain_log_ticks", "say_instead",
+]  # fmt: skip
 SETTINGS: dict[Any, Any] = {
     "font.size": 11,
     "axes.titlesize": 12,

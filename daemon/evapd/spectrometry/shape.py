@@ -51,7 +51,18 @@ def measure_peak(masses_da: Floats, mass_da: float, half_da: float | None = None
     edges = np.linspace(mass_da - half, mass_da + half, bins + 1)
     near = masses_da[(masses_da >= edges[0]) & (masses_da < edges[-1])]
     counts = np.histogram(near, edges)[0].astype(np.float64)
-    centres = 0.5 * (edges[:-1] + edges[1:])
+    return measure_counts(counts, 0.5 * (edges[:-1] + edges[1:]), float(edges[1] - edges[0]))
+
+
+def measure_counts(counts: Floats, centres: Floats, bin_da: float) -> PeakShape | None:
+    """Measure the highest peak of a piece of spectrum; None where fewer than 100 hits stand out.
+
+    Args:
+        counts: per bin, narrow bins of about equal width.
+        centres: middle of each bin, Da.
+        bin_da: width of a bin at the peak, Da.
+    """
+    bins = len(counts)
     # The quietest tenth of both sides: what lies below the peak, whichever side a neighbour stands on.
     outer = max(4, bins // 10)
     floor = float(min(counts[:outer].mean(), counts[-outer:].mean()))
@@ -70,7 +81,6 @@ def measure_peak(masses_da: Floats, mass_da: float, half_da: float | None = None
     weights = np.maximum(net[upper], 0.0)
     if weights.sum() < 0.2 * FEWEST_HITS:
         return None
-    bin_da = float(edges[1] - edges[0])
     noise = np.sqrt(max(floor, 0.0) / box)
     tenth = _width(smooth, 0.1) if smooth.max() * 0.1 > 3.0 * noise else None
     return PeakShape(
