@@ -7,6 +7,7 @@ import uuid
 import zmq
 
 from evapd.errors import FrameError
+from evapd.security.keys import ClientKeys
 from evapd.stream.frame import MAX_PAYLOAD_BYTES, VERSION, Message, decode
 from evapd.stream.jsontext import to_json
 from evapd.stream.replay import END_TOPIC
@@ -27,8 +28,11 @@ class Fetcher:
     stream rather than wait for the past.
     """
 
-    def __init__(self, address: str, context: "zmq.Context[zmq.Socket[bytes]]") -> None:
+    def __init__(
+        self, address: str, context: "zmq.Context[zmq.Socket[bytes]]", *, keys: ClientKeys | None = None
+    ) -> None:
         self.address = address
+        self._keys = keys
         self._context = context
         self._socket: zmq.Socket[bytes] | None = None
         self._not_before_s = 0.0
@@ -82,7 +86,7 @@ class Fetcher:
             receive_hwm=high_water_mark(_BUDGET_BYTES),
         )
         socket.immediate = True
-        connect(socket, self.address)
+        connect(socket, self.address, self._keys)
         self._socket = socket
         return socket
 

@@ -16,11 +16,13 @@ from typing import Any, Self
 import zmq
 
 from evapd.errors import StateError
+from evapd.security.access import Access
+from evapd.security.gate import Door, Gate
 from evapd.stream.frame import TOPICS, VERSION, Frame
 from evapd.stream.jsontext import to_json
 from evapd.stream.replay import Older, ReplayServer
 from evapd.stream.ring import BULK, Ring
-from evapd.stream.sockets import LARGEST_FRAME_BYTES, Waker, bind, check_local, high_water_mark, open_socket
+from evapd.stream.sockets import LARGEST_FRAME_BYTES, Waker, bind, check_address, high_water_mark, open_socket
 
 LIVE_TOPIC = b"live."
 WELCOME_TOPIC = "welcome."
@@ -54,15 +56,16 @@ class Publisher:
     threads holds a lock over making and publishing.
 
     Args:
-        address: Local address of the stream.
-        live_address: Local address for displays.
-        replay_address: Local address of the replay socket.
+        address: Address of the stream; as the others local, or any with `access` by keys.
+        live_address: Address for displays.
+        replay_address: Address of the replay socket.
         instance: Name of this start of the daemon, as in the frames' headers.
         budget_bytes: Memory for one subscriber that does not keep up, for our own queue, and for the bulk topics'
             ring: three times this in all, and once more per stalled subscriber.
         snapshot: Gives the present state for a welcome; called on the publisher's thread, must be quick.
         next_seq: Gives the next sequence number by topic (Framer.next_seq); asked once, at the start.
         older: Gives frames that have left the ring, from the journal.
+        access: Who is let in; without it, programs on this machine.
         context: ZeroMQ context; without one the publisher makes its own.
     """
 
@@ -77,16 +80,26 @@ class Publisher:
         snapshot: Callable[[], dict[str, Any]],
         next_seq: Callable[[], dict[str, int]],
         older: Older | None = None,
+        access: Access | None = None,
         context: "zmq.Context[zmq.Socket[bytes]] | None" = None,
     ) -> None:
-        self.address, self.live_address = check_local(address), check_local(live_address)
+        access = access or Access()
+        keyed = access.keys is not None
+        self.address = check_address(address, keyed=keyed)
+        self.live_address = check_address(live_address, keyed=keyed)
         self._own_context = context is None
         self._context: zmq.Context[zmq.Socket[bytes]] = context or zmq.Context()
+        self._gate = Gate(self._context, access)
         self._instance, self._budget_bytes = instance, budget_bytes
         self._snapshot, self._next_seq = snapshot, next_seq
         self._ring = Ring(budget_bytes, _OTHER_RING_BYTES)
         self._replay = ReplayServer(
-            check_local(replay_address), self._ring, instance=instance, context=self._context, older=older
+            check_address(replay_address, keyed=keyed),
+            self._ring,
+            instance=instance,
+            context=self._context,
+            gate=self._gate,
+            older=older,
         )
         self._lock = threading.Lock()
         self._queue: deque[tuple[int, Frame]] = deque()
@@ -149,8 +162,8 @@ class Publisher:
             self._context, zmq.PUB, max_message_bytes=_MAX_SUBSCRIPTION_BYTES, send_hwm=2, receive_hwm=1000
         )
         try:
-            self.address = bind(stream, self.address)
-            self.live_address = bind(live, self.live_address)
+            doors = bind(stream, self.address, self._gate), bind(live, self.live_address, self._gate)
+            self.address, self.live_address = (door.endpoint for door in doors)
             self._replay.start()
         except BaseException:
             stream.close(linger=0)
@@ -159,7 +172,9 @@ class Publisher:
             raise
         self._next = self._next_seq()
         self._waker = Waker()
-        self._thread = threading.Thread(target=self._run, args=(stream, live), name="publisher", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(stream, live, doors), name="publisher", daemon=True
+        )
         self._thread.start()
         self._waker.wake()  # for what was published before
 
@@ -201,10 +216,11 @@ class Publisher:
             self._waker.wake()
 
     def _end_context(self) -> None:
+        self._gate.close()
         if self._own_context and not self._context.closed:
             self._context.term()  # every socket is closed by now; waits for the linger time at most
 
-    def _run(self, stream: "zmq.Socket[bytes]", live: "zmq.Socket[bytes]") -> None:
+    def _run(self, stream: "zmq.Socket[bytes]", live: "zmq.Socket[bytes]", doors: tuple[Door, ...]) -> None:
         poller = zmq.Poller()
         poller.register(stream, zmq.POLLIN)
         poller.register(self._waker.fd, zmq.POLLIN)
@@ -220,6 +236,8 @@ class Publisher:
                 if document is not None:
                     live.send(document, flags=zmq.NOBLOCK)
                 self._answer(stream)
+                for door in doors:
+                    door.renew()  # when a key was revoked; a frame or beat comes along twice a second at least
                 if stopping:
                     return
         except zmq.ContextTerminated:

@@ -14,6 +14,7 @@ from typing import Annotated
 import zmq
 from pydantic import BaseModel, ConfigDict, Field
 
+from evapd.security.gate import Gate
 from evapd.stream.frame import TOPICS, VERSION, Frame
 from evapd.stream.jsontext import MAX_INTEGER, from_json, to_json
 from evapd.stream.ring import Ring
@@ -146,9 +147,11 @@ class ReplayServer:
         *,
         instance: str,
         context: "zmq.Context[zmq.Socket[bytes]]",
+        gate: Gate,
         older: Older | None = None,
     ) -> None:
         self.address = address
+        self._gate = gate
         self.rejected = 0
         self.sent = 0
         self._ring, self._instance, self._older, self._context = ring, instance, older, context
@@ -167,7 +170,8 @@ class ReplayServer:
         socket.router_mandatory = (
             True  # a full or vanished client is told apart, instead of losing frames silently
         )
-        self.address = bind(socket, self.address)
+        self._door = bind(socket, self.address, self._gate)
+        self.address = self._door.endpoint
         self._waker = Waker()
         self._thread = threading.Thread(target=self._run, args=(socket,), name="replay", daemon=True)
         self._thread.start()
@@ -197,9 +201,13 @@ class ReplayServer:
     def _take_requests(self, socket: "zmq.Socket[bytes]") -> None:
         for _ in range(_MAX_JOBS):
             try:
-                peer, *body = socket.recv_multipart(flags=zmq.NOBLOCK)
+                frames = socket.recv_multipart(flags=zmq.NOBLOCK, copy=False, track=False)
             except zmq.Again:
                 return
+            if self._door.peer(frames[-1]) is None:
+                self.rejected += 1  # its key was revoked
+                continue
+            peer, *body = (frame.bytes for frame in frames)
             try:
                 request = ReplayRequest.model_validate(from_json(body[0] if len(body) == 1 else b""))
             except ValueError:

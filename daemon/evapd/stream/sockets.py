@@ -1,4 +1,4 @@
-"""ZeroMQ sockets the way evapd opens them: local, bounded, and closed to bytes that are not ZeroMQ.
+"""ZeroMQ sockets the way evapd opens them: local or with keys, bounded, and closed to bytes that are not ZeroMQ.
 
 Three traps of libzmq are dealt with here, once: without a ZAP domain, random TCP bytes reach the application as
 messages (ZMTP 1.0 fall-back); without MAXMSGSIZE one peer can fill the memory; and binding an `ipc:` path silently
@@ -16,11 +16,12 @@ import zmq
 
 from evapd.config.layout import MAX_SOCKET_PATH
 from evapd.errors import ConfigError, StreamError
+from evapd.security.gate import ZAP_DOMAIN, Door, Gate
 from evapd.security.keys import ClientKeys
 
-ZAP_DOMAIN = b"evapd"
 LARGEST_FRAME_BYTES = 256 * 1024  # 10 000 hits of 18 bytes and their header, rounded up
 _LEAST_HWM = 4
+HANDSHAKE_MS = 5000  # who has not said who it is by then is sent away
 _HOST = re.compile(r"\*|\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?", re.ASCII)
 
 
@@ -99,6 +100,9 @@ def open_socket(
             "raise the limit of open files (ulimit -n)"
         ) from None
     socket.zap_domain = ZAP_DOMAIN
+    socket.handshake_ivl = HANDSHAKE_MS
+    socket.tcp_keepalive = 1  # a machine that vanished without a word is noticed within a minute
+    socket.tcp_keepalive_idle, socket.tcp_keepalive_intvl, socket.tcp_keepalive_cnt = 30, 10, 3
     socket.maxmsgsize = max_message_bytes
     socket.sndhwm = send_hwm
     socket.rcvhwm = receive_hwm
@@ -106,20 +110,20 @@ def open_socket(
     return socket
 
 
-def bind(socket: "zmq.Socket[bytes]", address: str) -> str:
-    """Bind to a local address and give the endpoint, with the port that `*` became. Closes the socket on failure.
+def bind(socket: "zmq.Socket[bytes]", address: str, gate: Gate) -> Door:
+    """Bind to an address through a gate; its endpoint has the port that `*` became. Closes the socket on failure.
 
     Raises:
-        ConfigError: when the address is not local.
+        ConfigError: when the address is not local and the gate has no keys.
         StreamError: when the address cannot be had.
     """
     try:
-        address = check_local(address)
+        address = check_address(address, keyed=gate.access.keys is not None)
         socket.ipv6 = "[" in address
         if address.startswith("ipc://"):
             _refuse_live_ipc(Path(address.removeprefix("ipc://")))
-        socket.bind(address)
-    except zmq.ZMQError as error:
+        return gate.bind(socket, address)
+    except (zmq.ZMQError, OSError) as error:
         socket.close(linger=0)
         raise StreamError(
             f"cannot listen on {address}: {error.strerror}; is another evapd running, does the folder exist?"
@@ -127,7 +131,6 @@ def bind(socket: "zmq.Socket[bytes]", address: str) -> str:
     except (ConfigError, StreamError):
         socket.close(linger=0)
         raise
-    return bytes(socket.getsockopt(zmq.LAST_ENDPOINT)).decode().rstrip("\0")
 
 
 def connect(socket: "zmq.Socket[bytes]", address: str, keys: ClientKeys | None = None) -> None:

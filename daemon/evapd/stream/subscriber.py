@@ -11,10 +11,11 @@ from typing import Any, Literal, Self
 import zmq
 
 from evapd.errors import ConfigError, FrameError
+from evapd.security.keys import ClientKeys
 from evapd.stream.fetch import Fetcher
 from evapd.stream.frame import BEAT, MAX_PAYLOAD_BYTES, TOPICS, Message, decode
 from evapd.stream.jsontext import MAX_INTEGER
-from evapd.stream.sockets import check_local, connect, high_water_mark, open_socket
+from evapd.stream.sockets import check_address, connect, high_water_mark, open_socket
 from evapd.stream.tracker import Gap, SequenceTracker
 
 BUDGET_BYTES = 64 * 1024 * 1024
@@ -56,10 +57,11 @@ class Subscriber:
         replay_address: Where missed frames are fetched again; without it they are only counted.
         topics: Some of `evapd.stream.frame.TOPICS`.
         budget_bytes: Memory for frames that wait to be received.
+        keys: Who we are and whom we want to hear, where the stream demands CURVE.
         context: ZeroMQ context; without one the subscriber makes its own.
 
     Raises:
-        ConfigError: for an address that is not local, or an unknown topic.
+        ConfigError: for an address that is not local without keys, or an unknown topic.
     """
 
     def __init__(
@@ -69,13 +71,14 @@ class Subscriber:
         topics: Sequence[str] = TOPICS,
         *,
         budget_bytes: int = BUDGET_BYTES,
+        keys: ClientKeys | None = None,
         context: "zmq.Context[zmq.Socket[bytes]] | None" = None,
     ) -> None:
         unknown = [topic for topic in topics if topic not in TOPICS]
         if unknown or not topics:
             raise ConfigError(f"unknown topics {unknown}: choose from {' '.join(TOPICS)}")
-        self.address, self.topics = check_local(address), tuple(topics)
-        replay_address = check_local(replay_address) if replay_address else None
+        self.address, self.topics = check_address(address, keyed=keys is not None), tuple(topics)
+        replay_address = check_address(replay_address, keyed=keys is not None) if replay_address else None
         self.counts = StreamCounts()
         self.welcome: dict[str, Any] | None = None
         """The daemon's last welcome: its instance, `state`, and addresses; None before."""
@@ -87,8 +90,8 @@ class Subscriber:
         self._welcome_topic = f"welcome.{uuid.uuid4().hex}".encode()
         self._own_context = context is None
         self._context: zmq.Context[zmq.Socket[bytes]] = context or zmq.Context()
-        self._fetcher = Fetcher(replay_address, self._context) if replay_address else None
-        self._socket = self._open(budget_bytes)
+        self._fetcher = Fetcher(replay_address, self._context, keys=keys) if replay_address else None
+        self._socket = self._open(budget_bytes, keys)
 
     @property
     def instance(self) -> str:
@@ -137,7 +140,7 @@ class Subscriber:
         if self._own_context:
             self._context.destroy(linger=0)
 
-    def _open(self, budget_bytes: int) -> "zmq.Socket[bytes]":
+    def _open(self, budget_bytes: int, keys: ClientKeys | None) -> "zmq.Socket[bytes]":
         socket = open_socket(
             self._context,
             zmq.SUB,
@@ -148,7 +151,7 @@ class Subscriber:
         socket.heartbeat_ivl = (
             _HEARTBEAT_MS  # a peer that vanished without a word is noticed, and connected anew
         )
-        connect(socket, self.address)
+        connect(socket, self.address, keys)
         for topic in {*self.topics, BEAT}:
             socket.subscribe(topic)
         socket.subscribe(self._welcome_topic)  # last, so that the welcome's numbers hold for all the others

@@ -1,0 +1,233 @@
+"""The gate before the sockets of one ZeroMQ context: a thread that judges who may connect, and how many.
+
+It is the ZAP handler (ZeroMQ RFC 27) of its context. ZAP requests come from libzmq inside this process (inproc), never
+from outside, so their form is known. Every TCP socket behind the gate enforces its answer: when this thread is gone,
+libzmq lets nobody in. A Unix socket is guarded by the folder that it lies in, and never waits for this thread.
+"""
+
+import logging
+import threading
+import time
+from pathlib import Path
+
+import zmq
+
+from evapd.errors import StateError
+from evapd.security.access import Access
+from evapd.security.listener import Listener, connections_by_port, descriptors
+from evapd.security.roles import LOCAL, Peer
+
+ZAP_DOMAIN = b"evapd"
+_ENDPOINT = "inproc://zeromq.zap.01"
+_TURN_MS = 50
+_AGAIN_S = 0.2
+_REFRESH_S = 0.2
+_SAY_EVERY_S = 10.0
+_RESERVE = 48  # descriptors kept for the process's own files: journal, devices, replies
+_IPC_MODE = 0o660
+
+log = logging.getLogger(__name__)
+
+
+class Door:
+    """A bound socket: who is behind a message, and the way to make everybody come in anew."""
+
+    def __init__(
+        self, socket: "zmq.Socket[bytes]", endpoint: str, access: Access, listener: Listener | None
+    ) -> None:
+        self.endpoint = endpoint
+        self.keyed = listener is not None and access.keys is not None
+        """Whether clients prove who they are."""
+        self._socket, self._access, self._listener = socket, access, listener
+        self._revoked = access.revoked
+
+    def peer(self, frame: zmq.Frame) -> Peer | None:
+        """Say who sent a frame, received with `copy=False`; None when the key is not on the list any more."""
+        if not self.keyed:
+            return LOCAL
+        try:
+            return self._access.peer(str(frame.get("User-Id")))
+        except zmq.ZMQError:
+            return None  # no connection comes through the gate without a user id
+
+    def renew(self) -> bool:
+        """End every connection when keys were revoked, so that clients come in anew; on the socket's own thread.
+
+        For sockets that only send: what is revoked is then cut off, everybody else is back after a tenth of a second.
+        """
+        if not self.keyed or self._revoked == self._access.revoked or self._listener is None:
+            return False
+        self._revoked = self._access.revoked
+        self._socket.unbind(self._socket.getsockopt_string(zmq.LAST_ENDPOINT))
+        self._listen()
+        return True
+
+    def _listen(self) -> None:
+        assert self._listener is not None  # noqa: S101 - only doors with one come here
+        self._socket.setsockopt(zmq.USE_FD, self._listener.duplicate())
+        self._socket.bind(self._listener.bound)
+
+
+class Gate:
+    """Judges connections to the sockets of one context.
+
+    Args:
+        context: The context; it has one gate.
+        access: Who is let in.
+    """
+
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", access: Access) -> None:
+        self._context, self.access = context, access
+        self._listeners: list[Listener] = []
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._said_s = -_SAY_EVERY_S
+
+    @property
+    def alive(self) -> bool:
+        """Whether new TCP connections are judged; without a TCP socket there is nothing to judge."""
+        return self._thread is None or self._thread.is_alive()
+
+    def bind(self, socket: "zmq.Socket[bytes]", address: str) -> Door:
+        """Bind a socket; `address` was checked before.
+
+        Raises:
+            StreamError: when a TCP address cannot be had.
+            zmq.ZMQError: when another one cannot.
+        """
+        if not address.startswith("tcp://"):
+            socket.bind(address)
+            if address.startswith("ipc://"):
+                Path(address.removeprefix("ipc://")).chmod(
+                    _IPC_MODE
+                )  # the folder's group, whatever the umask
+            return Door(socket, address, self.access, None)
+        self._start()
+        listener = Listener(address)
+        self._listeners.append(listener)
+        socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+        keys = self.access.keys
+        if keys is not None:
+            socket.curve_server = True
+            socket.curve_publickey, socket.curve_secretkey = keys.public, keys.secret.reveal()
+        door = Door(socket, listener.endpoint, self.access, listener)
+        door._listen()  # noqa: SLF001 - a door is this module's own
+        return door
+
+    def close(self) -> None:
+        """End the thread and give the ports back; the sockets are closed by now."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+
+    def _start(self) -> None:
+        if self._thread is not None:
+            return
+        if self._stop.is_set():
+            raise StateError("this gate was closed")
+        handler = self._handler()
+        self._thread = threading.Thread(target=self._run, args=(handler,), name="gate", daemon=True)
+        self._thread.start()
+
+    def _handler(self) -> "zmq.Socket[bytes]":
+        handler = self._context.socket(zmq.ROUTER)
+        handler.linger = 0
+        handler.bind(_ENDPOINT)
+        return handler
+
+    def _run(self, handler: "zmq.Socket[bytes]") -> None:
+        try:
+            while not self._stop.is_set():
+                try:
+                    self._serve(handler)
+                except zmq.ContextTerminated:
+                    raise
+                except Exception:
+                    # Without its handler libzmq refuses every new connection; those that stand go on.
+                    log.critical("the gate failed, no new TCP connection is let in meanwhile", exc_info=True)
+                    handler.close(linger=0)
+                    handler = self._again()
+        except zmq.ContextTerminated:
+            log.warning("the ZeroMQ context was ended before its gate was closed")
+        finally:
+            handler.close(linger=0)
+
+    def _again(self) -> "zmq.Socket[bytes]":
+        """Open the handler anew, as soon as that is possible."""
+        while True:
+            self._stop.wait(_AGAIN_S)
+            try:
+                return self._handler()
+            except zmq.ContextTerminated:
+                raise
+            except zmq.ZMQError as error:
+                if self._stop.is_set():
+                    raise
+                self._say("the gate cannot be opened again: %s", error)
+
+    def _serve(self, handler: "zmq.Socket[bytes]") -> None:
+        refreshed_s = time.monotonic()
+        while not self._stop.is_set():
+            if handler.poll(_TURN_MS):
+                self._answer(handler)
+            self._limit()
+            now_s = time.monotonic()
+            if now_s - refreshed_s >= _REFRESH_S:
+                refreshed_s = now_s
+                self._refresh()
+
+    def _answer(self, handler: "zmq.Socket[bytes]") -> None:
+        """Answer one request: [route, "", "1.0", id, domain, address, identity, mechanism, credentials...]."""
+        route, empty, version, request_id, _, address, _, mechanism, *credentials = handler.recv_multipart()
+        user_id = None
+        try:
+            user_id = self.access.judge(mechanism.decode(), address.decode(), credentials)
+        except Exception:
+            self.access.counts.faults += 1
+            log.exception("a connection could not be judged, it is refused")
+        if user_id is None:
+            self.access.counts.refused += 1
+            self._say(
+                "a connection from %r with %r was refused: its key is not on the list", address, mechanism
+            )
+            status = [b"400", b"not on the list", b""]
+        else:
+            self.access.counts.admitted += 1
+            status = [b"200", b"OK", user_id.encode()]
+        handler.send_multipart([route, empty, version, request_id, *status, b""])
+
+    def _refresh(self) -> None:
+        if self.access.refresh():
+            allowed = self.access.allowed
+            problems = () if allowed is None else allowed.problems
+            log.info("the allow-list was read again: %d clients", len(allowed.peers) if allowed else 0)
+            for problem in problems:
+                log.warning("%s", problem)
+
+    def _limit(self) -> None:
+        """Shut the listeners that have their number of connections, and all when descriptors run out."""
+        limit = self.access.max_connections
+        left, used = descriptors()
+        scarce = left < _RESERVE
+        if not scarce and used < limit and not any(listener.is_shut for listener in self._listeners):
+            return  # nobody can have reached a limit
+        counts = connections_by_port()
+        for listener in self._listeners:
+            here = counts.get(listener.port, 0)
+            full = scarce or here >= limit
+            if full and not listener.is_shut:
+                self._say(
+                    "%s has %d connections of at most %d, %d more files may be opened: new connections wait",
+                    listener.endpoint, here, limit, left,
+                )  # fmt: skip
+            listener.shut(shut=full)
+
+    def _say(self, text: str, *values: object) -> None:
+        """Log what a stranger can cause as often as it likes, but not as often."""
+        now_s = time.monotonic()
+        if now_s - self._said_s >= _SAY_EVERY_S:
+            self._said_s = now_s
+            log.warning(text, *values)

@@ -1,0 +1,133 @@
+"""The TCP socket that listens for libzmq, on which we keep a hand: it can be shut while everything else goes on.
+
+libzmq accepts without limit; with no descriptors left it asks the kernel again and again at full speed, and closing
+its listener would end every connection that came through it. So the listening socket is made here, libzmq gets a
+duplicate of it (ZMQ_USE_FD), and a socket filter that lets nothing pass keeps new connections waiting in the network.
+"""
+
+import ctypes
+import os
+import resource
+import socket
+import struct
+from collections import Counter
+
+from evapd.errors import StreamError
+
+_BACKLOG = 128
+_DESCRIPTORS = "/proc/self/fd"
+_SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27  # asm-generic/socket.h
+_DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)  # BPF_RET | BPF_K, 0 bytes: linux/filter.h
+
+
+class Listener:
+    """A listening TCP socket.
+
+    Args:
+        address: `tcp://HOST:PORT`, where HOST may be a name, `*`, or an IPv6 address in brackets, PORT 0 or `*`.
+
+    Raises:
+        StreamError: when the address cannot be had.
+    """
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.removeprefix("tcp://").rpartition(":")
+        number = "0" if port == "*" else port
+        try:
+            family, kind, protocol, _, where = socket.getaddrinfo(
+                None if host == "*" else host.strip("[]"),
+                number,
+                family=socket.AF_INET if host == "*" else socket.AF_UNSPEC,
+                type=socket.SOCK_STREAM,
+                flags=socket.AI_PASSIVE,
+            )[0]
+            self._socket = socket.socket(family, kind, protocol)
+        except OSError as error:
+            raise StreamError(
+                f"cannot listen on {address}: {error.strerror}; is that this machine?"
+            ) from None
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            self._socket.bind(where)
+            self._socket.listen(_BACKLOG)
+        except OSError as error:
+            self._socket.close()
+            raise StreamError(
+                f"cannot listen on {address}: {error.strerror}; is another evapd running, is that this machine?"
+            ) from None
+        here = self._socket.getsockname()
+        self.port: int = here[1]
+        self.endpoint = f"tcp://{host}:{self.port}"
+        """The address as it was asked for, with the port that there is."""
+        self.bound = (
+            f"tcp://[{here[0]}]:{self.port}" if family == socket.AF_INET6 else f"tcp://{here[0]}:{self.port}"
+        )
+        self.is_shut = False
+
+    def duplicate(self) -> int:
+        """Give a descriptor for libzmq, which closes it."""
+        return os.dup(self._socket.fileno())
+
+    def shut(self, *, shut: bool) -> None:
+        """Let no new connection in, or let them in again; those that are in are not touched."""
+        if shut == self.is_shut:
+            return
+        if shut:
+            program = ctypes.create_string_buffer(_DROP_ALL, len(_DROP_ALL))
+            filter_ = struct.pack("HP", 1, ctypes.addressof(program))
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filter_)
+        else:
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+        self.is_shut = shut
+
+    def close(self) -> None:
+        """Close our side; the port is free when libzmq has closed its own."""
+        self._socket.close()
+
+
+def connections_by_port() -> dict[int, int]:
+    """Count this process's connected TCP sockets by their port here; nothing when none is left to look with."""
+    try:
+        names = os.listdir(_DESCRIPTORS)  # noqa: PTH208 - names are enough, twenty times a second
+    except OSError:
+        return {}
+    ports = (_connected_port(int(name)) for name in names)
+    return Counter(port for port in ports if port is not None)
+
+
+def descriptors() -> tuple[int, int]:
+    """Count the files and sockets that this process may still open, and those that are open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        used = len(os.listdir(_DESCRIPTORS))  # noqa: PTH208 - as above
+    except OSError:
+        used = soft  # not even one to look with
+    return max(0, soft - used), used
+
+
+def raise_descriptor_limit(to: int = 65536) -> int:
+    """Let this process open as many files as its hard limit allows, at most `to`; gives the limit from now on."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = to if hard == resource.RLIM_INFINITY else min(hard, to)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return soft
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
+
+
+def _connected_port(descriptor: int) -> int | None:
+    """Port of a connected TCP socket; None for every other descriptor, also one that was closed meanwhile."""
+    try:
+        borrowed = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=descriptor)
+    except OSError:
+        return None
+    try:
+        borrowed.getpeername()
+        here = borrowed.getsockname()
+    except OSError:
+        return None
+    finally:
+        borrowed.detach()
+    return int(here[1]) if isinstance(here, tuple) else None
