@@ -30,6 +30,7 @@ from evapd.record.journal.older import OlderFrames
 from evapd.record.journal.segments import segment_number, segments
 from evapd.record.run import GUARD_PREFIX
 from evapd.rpc import Service
+from evapd.security.access import Access
 from evapd.stream.frame import Framer
 from evapd.stream.publisher import Publisher
 
@@ -49,6 +50,7 @@ class Acquire:
         newest = max(map(segment_number, segments(standing, GUARD_PREFIX)), default=0)
         older.follow(standing, GUARD_PREFIX, least_number=newest, standing=True)
         sockets = loaded.rig.sockets
+        self.access = Access.load(sockets.keys, sockets.max_connections)
         self.publisher = Publisher(
             sockets.stream,
             sockets.live,
@@ -57,6 +59,7 @@ class Acquire:
             budget_bytes=int(sockets.stream_budget_mb * 1e6),
             snapshot=self._snapshot,
             next_seq=framer.next_seq,
+            access=self.access,
             older=older,
         )
         self.bus = Bus(framer, self.publisher, older)
@@ -80,7 +83,7 @@ class Acquire:
                 status=self.conductor.status,
                 counts=lambda: self.counter.now,
                 loop=lambda: self.guard.loop,
-                queue_blocks=lambda: self.readout.blocks.qsize(),
+                queue_blocks=self.readout.blocks.qsize,
                 stream=self.publisher.stats,
             ),
             loaded.layout.runs,
