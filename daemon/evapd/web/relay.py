@@ -23,6 +23,7 @@ SILENT_S = 2.0  # what is older is not shown as present
 _LARGEST_LIVE_BYTES = 4 * 1024 * 1024
 _LARGEST_FRAME_BYTES = 16 * 1024 * 1024
 _RECEIVE_HWM = 500
+_SEND_HWM = 100  # subscriptions leave as messages: more of them than this would be lost
 _LOOP_ROWS = 200  # rows that wait for the next live frame, at most
 
 log = logging.getLogger(__name__)
@@ -91,7 +92,11 @@ class Relay:
 
     async def _follow_stream(self, context: "zmq.Context[zmq.Socket[bytes]]") -> None:
         socket = open_socket(
-            context, zmq.SUB, max_message_bytes=_LARGEST_FRAME_BYTES, send_hwm=1, receive_hwm=_RECEIVE_HWM
+            context,
+            zmq.SUB,
+            max_message_bytes=_LARGEST_FRAME_BYTES,
+            send_hwm=_SEND_HWM,
+            receive_hwm=_RECEIVE_HWM,
         )
         for topic in (EVENT, STATE, SLOW, LOOP):
             socket.subscribe(topic.encode())

@@ -1,0 +1,130 @@
+// Voltage, rate against its target with the band that counting allows, and the slow readings, since the run's start.
+
+import { command } from "../api.js";
+import { el } from "../dom.js";
+import { CONFIG, colours, layout, plotly } from "../plotly.js";
+
+const EVERY_MS = 1000;
+const KEPT_S = 3 * 3600;
+const MOST = 4000;
+// Rows of the figure from top to bottom: which columns stand in each, and how they are named.
+const ROWS = [
+  { title: "V_dc, kV", columns: [{ name: "v_dc_v", scale: 1e-3 }] },
+  { title: "rate, %", columns: [{ name: "rate_per_pulse", scale: 100 }, { name: "target_rate", scale: 100, dash: "dot" }], band: true },
+  { title: "uncorr., %", columns: [{ name: "uncorrelated", scale: 100 }] },
+  { title: "p, Pa", columns: [{ name: "pressure_pa", scale: 1 }], log: true },
+  { title: "T, K", columns: [{ name: "temperature_k", scale: 1 }] },
+];
+
+export function mount(root, store) {
+  const place = el("div", { class: "plot", role: "img", "aria-label": "histories of voltage, rate, uncorrelated hits, pressure and temperature" });
+  root.append(place);
+  const kept = new Kept();
+  let drawn = 0;
+  let busy = false;
+  store.on("hello", () => kept.fill(""));
+  store.on("live", async (live) => {
+    kept.add(live);
+    if (live.run && live.run.id !== kept.filled) kept.fill(live.run.id);
+    if (busy || document.hidden || performance.now() - drawn < EVERY_MS) return;
+    drawn = performance.now();
+    busy = true;
+    try {
+      await plot(place, kept);
+    } finally {
+      busy = false;
+    }
+  });
+}
+
+// What the figure shows: columns of numbers over one time axis. Old points are thinned, so that the page never grows.
+class Kept {
+  constructor() {
+    this.clear();
+    this.filled = null;
+  }
+
+  clear() {
+    this.t = [];
+    this.columns = {};
+    for (const row of ROWS) for (const column of row.columns) this.columns[column.name] = [];
+    this.columns.rate_error = [];
+  }
+
+  async fill(run) {
+    this.filled = run;
+    let told;
+    try {
+      told = await command("history", {});
+    } catch {
+      return; // the figure begins now
+    }
+    if (run && told.run !== run) return;
+    this.clear();
+    for (let i = 0; i < (told.bins ?? 0); i += 1) {
+      this.t.push(new Date(told.begun_utc / 1000 + 1000 * (told.first_s + (i + 0.5) * told.bin_s)));
+      for (const [name, values] of Object.entries(this.columns)) values.push(told.columns?.[name]?.mean?.[i] ?? null);
+    }
+  }
+
+  add(live) {
+    this.t.push(new Date());
+    for (const [name, values] of Object.entries(this.columns)) values.push(present(live, name));
+    while (this.t.length > MOST || (this.t.length && Date.now() - this.t[0] > 1000 * KEPT_S)) this.#thin();
+  }
+
+  // Every second point of the older half goes.
+  #thin() {
+    const half = this.t.length >> 1;
+    const stays = (_, i) => i >= half || i % 2 === 0;
+    this.t = this.t.filter(stays);
+    for (const name of Object.keys(this.columns)) this.columns[name] = this.columns[name].filter(stays);
+    if (Date.now() - this.t[0] > 1000 * KEPT_S) {
+      this.t.shift();
+      for (const values of Object.values(this.columns)) values.shift();
+    }
+  }
+}
+
+function present(live, name) {
+  const found = {
+    rate_error: live.rate?.error, uncorrelated: live.uncorrelated?.fraction,
+  };
+  const value = name in found ? found[name] : live[name];
+  return Number.isFinite(value) ? value : null;
+}
+
+async function plot(place, kept) {
+  const Plotly = await plotly();
+  const c = colours();
+  const data = [];
+  const axes = {};
+  const height = 1 / ROWS.length;
+  ROWS.forEach((row, i) => {
+    const axis = i === 0 ? "y" : `y${i + 1}`;
+    axes[`yaxis${i === 0 ? "" : i + 1}`] = {
+      domain: [1 - (i + 1) * height + 0.02, 1 - i * height - 0.02], title: { text: row.title, font: { size: 10 } }, gridcolor: c.grid, nticks: 4,
+      tickfont: { size: 10 }, type: row.log ? "log" : "linear", zeroline: false, ...(row.log ? { exponentformat: "power" } : {}),
+    };
+    if (row.band) data.push(...band(kept, axis, c));
+    row.columns.forEach((column, k) => data.push({
+      x: kept.t, y: kept.columns[column.name].map((v) => (v === null ? null : v * column.scale)), yaxis: axis, type: "scatter", mode: "lines", name: column.name,
+      line: { width: 1.3, color: k ? c.second : c.line, dash: column.dash ?? "solid" }, hovertemplate: "%{y:.4g}<extra></extra>",
+    }));
+  });
+  await Plotly.react(place, data, layout({ ...axes, xaxis: { anchor: `y${ROWS.length}` }, hovermode: "x" }), CONFIG);
+}
+
+// One standard deviation of counting around the target: where a rate that is held should lie two times out of three.
+function band(kept, axis, c) {
+  const low = [];
+  const high = [];
+  kept.columns.target_rate.forEach((target, i) => {
+    const error = kept.columns.rate_error[i];
+    const known = target !== null && error !== null;
+    low.push(known ? 100 * (target - error) : null);
+    high.push(known ? 100 * (target + error) : null);
+  });
+  const common = { x: kept.t, yaxis: axis, type: "scatter", mode: "lines", line: { width: 0 }, hoverinfo: "skip" };
+  return [{ ...common, y: low }, { ...common, y: high, fill: "tonexty", fillcolor: `color-mix(in srgb, ${c.second} 25%, transparent)` }];
+}

@@ -1,0 +1,101 @@
+// The last hundred thousand projected ions in three dimensions: made when somebody asks for it, for it is the dearest thing on the page.
+
+import { el, number, show } from "../dom.js";
+import { CONFIG, colours, plotly } from "../plotly.js";
+import { array } from "../socket.js";
+
+const MOST = 100_000;
+const EVERY_MS = 2000;
+
+export function mount(root, store) {
+  const cloud = new Cloud();
+  const place = el("div", { class: "plot", hidden: true });
+  const side = el("p", { class: "side" }, "Collected in the background; drawn on demand.");
+  const legend = el("div", { class: "legend" });
+  const button = el("button", { type: "button", "aria-pressed": "false" }, "Show points");
+  root.append(el("span", { class: "preview" }, "PREVIEW: not a reconstruction"), el("div", { class: "row" }, button), place, legend, side);
+  let shown = false;
+  let drawn = 0;
+  let busy = false;
+  button.onclick = async () => {
+    shown = !shown;
+    place.hidden = !shown;
+    button.textContent = shown ? "Hide points" : "Show points";
+    button.setAttribute("aria-pressed", String(shown));
+    if (!shown) (await plotly()).purge(place);
+    drawn = 0;
+  };
+  store.on("live", async (live) => {
+    cloud.take(live);
+    if (!shown || busy || document.hidden || performance.now() - drawn < EVERY_MS) return;
+    drawn = performance.now();
+    busy = true;
+    try {
+      await plot(place, cloud);
+      key(legend, cloud);
+      const projection = live.points?.projection?.name ?? "";
+      show(side, `${number(cloud.n)} ions${projection ? `, ${projection}` : ""}; drag to turn`);
+    } finally {
+      busy = false;
+    }
+  });
+}
+
+// A ring of positions: it never grows beyond what it shows.
+class Cloud {
+  constructor() {
+    this.xyz = new Float32Array(3 * MOST);
+    this.ion = new Uint8Array(MOST);
+    this.clear("");
+  }
+
+  clear(run) {
+    [this.at, this.n, this.run] = [0, 0, run];
+    this.names = ["other"];
+    this.colours = ["#888888"];
+  }
+
+  take(live) {
+    const run = live.run?.id ?? this.run;
+    if (run !== this.run) this.clear(run);
+    if (live.ions) {
+      this.names = live.ions.names.map((name) => name || "other");
+      this.colours = live.ions.colours;
+    }
+    if (!live.points?.n) return;
+    const xyz = array(live.points.xyz_nm);
+    const ion = array(live.points.ion);
+    for (let i = 0; i < ion.length; i += 1) {
+      this.xyz.set(xyz.subarray(3 * i, 3 * i + 3), 3 * this.at);
+      this.ion[this.at] = ion[i];
+      this.at = (this.at + 1) % MOST;
+      this.n = Math.min(this.n + 1, MOST);
+    }
+  }
+}
+
+async function plot(place, cloud) {
+  const Plotly = await plotly();
+  const c = colours();
+  const traces = cloud.names.map((name, k) => {
+    const [x, y, z] = [[], [], []];
+    for (let i = 0; i < cloud.n; i += 1) {
+      if (cloud.ion[i] !== k) continue;
+      x.push(cloud.xyz[3 * i]);
+      y.push(cloud.xyz[3 * i + 1]);
+      z.push(-cloud.xyz[3 * i + 2]);
+    }
+    return { type: "scatter3d", mode: "markers", name, x, y, z, marker: { size: 1.4, color: cloud.colours[k] }, hoverinfo: "skip" };
+  });
+  const axis = { color: c.quiet, gridcolor: c.grid, backgroundcolor: "rgba(0,0,0,0)" };
+  const scene = { aspectmode: "data", uirevision: "keep", xaxis: { ...axis, title: { text: "x, nm" } }, yaxis: { ...axis, title: { text: "y, nm" } }, zaxis: { ...axis, title: { text: "depth, nm" } } };
+  await Plotly.react(place, traces, { scene, showlegend: false, uirevision: "keep", margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: "rgba(0,0,0,0)", font: { color: c.ink } }, CONFIG);
+}
+
+function key(legend, cloud) {
+  legend.replaceChildren(...cloud.names.map((name, k) => {
+    const swatch = el("span", { class: "swatch" });
+    swatch.style.background = cloud.colours[k];
+    return el("span", {}, swatch, name);
+  }));
+}
