@@ -16,8 +16,10 @@ from evapd.blocks import Loss
 from evapd.calibration.tracker import SumState
 from evapd.config import LoadedRig
 from evapd.errors import DeviceTimeout
+from evapd.live.tap import HitTap
 from evapd.matching import Anode, Matcher, MatchSettings
 from evapd.record.journal import JournalWriter
+from evapd.record.livecopy import LiveCopy
 from evapd.record.run import (
     ACQUIRE_PREFIX,
     GUARD_PREFIX,
@@ -40,15 +42,24 @@ class ActiveRun:
     """One run from the making of its folder to the closing of its record."""
 
     def __init__(
-        self, loaded: LoadedRig, bus: Bus, readout: Readout, counter: Counter, *, name: str, notes: str
+        self,
+        loaded: LoadedRig,
+        bus: Bus,
+        readout: Readout,
+        counter: Counter,
+        *,
+        name: str,
+        notes: str,
+        tap: HitTap | None = None,
     ) -> None:
         self.name, self.opened, self.guard_seen = name, False, False
         self.ends = Ends(loaded.rig.end)
         self._loaded, self._bus, self._readout, self._counter = loaded, bus, readout, counter
-        self._notes = notes
+        self._notes, self._tap = notes, tap
         self._t_utc_us, self._t_mono_us = time.time_ns() // 1000, time.monotonic_ns() // 1000
         self._store = RunStore(new_run_folder(loaded.layout.runs, name, self._t_utc_us))
         self._journal: JournalWriter | None = None
+        self._copy: LiveCopy | None = None
         self._pipeline: Pipeline | None = None
         self._time_sums: TimeSumWatch | None = None
 
@@ -89,23 +100,37 @@ class ActiveRun:
             )
         )
         self.opened = True
+        segment_bytes, reserve_bytes = int(record.segment_mb * 1e6), int(record.reserve_mb * 1e6)
         self._journal = JournalWriter(
             self._store.journal,
             prefix=ACQUIRE_PREFIX,
-            segment_bytes=int(record.segment_mb * 1e6),
+            segment_bytes=segment_bytes,
             queue_bytes=JOURNAL_QUEUE_BYTES,
-            reserve_bytes=int(record.reserve_mb * 1e6),
+            reserve_bytes=reserve_bytes,
             on_fault=self._on_fault,
             clock=time.monotonic,
         )
+        if record.second_copy is not None:
+            self._copy = LiveCopy(
+                self._journal,
+                self._store,
+                record.second_copy,
+                segment_bytes=segment_bytes,
+                queue_bytes=JOURNAL_QUEUE_BYTES,
+                reserve_bytes=reserve_bytes,
+                on_fault=self._on_copy_fault,
+                clock=time.monotonic,
+            )
         self._counter.reset()
         self._bus.older.follow(self._store.journal, ACQUIRE_PREFIX)
         self._bus.older.follow(self._store.guard_journal, GUARD_PREFIX)
-        self._bus.open_journal(self._journal, self.id)
+        self._bus.open_journal(self._copy.journal if self._copy else self._journal, self.id)
         watch = None
         if not hits:
             watch = TimeSumWatch(anode, self._loaded.rig.time_sums, matching, self._bus.event, time.monotonic)
         self._time_sums = watch
+        if self._tap is not None:
+            self._tap.begin(self.id)
         self._pipeline = Pipeline(
             self._readout,
             matcher,
@@ -114,6 +139,7 @@ class ActiveRun:
             self._bus,
             words=record.raw_words,
             look=watch.offer if watch else None,
+            tap=self._tap.offer if self._tap else None,
         )
         self._pipeline.start()
 
@@ -205,18 +231,19 @@ class ActiveRun:
 
     def close(self, reason: str, *flags: str) -> dict[str, Any]:
         """Close the journal and complete the record; gives its short form."""
-        written = lost = 0
+        written = lost = doubtful = 0
         self._bus.close_journal()
         if self._journal is not None:
             self._journal.close()
-            written, lost = self._journal.written.frames, self._journal.lost
+            written, lost, doubtful = self._journal.written.frames, self._journal.lost, self._journal.doubtful
+        copy = self._copy.close() if self._copy is not None else None
         if not self.opened:
             return {"id": "", "folder": "", "end_reason": reason, "conditions": ["ABORTED"]}
         conditions = [Condition(flag) for flag in flags if flag]
         counts = self._counter.now
         if counts.loss or self._readout.overflows:
             conditions.append(Condition.TAINTED)
-        if lost or (self._pipeline is not None and self._pipeline.error is not None):
+        if lost or doubtful or (self._pipeline is not None and self._pipeline.error is not None):
             conditions.append(Condition.INCOMPLETE)
         info = self._change_state(
             "finished",
@@ -238,7 +265,9 @@ class ActiveRun:
                 "queue_overflows": self._readout.overflows,
                 "journal_frames": written,
                 "journal_lost": lost,
+                "journal_doubtful": doubtful,
             },
+            second_copy=copy,
             conditions=tuple(conditions),
         )
         return {
@@ -273,11 +302,17 @@ class ActiveRun:
             "synced_frames": journal.synced.frames,
             "queued_bytes": journal.queued_bytes,
             "lost": journal.lost,
+            "doubtful": journal.doubtful,
+            "free_bytes": journal.free_bytes,
             "faults": list(journal.faults),
+            "second_copy": self._copy.as_dict() if self._copy is not None else None,
         }
 
     def _on_fault(self, message: str) -> None:
         self._bus.event("journal", "alarm", message)
+
+    def _on_copy_fault(self, message: str) -> None:
+        self._bus.event("second copy", "alarm", message)
 
     def _change_state(self, state: Any, reason: str = "", **changes: Any) -> RunInfo:
         change = StateChange(

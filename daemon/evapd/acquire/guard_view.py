@@ -9,6 +9,7 @@ from typing import Any
 
 from evapd.acquire.bus import Bus
 from evapd.errors import EvapdError
+from evapd.live.voltages import Voltages
 from evapd.record.journal import JournalFollower
 from evapd.record.journal.segments import segment_number
 from evapd.record.run import GUARD_PREFIX
@@ -32,6 +33,7 @@ class GuardView:
         self.status: dict[str, Any] | None = None  # None: the guard does not answer
         self.loop: dict[str, float] = {}
         self.slow: dict[str, Any] = {}
+        self.v_dc, self.v_p = Voltages(), Voltages()  # readings with their times
         self._bus, self._on_segment = bus, on_segment
         # Made once: to bring the voltage down must not depend on what the process can still open.
         self._requester = Requester(address, TIMEOUT_S)
@@ -75,7 +77,7 @@ class GuardView:
     def _ask_status(self) -> None:
         try:
             status = self.ask("status")
-            instance, journal = str(status["instance"]), Path(status["journal"])
+            instance, journal = str(status["instance"]), str(status["journal"])
         except (EvapdError, KeyError, TypeError) as error:
             if self.status is not None:
                 self._bus.event("guard", "alarm", f"the guard does not answer: {error}; {_BY_HAND}")
@@ -87,9 +89,11 @@ class GuardView:
         if instance != self._instance:
             self._instance = instance
             self._stop_following()
-            self._follower = JournalFollower(journal)
-            self._bus.older.follow(journal.parent, GUARD_PREFIX, least_number=segment_number(journal))
             self._bus.event("guard", "info", f"guard {instance} answers, {self.energy_state}")
+        if self._follower is None and journal:  # a guard whose disk does not answer yet has none
+            path = Path(journal)
+            self._follower = JournalFollower(path)
+            self._bus.older.follow(path.parent, GUARD_PREFIX, least_number=segment_number(path))
 
     def _follow(self) -> None:
         """Relay what is new; this thread also notices the guard's death, so it goes on whatever a journal holds."""
@@ -112,7 +116,10 @@ class GuardView:
 
     def _relay(self, message: Message) -> None:
         if message.topic == LOOP and message.header["n"]:
-            self.loop = {name: float(column[-1]) for name, column in message.columns.items()}
+            columns = message.columns
+            self.loop = {name: float(column[-1]) for name, column in columns.items()}
+            self.v_dc.take(columns["v_dc_t_us"], columns["v_dc_v"])
+            self.v_p.take(columns["v_p_t_us"], columns["v_p_v"])
         elif message.topic == SLOW:
             self.slow = message.document
         elif message.topic == EVENT and message.document.get("kind") == "segment":

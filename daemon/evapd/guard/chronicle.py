@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from evapd.device.tracing import KIND as TRACE
-from evapd.errors import RecordError
 from evapd.guard.types import LOOP_COLUMNS, Event, LoopSample
 from evapd.logging import present_run
-from evapd.record.journal import JournalWriter, segments
+from evapd.record.journal import JournalWriter, Policy
+from evapd.record.journal.segments import SUFFIX
 from evapd.stream.frame import EVENT, LOOP, SLOW, Frame, Framer
 
 _log = logging.getLogger(__name__)
 PREFIX = "guard"
 _SEGMENT_BYTES = 64_000_000
 _QUEUE_BYTES = 16_000_000
-_KEPT = 16  # segments of the standing journal
+_KEPT = 16  # segments of the standing journal: a gigabyte, about five days without a run
+_REVIVE_S = 10.0
+_LOW_BYTES = 200_000_000  # told as an alarm; the guard writes on, to the last byte
 _NOT_LOGGED = {"device", TRACE}  # the workers log their own, and bytes are not for the log
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "alarm": logging.ERROR}
 
@@ -34,46 +36,55 @@ class Chronicle:
         """Begin in the standing folder, where the oldest segments make room for new ones."""
         self._standing = standing
         self._framer = framer
-        self._writer: JournalWriter | None = None
-        self.fault = ""
-        try:
-            self._make_room()
-            self._writer = JournalWriter(
-                standing,
-                prefix=PREFIX,
-                segment_bytes=_SEGMENT_BYTES,
-                queue_bytes=_QUEUE_BYTES,
-                reserve_bytes=0,
-                on_fault=on_fault,
-                clock=clock,
-            )
-        except (RecordError, OSError) as error:
-            self.fault = f"the guard's journal cannot be written: {error}"
-            _log.error("%s", self.fault)
+        self._on_fault = on_fault
+        self._low = False
+        # Opened behind: a disk that hangs keeps no guard from watching over the specimen.
+        self._writer = JournalWriter(
+            standing,
+            prefix=PREFIX,
+            segment_bytes=_SEGMENT_BYTES,
+            queue_bytes=_QUEUE_BYTES,
+            reserve_bytes=0,
+            on_fault=on_fault,
+            clock=clock,
+            policy=Policy(
+                advice="The guard goes on and writes again when the disk takes it; {cure}",
+                opens_behind=True,
+                revive_s=_REVIVE_S,
+                keep_segments=_KEPT,
+                keep_in=standing,
+            ),
+        )
 
     @property
     def journal(self) -> str:
-        """The segment being written, "" when there is none."""
-        return str(self._writer.segment) if self._writer is not None else ""
+        """The segment being written, "" before there is one."""
+        segment = self._writer.segment
+        return str(segment) if segment.suffix == SUFFIX else ""
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with the record now, "" when nothing is."""
+        if self._writer.broken:
+            return self._writer.faults[-1]
+        return f"only {(self._writer.free_bytes or 0) / 1e6:.0f} MB are free: make room" if self._low else ""
 
     @property
     def lost(self) -> int:
         """Frames that were not written."""
-        return self._writer.lost if self._writer is not None else 0
+        return self._writer.lost
 
     def run_begins(self, run_id: str, folder: Path) -> None:
         """Go on in the run's folder."""
         self._framer.run = run_id
         present_run(run_id)
-        if self._writer is not None:
-            self._writer.move_to(folder / "journal" / PREFIX)
+        self._writer.move_to(folder / "journal" / PREFIX)
 
     def run_ends(self) -> None:
         """Go back to the standing folder."""
         self._framer.run, self._framer.segment = "", 0
         present_run("")
-        if self._writer is not None:
-            self._writer.move_to(self._standing)
+        self._writer.move_to(self._standing)
 
     def sample(self, row: LoopSample, lateness_us: float) -> None:
         """Write one row of the loop."""
@@ -85,6 +96,7 @@ class Chronicle:
 
     def slow(self, devices: Mapping[str, Any], t_mono_us: int, **more: Any) -> None:
         """Write the state of all devices, and what else is told once a second."""
+        self._watch_room()
         self._append(self._framer.document(SLOW, {"devices": devices, "t_mono_us": t_mono_us, **more}))
 
     def event(self, event: Event) -> None:
@@ -97,13 +109,20 @@ class Chronicle:
 
     def close(self) -> None:
         """Write what is queued and end."""
-        if self._writer is not None:
-            self._writer.close(5.0)
+        self._writer.close(5.0)
 
     def _append(self, frame: Frame) -> None:
-        if self._writer is not None:
-            self._writer.append(frame)
+        self._writer.append(frame)
 
-    def _make_room(self) -> None:
-        for path in segments(self._standing, PREFIX)[:-_KEPT]:
-            path.unlink()
+    def _watch_room(self) -> None:
+        """Tell once when the disk is nearly full; the guard itself needs none of it."""
+        free = self._writer.free_bytes
+        if free is None:
+            return
+        if not self._low and free < _LOW_BYTES:
+            self._low = True
+            self._on_fault(
+                f"journal {self.journal}: {self.fault}; the guard goes on without its record when it is full"
+            )
+        elif self._low and free > 2 * _LOW_BYTES:
+            self._low = False

@@ -14,7 +14,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from evapd.errors import RecordError
-from evapd.record.journal.sink import sync_folder
 from evapd.record.runinfo import (
     FORMAT,
     Condition,
@@ -26,6 +25,7 @@ from evapd.record.runinfo import (
     digest,
     present_versions,
 )
+from evapd.record.wholefile import sync_folder, write_whole
 from evapd.units import US_PER_S
 
 __all__ = [
@@ -218,13 +218,7 @@ class RunStore:
             os.close(fd)
 
     def _write(self, info: RunInfo) -> None:
-        part = self.path.with_suffix(".json.part")
-        with part.open("wb") as file:
-            file.write(info.model_dump_json(indent=2).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        part.rename(self.path)
-        sync_folder(self.folder)
+        write_whole(self.path, info.model_dump_json(indent=2).encode())
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from evapd.record.journal.layout import Buffer, pack_next
 from evapd.record.journal.segments import create_segment
+from evapd.record.wholefile import sync_folder
 
 _IOV_MAX = 1024  # Linux UIO_MAXIOV
 
@@ -37,6 +38,11 @@ class SegmentSink:
         self._abandoned: list[int] = []
         self._folders: list[Path] = []
         self._lock = threading.Lock()
+
+    @property
+    def closed(self) -> bool:
+        """Whether there is no present file: not opened yet, or closed."""
+        return self._fd < 0
 
     def open(self) -> None:
         """Create the first segment.
@@ -176,17 +182,14 @@ def is_being_written(segment: Path) -> bool:
     return False
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable.
+def free_bytes(folder: Path) -> int:
+    """Ask the file system how much an ordinary user may still write, in bytes. May wait for the disk.
 
     Raises:
-        OSError: when the disk fails.
+        OSError: when it does not answer.
     """
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
 
 
 def make_durable(work: Unsynced) -> None:

@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -12,8 +11,7 @@ from pathlib import Path
 from evapd.errors import RecordError
 from evapd.record.journal.layout import HEAD, KIND_OF_TOPIC, check_size, pack_head
 from evapd.record.journal.policy import OF_A_RUN, Count, Policy
-from evapd.record.journal.segments import keep_newest
-from evapd.record.journal.sink import SegmentSink, make_durable
+from evapd.record.journal.sink import SegmentSink, free_bytes, make_durable
 from evapd.record.journal.teller import FaultTeller, LossTold
 from evapd.stream.frame import EVENT, Frame
 
@@ -21,7 +19,6 @@ _log = logging.getLogger(__name__)
 _SYNC_PERIOD_S = 1.0
 _BATCH_FRAMES = 64
 _BATCH_BYTES = 4 << 20
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class JournalWriter(AbstractContextManager["JournalWriter"]):
@@ -32,9 +29,9 @@ class JournalWriter(AbstractContextManager["JournalWriter"]):
     of the process; when it is `synced` it survives a loss of power. What was written is synced at least once a
     second, and at once where an event is among it.
 
-    After an error of the disk nothing more is written into the segment, so that a hole is never followed by data:
-    end the run. After a failed sync the kernel may have dropped what it held and forgotten that: the file is not
-    synced again, and what no earlier sync covered counts as `doubtful`.
+    After an error of the disk nothing more is written into the segment: a hole is never followed by data. After a
+    failed sync the kernel may have dropped what it held and forgotten that: the file is never synced again, and what
+    no earlier sync covered counts as `doubtful`.
     """
 
     def __init__(
@@ -53,7 +50,7 @@ class JournalWriter(AbstractContextManager["JournalWriter"]):
 
         Args:
             directory: where segments go; made when absent.
-            prefix: name of this series, for example `acquire`.
+            prefix: name of this series.
             segment_bytes: size at which a new segment begins.
             queue_bytes: bound of what may wait for the disk.
             reserve_bytes: bytes that must be free at the start, and below which `low_space` turns True.
@@ -76,9 +73,12 @@ class JournalWriter(AbstractContextManager["JournalWriter"]):
         self._written, self._synced = Count(), Count()
         self._lost = self._doubtful = 0
         self._losses = LossTold(clock)
-        self._broken = self._sync_failed = self._closing = self._written_all = self._low_space = False
+        self._broken = self._sync_failed = self._closing = self._written_all = False
+        self._free_bytes: int | None = None
         self._sink = SegmentSink(directory, prefix)
-        self._open(directory)
+        self._opened = not policy.opens_behind
+        if self._opened:
+            self._open(directory)
         self._teller = FaultTeller(f"journal-{prefix}-faults", on_fault)
         self._threads = [
             threading.Thread(target=self._write_loop, name=f"journal-{prefix}-write", daemon=True),
@@ -90,8 +90,8 @@ class JournalWriter(AbstractContextManager["JournalWriter"]):
     def _open(self, directory: Path) -> None:
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o750)
-            self._make_room()
-            free = self.free_bytes()
+            self._policy.make_room(self.prefix)
+            free = free_bytes(self._sink.directory)
             if free < self._reserve_bytes:
                 raise RecordError(
                     f"journal {directory}: {free / 1e6:.0f} MB are free, {self._reserve_bytes / 1e6:.0f} MB must be; "
@@ -144,14 +144,14 @@ class JournalWriter(AbstractContextManager["JournalWriter"]):
         return self._broken
 
     @property
+    def free_bytes(self) -> int | None:
+        """What an ordinary user may still write to this disk, as looked up once a second; None before that."""
+        return self._free_bytes
+
+    @property
     def low_space(self) -> bool:
         """True when less than the reserve is free, as looked up once a second."""
-        return self._low_space
-
-    def free_bytes(self) -> int:
-        """Ask the file system how much an ordinary user may still write, in bytes. May wait for the disk."""
-        status = os.statvfs(self._sink.directory)
-        return status.f_bavail * status.f_frsize
+        return self._free_bytes is not None and self._free_bytes < self._reserve_bytes
 
     def append(self, frame: Frame) -> bool:
         """Queue a frame; from any thread, never waiting for the disk.
@@ -213,7 +213,7 @@ class JournalWriter(AbstractContextManager["JournalWriter"]):
             if self._closing:
                 return 0
             self._closing = True
-            drained = sum(1 for item in self._queue if isinstance(item, Frame))
+            drained = sum(isinstance(item, Frame) for item in self._queue)
             self._work.notify()
         deadline = self._clock() + timeout_s
         for thread in self._threads:
@@ -227,9 +227,7 @@ class JournalWriter(AbstractContextManager["JournalWriter"]):
                 f"or not for good, within {timeout_s:g} s of closing; they are lost when this process ends. Check the disk"
             )
         self._teller.close(1.0)
-        _log.info(
-            "journal %s closed: %d frames drained, %d written", self.segment, drained, self._written.frames
-        )
+        _log.info("journal %s closed: %d drained, %d written", self.segment, drained, self._written.frames)
         return drained
 
     def __exit__(self, *_: object) -> None:
@@ -237,7 +235,6 @@ class JournalWriter(AbstractContextManager["JournalWriter"]):
 
     def _break(self, error: OSError, *, syncing: bool = False) -> None:
         """Stop writing for good because the disk failed."""
-        cure = "make room" if error.errno in _NO_SPACE else "check the disk (dmesg, smartctl)"
         with self._work:
             if self._broken:
                 return
@@ -247,8 +244,7 @@ class JournalWriter(AbstractContextManager["JournalWriter"]):
             # Told before `broken` shows: who sees `broken` finds the reason in `faults`.
             self._teller.tell(
                 f"journal {self.segment}: {error.strerror}; writing has stopped, {self._written.frames} frames before "
-                f"this are readable{doubt}, {left} accepted ones are lost. "
-                + self._policy.advice.format(cure=cure)
+                f"this are readable{doubt}, {left} accepted ones are lost. " + self._policy.advise(error)
             )
             self._broken, self._sync_failed = True, syncing
             self._lost += left
@@ -260,8 +256,18 @@ class JournalWriter(AbstractContextManager["JournalWriter"]):
             self._work.notify()
             self._done.notify_all()
 
+    def _open_behind(self) -> None:
+        try:
+            self._open(self._sink.directory)
+        except RecordError as error:
+            cause = error.__cause__
+            self._break(OSError(cause.errno if isinstance(cause, OSError) else errno.ENOSPC, str(error)))
+        self._opened = True
+
     def _write_loop(self) -> None:
         going = True
+        if not self._opened:
+            self._open_behind()
         while going:
             with self._work:
                 self._work.wait_for(lambda: self._queue or self._closing or self._broken)
@@ -289,9 +295,9 @@ class JournalWriter(AbstractContextManager["JournalWriter"]):
             orders = [item for item in self._queue if isinstance(item, Path)]
         directory = orders[-1] if orders else self._sink.directory
         try:
-            self._make_room()
+            self._policy.make_room(self.prefix)
             self._sink.restart(directory)
-        except OSError:
+        except (OSError, RecordError):
             return True  # it stays broken, as was told, and is tried again
         with self._work:
             for order in orders:
@@ -358,14 +364,10 @@ class JournalWriter(AbstractContextManager["JournalWriter"]):
                 f"journal {ended}: {error.strerror}; it goes on in {self.segment} without a link to it"
             )
         try:
-            self._make_room()
+            self._policy.make_room(self.prefix)
         except (RecordError, OSError) as problem:
             _log.warning("journal %s: old segments cannot be removed: %s", self.segment, problem)
         return True
-
-    def _make_room(self) -> None:
-        if self._policy.keep_segments is not None and self._policy.keep_in is not None:
-            keep_newest(self._policy.keep_in, self.prefix, self._policy.keep_segments)
 
     def _sync_due(self) -> bool:
         if self._sync_failed:
@@ -378,13 +380,12 @@ class JournalWriter(AbstractContextManager["JournalWriter"]):
             with self._tick:
                 self._tick.wait_for(self._sync_due, _SYNC_PERIOD_S)
                 last = self._written_all
-                failed = self._sync_failed
+                failed = self._sync_failed or self._sink.closed
                 covered = self._written  # before the files are asked for: these frames lie in them
             if failed:  # the next sync of these files would succeed, and mean nothing
                 continue
             try:
-                free = self.free_bytes()
-                self._low_space = free < self._reserve_bytes
+                self._free_bytes = free = free_bytes(self._sink.directory)
                 make_durable(self._sink.unsynced())
                 self._sink.check_still_there()
             except OSError as error:
@@ -394,6 +395,6 @@ class JournalWriter(AbstractContextManager["JournalWriter"]):
                 if not self._sync_failed:
                     self._synced = covered
                 self._done.notify_all()
-            if self._low_space and self._policy.ends_at_reserve:
+            if self.low_space and self._policy.ends_at_reserve:
                 self._break(OSError(errno.ENOSPC, f"only {free / 1e6:.0f} MB are free"))
         self._sink.close()
