@@ -76,7 +76,9 @@ class Acquire:
         self.conductor = Conductor(loaded, self.readout, self.counter, self.bus, self.guard)
         self.herald = Herald(self.bus, self.conductor.status, self.publisher.publish_live)
         self.tracing = Tracing(traces, self.guard, self.bus)
-        self.service = Service(sockets.control, make_commands(self.conductor, self.tracing))
+        self.service = Service(
+            sockets.control, make_commands(self.conductor, self.tracing), access=self.access
+        )
         self.measured = Measured(
             loaded.rig.metrics.address,
             Parts(

@@ -12,6 +12,7 @@ from evapd.errors import ConfigError, EvapdError
 from evapd.logging import setup
 from evapd.notify import Notifier
 from evapd.record.recover import recover_unfinished
+from evapd.security.listener import raise_descriptor_limit
 
 _log = logging.getLogger(__name__)
 EXIT_CONFIG = 78
@@ -51,6 +52,7 @@ def _serve(loaded: LoadedRig) -> int:
     # Only now: numba reads where its cache lies when it is imported, and an installed tree may be read-only.
     from evapd.acquire.daemon import Acquire  # noqa: PLC0415
 
+    raise_descriptor_limit()  # for connections, journals and devices together
     notifier = Notifier()
     for report in recover_unfinished(loaded.layout.runs, lambda: notifier.extend(START_SIGN_S)):
         if report.problem:

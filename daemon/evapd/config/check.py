@@ -141,7 +141,7 @@ def _sockets(parts: Parts) -> Iterator[Complaint]:
     texts = {key: getattr(sockets, key) for key in _SOCKETS}
     counts = Counter(texts.values())
     for key, text in texts.items():
-        wrong = _bad_endpoint(text, parts.layout)
+        wrong = _bad_endpoint(text, parts.layout, keyed=sockets.keys is not None)
         if wrong:
             yield ("sockets", key), wrong
         elif counts[text] > 1:
@@ -152,7 +152,7 @@ def _sockets(parts: Parts) -> Iterator[Complaint]:
             )
 
 
-def _bad_endpoint(text: str, layout: Layout) -> str:
+def _bad_endpoint(text: str, layout: Layout, *, keyed: bool) -> str:
     if text.startswith("ipc://"):
         path = text.removeprefix("ipc://")
         if not path or path.startswith("@"):
@@ -165,10 +165,10 @@ def _bad_endpoint(text: str, layout: Layout) -> str:
         host, port = None, None
     if _is_strange(text) or host is None or not port:
         return f"'{text}' is not an address, allowed is tcp://127.0.0.1:PORT (1 to 65535) or ipc://PATH"
-    if not _is_loopback(host):
+    if not keyed and not _is_loopback(host):
         return (
-            f"'{text}' can be reached from other machines, which needs CURVE keys that this version does not offer; "
-            "allowed is a loopback address such as tcp://127.0.0.1:17601"
+            f"'{text}' can be reached from other machines, which needs CURVE keys: name their folder in sockets.keys "
+            "(docs/security.md); allowed without is a loopback address such as tcp://127.0.0.1:17601"
         )
     return ""
 

@@ -218,13 +218,15 @@ class TimeSums(Section):
 
 
 class Sockets(Section):
-    """Where others connect. Only loopback is accepted until CURVE keys are configured."""
+    """Where others connect: loopback and ipc, and with keys any address (docs/security.md)."""
 
     stream: str = "tcp://127.0.0.1:17601"
     live: str = "tcp://127.0.0.1:17602"
     replay: str = "tcp://127.0.0.1:17603"
     control: str = "tcp://127.0.0.1:17604"
     stream_budget_mb: Annotated[Megabyte, Field(gt=0)] = 64.0  # per subscriber
+    keys: Path | None = None  # folder of keys, relative to this file; with it every TCP socket demands CURVE
+    max_connections: Annotated[int, Field(ge=4, le=10_000)] = 256  # at one socket
 
 
 class Start(Section):

@@ -28,7 +28,7 @@ class LoadedRig:
     """A rig file that is valid as a whole.
 
     Attributes:
-        rig: the file's content; `ipc:` addresses are absolute.
+        rig: the file's content; `ipc:` addresses and the folder of keys are absolute.
         path: the file, absolute.
         digest: sha256 in hex of the rig, the checked settings and the anode file; the same on every machine.
         layout: paths below the rig's folder, absolute.
@@ -130,7 +130,9 @@ class _Check:
         if rig is None or self.problems:
             return None
         return LoadedRig(
-            rig=rig.model_copy(update={"sockets": _absolute_sockets(rig.sockets, layout.folder)}),
+            rig=rig.model_copy(
+                update={"sockets": _absolute_sockets(rig.sockets, layout.folder, self.path.parent)}
+            ),
             path=self.path,
             digest=_digest(rig, self.settings, twin, anode),
             layout=layout,
@@ -248,11 +250,11 @@ def _valid_sections(root: Mapping) -> dict[str, Any]:
     return sections
 
 
-def _absolute_sockets(sockets: Sockets, folder: Path) -> Sockets:
+def _absolute_sockets(sockets: Sockets, folder: Path, beside: Path) -> Sockets:
     texts = {key: text for key, text in sockets.model_dump().items() if str(text).startswith("ipc://")}
-    return sockets.model_copy(
-        update={key: f"ipc://{folder / text.removeprefix('ipc://')}" for key, text in texts.items()}
-    )
+    paths = {key: f"ipc://{folder / text.removeprefix('ipc://')}" for key, text in texts.items()}
+    keys = None if sockets.keys is None else beside / sockets.keys.expanduser()
+    return sockets.model_copy(update={**paths, "keys": keys})
 
 
 def _text(path: Path) -> str:

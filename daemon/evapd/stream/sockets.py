@@ -61,9 +61,15 @@ def check_address(address: str, *, keyed: bool) -> str:
     return f"tcp://{host}:{port}"
 
 
-def check_local(address: str) -> str:
-    """Accept what needs no keys, see `check_address`."""
-    return check_address(address, keyed=False)
+def reachable(address: str, via: str = "127.0.0.1") -> str:
+    """Give the address to connect to where a program listens at every address of its machine.
+
+    Args:
+        address: As a rig file or a welcome has it, perhaps `tcp://*:PORT`, `tcp://0.0.0.0:PORT` or `tcp://[::]:PORT`.
+        via: A host at which that machine is known to be reached, in brackets where it is IPv6.
+    """
+    head, _, port = address.rpartition(":")
+    return f"tcp://{via}:{port}" if head in {"tcp://*", "tcp://0.0.0.0", "tcp://[::]"} else address
 
 
 def is_loopback(host: str) -> bool:

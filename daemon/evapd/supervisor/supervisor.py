@@ -14,6 +14,8 @@ from typing import Any
 from evapd.config import LoadedRig
 from evapd.errors import EvapdError, RequestError, StreamError
 from evapd.rpc import Requester
+from evapd.security.access import Access
+from evapd.stream.sockets import reachable
 from evapd.supervisor.child import Child, StartFailed
 from evapd.supervisor.ownership import owned
 from evapd.supervisor.progress import Progress
@@ -39,7 +41,9 @@ class Supervisor:
         self._progress = progress
         self._signals: list[str] = []  # names of the signals that asked us to end
         self._signals_told = 0
-        self._requester = Requester(loaded.rig.sockets.control, REQUEST_S)
+        sockets = loaded.rig.sockets
+        own = Access.load(sockets.keys).own
+        self._requester = Requester(reachable(sockets.control), REQUEST_S, keys=own)
         self._again_s: dict[str, float] = {}
         self._alarms: set[str] = set()
         self._recording = False  # a run was under way when acquire answered last
