@@ -88,7 +88,7 @@ class Kept {
 
 function present(live, name) {
   const found = {
-    rate_error: live.rate?.error, uncorrelated: live.uncorrelated?.fraction,
+    rate_error: live.rate?.target_error ?? live.rate?.error, uncorrelated: live.uncorrelated?.recent?.fraction,
   };
   const value = name in found ? found[name] : live[name];
   return Number.isFinite(value) ? value : null;

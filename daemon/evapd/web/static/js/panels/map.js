@@ -5,7 +5,7 @@ import { array } from "../socket.js";
 
 export function mount(root, store) {
   const canvas = el("canvas", { role: "img", "aria-label": "detector hit map" });
-  const what = select("map-what", { recent: "last seconds", whole: "whole run" });
+  const what = select("map-what", { recent: "last seconds", run: "whole run" });
   const scale = select("map-scale", { log: "logarithmic", linear: "linear" });
   const side = el("p", { class: "side" });
   root.append(el("div", { class: "row" }, what, scale), el("div", { class: "map-wrap" }, canvas, side));
@@ -47,8 +47,10 @@ function paint(canvas, side, map, what, scale) {
     }
   }
   context.putImageData(image, 0, 0);
-  const reach = map.extent_mm ? `${number(2 * map.extent_mm)} mm across, ` : "";
-  show(side, `${reach}${number(sum)} hits, at most ${number(top)} in a cell`);
+  const [left, right] = map.extent_mm;
+  const spot = map.hot_spot?.[what];
+  const hot = spot ? `, most at (${number(spot.x_mm)}, ${number(spot.y_mm)}) mm` : "";
+  show(side, `${number(right - left)} mm across, ${number(sum)} hits, at most ${number(top)} in a cell${hot}`);
 }
 
 // Dark blue over teal to yellow, rising in lightness throughout, so that it reads in grey and for every eye.

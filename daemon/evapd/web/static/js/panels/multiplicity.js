@@ -7,10 +7,10 @@ export function mount(root, store) {
   const bars = el("div");
   root.append(uncorrelated, bars);
   store.on("live", (live) => {
-    const part = live.uncorrelated;
+    const part = live.uncorrelated?.recent;
     const known = Number.isFinite(part?.fraction);
     show(uncorrelated, known ? `Uncorrelated ${number(100 * part.fraction, 1)} ± ${number(100 * (part.error ?? 0), 1)} % of the hits` : "Uncorrelated fraction: not known");
-    const counts = live.multiplicity?.recent ?? [];
+    const counts = live.multiplicity?.recent.pulses ?? [];
     const all = counts.reduce((sum, n) => sum + n, 0);
     while (bars.children.length > counts.length) bars.lastChild.remove();
     counts.forEach((n, i) => {

@@ -8,12 +8,13 @@ const EVERY_MS = 400; // plotly redraws a line of 4000 points in 10 ms; the eye 
 
 export function mount(root, store) {
   const what = el("select", { id: "spectrum-what", "aria-label": "which hits" },
-    el("option", { value: "whole" }, "whole run"), el("option", { value: "recent" }, "last seconds"));
+    el("option", { value: "run" }, "whole run"), el("option", { value: "recent" }, "last seconds"));
   const scale = el("select", { id: "spectrum-scale", "aria-label": "scale of counts" },
     el("option", { value: "log" }, "logarithmic"), el("option", { value: "linear" }, "linear"));
   const side = el("p", { class: "side" });
   const place = el("div", { class: "plot", role: "img", "aria-label": "mass spectrum" });
-  root.append(el("div", { class: "row" }, what, scale), place, side);
+  const ratios = el("p", { class: "side" });
+  root.append(el("div", { class: "row" }, what, scale), place, side, ratios);
   let drawn = 0;
   let busy = false;
   const draw = async () => {
@@ -22,8 +23,9 @@ export function mount(root, store) {
     drawn = performance.now();
     busy = true;
     try {
-      await plot(place, spectrum, what.value, scale.value);
-      show(side, words(spectrum));
+      await plot(place, spectrum, what.value, scale.value, store.live.ions);
+      show(side, words(spectrum, what.value));
+      show(ratios, shares(store.live, what.value));
     } finally {
       busy = false;
     }
@@ -32,10 +34,10 @@ export function mount(root, store) {
   what.onchange = scale.onchange = () => { place.dataset.fresh = "1"; draw(); };
 }
 
-async function plot(place, spectrum, what, scale) {
+async function plot(place, spectrum, what, scale, ions) {
   const Plotly = await plotly();
   const counts = array(spectrum[what]);
-  const per = spectrum.bins_per_root;
+  const per = spectrum.bins / Math.sqrt(spectrum.max_da);
   let last = counts.length - 1;
   while (last > 0 && !counts[last]) last -= 1;
   const x = new Float64Array(last + 2);
@@ -51,7 +53,7 @@ async function plot(place, spectrum, what, scale) {
     uirevision: place.dataset.fresh === "1" ? String(Math.random()) : "keep",
     xaxis: { title: { text: "mass-to-charge ratio, Da" }, rangemode: "nonnegative" },
     yaxis: { title: { text: "hits per bin" }, type: scale === "log" ? "log" : "linear" },
-    annotations: labels, hovermode: "x",
+    annotations: labels, shapes: ranges(ions), hovermode: "x",
   });
   place.dataset.fresh = "";
   await Plotly.react(place, data, wanted, CONFIG);
@@ -65,8 +67,25 @@ function label(peak, scale, counts, per, c) {
   };
 }
 
-function words(spectrum) {
-  const main = spectrum.main ?? (spectrum.peaks ?? [])[0];
-  if (!main || !Number.isFinite(main.fwhm_da) || !(main.fwhm_da > 0)) return "No peak to measure yet.";
-  return `Main peak ${main.label || ""} at ${number(main.mass_da, 3)} Da, m/Δm ${number(main.mass_da / main.fwhm_da)} at half height`;
+// Ranges of a range file as bands in their own colours; without a file there are none to show.
+function ranges(ions) {
+  if (ions?.source !== "ranges") return [];
+  return ions.ranges.map((range) => ({
+    type: "rect", xref: "x", yref: "paper", x0: range.low_da, x1: range.high_da, y0: 0, y1: 1, line: { width: 0 }, fillcolor: ions.colours[range.ion], opacity: 0.25, layer: "below",
+  }));
+}
+
+function words(spectrum, what) {
+  const main = spectrum.main?.[what];
+  if (!main || !Number.isFinite(main.m_dm50)) return "No peak to measure yet.";
+  return `Main peak ${main.label || ""} at ${number(main.mass_da, 3)} Da: m/Δm ${number(main.m_dm50)} at half height, ${number(main.m_dm10)} at a tenth`;
+}
+
+// Charge states and, where a range file is configured, the composition; each with its counting error.
+function shares(live, what) {
+  const states = (live.charge_states?.[what] ?? []).filter((one) => Number.isFinite(one.ratio))
+    .map((one) => `${one.ion} ${one.charges[0]}+/${one.charges[1]}+ ${number(one.ratio, 3)} ± ${number(one.error, 3)}`);
+  const parts = (live.composition?.[what]?.composition ?? []).filter((one) => Number.isFinite(one.fraction))
+    .map((one) => `${one.element} ${number(100 * one.fraction, 2)} ± ${number(100 * one.error, 2)} %`);
+  return [...parts, ...states].join(", ");
 }

@@ -1,0 +1,88 @@
+"""What waits for a viewer who does not keep up."""
+
+import asyncio
+
+from evapd.web.hub import EVENTS_KEPT, Hub, Seat
+
+
+def drained(seat: Seat) -> list[bytes]:
+    async def take() -> list[bytes]:
+        taken = []
+        while seat.waiting:
+            taken.append(await asyncio.wait_for(seat.next(), 5.0))
+        return taken
+
+    return asyncio.run(take())
+
+
+def test_a_slow_viewer_gets_the_newest_of_each_kind_only() -> None:
+    hub = Hub()
+    seat = hub.join()
+    for n in range(1000):
+        hub.tell("live", b"live %d" % n)
+        hub.tell("slow", b"slow %d" % n)
+    assert sorted(drained(seat)) == [b"live 999", b"slow 999"]
+
+
+def test_one_message_is_the_same_object_for_all() -> None:
+    hub = Hub()
+    seats = [hub.join() for _ in range(3)]
+    message = b"x" * 100
+    hub.tell("live", message)
+    assert all(drained(seat)[0] is message for seat in seats)
+
+
+def test_events_keep_their_order_and_come_first() -> None:
+    hub = Hub()
+    seat = hub.join()
+    hub.tell("live", b"live")
+    for n in range(5):
+        hub.tell_event(b"%d" % n)
+    assert drained(seat) == [b"0", b"1", b"2", b"3", b"4", b"live"]
+
+
+def test_events_beyond_the_bound_are_counted() -> None:
+    hub = Hub()
+    seat = hub.join()
+    for n in range(EVENTS_KEPT + 7):
+        hub.tell_event(b"%d" % n)
+    assert seat.missed_events == 7
+    assert drained(seat)[-1] == b"%d" % (EVENTS_KEPT + 6)
+
+
+def test_memory_of_a_viewer_who_never_reads_is_bounded() -> None:
+    hub = Hub()
+    seat = hub.join()
+    for n in range(10_000):
+        hub.tell("live", bytes(1000))
+        hub.tell_event(b"%06d" % n)
+    assert seat.waiting <= 1000 + 6 * EVENTS_KEPT
+
+
+def test_who_comes_late_sees_the_present_and_the_last_events() -> None:
+    hub = Hub()
+    hub.tell("live", b"old")
+    hub.tell("live", b"new")
+    hub.tell_event(b"event")
+    assert drained(hub.join()) == [b"event", b"new"]
+
+
+def test_who_has_left_gets_nothing() -> None:
+    hub = Hub()
+    seat = hub.join()
+    hub.leave(seat)
+    hub.tell("live", b"x")
+    assert seat.waiting == 0
+    assert hub.viewers == 0
+
+
+def test_a_viewer_who_waits_is_woken() -> None:
+    async def story() -> bytes:
+        hub = Hub()
+        seat = hub.join()
+        waiting = asyncio.create_task(seat.next())
+        await asyncio.sleep(0)
+        hub.tell("live", b"x")
+        return await asyncio.wait_for(waiting, 5.0)
+
+    assert asyncio.run(story()) == b"x"
