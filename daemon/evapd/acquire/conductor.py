@@ -17,6 +17,7 @@ from evapd.acquire.readout import Readout
 from evapd.acquire.state import RunEvent, RunMachine, RunState
 from evapd.config import LoadedRig
 from evapd.errors import EvapdError, StateError
+from evapd.live.tap import HitTap
 
 _log = logging.getLogger(__name__)
 _ATTEND_S = 5.0
@@ -38,9 +39,9 @@ class Conductor:
         self.finaliser: Finaliser | None = None
         self.backlog = Backlog(loaded.layout.runs, bus.event)
         self.end_reason = ""  # set by the signal handler, without a lock: the process is to end
-        self.alive: Callable[[], None] = lambda: (
-            None
-        )  # called while a step waits, for the service manager's watchdog
+        # Called while a step waits, for the service manager's watchdog.
+        self.alive: Callable[[], None] = lambda: None
+        self.tap: HitTap | None = None  # of live analysis
         self._loaded, self._readout, self._counter, self._bus, self._guard = (
             loaded,
             readout,
@@ -155,7 +156,7 @@ class Conductor:
             self._energy_asked = False
             name, notes, self._asked_s = wanted
             self.run = ActiveRun(
-                self._loaded, self._bus, self._readout, self._counter, name=name, notes=notes
+                self._loaded, self._bus, self._readout, self._counter, name=name, notes=notes, tap=self.tap
             )
             self.machine.move(RunEvent.START)
 

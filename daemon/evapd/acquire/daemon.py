@@ -15,6 +15,7 @@ from evapd.acquire.conductor import Conductor
 from evapd.acquire.counts import Counter
 from evapd.acquire.guard_view import GuardView
 from evapd.acquire.herald import Herald
+from evapd.acquire.live import make_analysis, make_service, make_tap
 from evapd.acquire.measured import Measured, Parts
 from evapd.acquire.readout import Readout
 from evapd.acquire.state import RunState
@@ -74,7 +75,13 @@ class Acquire:
         self.readout, traces = _make_readout(loaded, self.bus)
         self.guard = GuardView(loaded.layout.guard_ipc, self.bus, self._on_segment)
         self.conductor = Conductor(loaded, self.readout, self.counter, self.bus, self.guard)
-        self.herald = Herald(self.bus, self.conductor.status, self.publisher.publish_live)
+        self.herald = Herald(self.bus, self.conductor.status)
+        self.conductor.tap = tap = make_tap(loaded)
+        self.analysis = make_analysis(loaded, self.guard)
+        self.live = make_service(
+            self.analysis, self.conductor, tap=tap, bus=self.bus, guard=self.guard, counter=self.counter,
+            publisher=self.publisher,
+        )  # fmt: skip
         self.tracing = Tracing(traces, self.guard, self.bus)
         self.service = Service(
             sockets.control, make_commands(self.conductor, self.tracing), access=self.access
@@ -125,12 +132,14 @@ class Acquire:
         notifier.extend(COMPILE_S)
         if not self.readout.delivers_hits:
             Matcher(Anode.load(self.loaded.anode_path)).warm_up()
+        self.analysis.warm_up()
         self.conductor.alive = notifier.watchdog
         with ExitStack() as opened:
             for start, stop in (
                 (self.bus.older.start, self.bus.older.stop),
                 (self.publisher.start, self.publisher.stop),
                 (self.herald.start, self.herald.stop),
+                (self.live.start, self.live.stop),
                 (self.guard.start, self.guard.stop),
                 (self.beacon.start, self.beacon.stop),
                 (self.readout.start, lambda: self.readout.stop(2.0)),

@@ -1,4 +1,4 @@
-"""Tells everybody how things stand, on a thread of its own: beat twice a second, state at changes and once a second, live at 5 Hz."""
+"""Tells everybody how things stand, on a thread of its own: beat twice a second, state at changes and once a second."""
 
 import logging
 import threading
@@ -9,18 +9,16 @@ from typing import Any
 from evapd.acquire.bus import Bus
 
 _log = logging.getLogger(__name__)
-LIVE_S = 0.2
+LOOK_S = 0.2
 BEAT_S = 0.5
 STATE_S = 1.0
 
 
 class Herald:
-    """Publishes beats, states and live documents until it is stopped."""
+    """Publishes beats and states until it is stopped."""
 
-    def __init__(
-        self, bus: Bus, status: Callable[[], dict[str, Any]], live: Callable[[dict[str, Any]], None]
-    ) -> None:
-        self._bus, self._status, self._live = bus, status, live
+    def __init__(self, bus: Bus, status: Callable[[], dict[str, Any]]) -> None:
+        self._bus, self._status = bus, status
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="herald", daemon=True)
 
@@ -38,10 +36,9 @@ class Herald:
     def _run(self) -> None:
         told: object = None
         due_beat_s = due_state_s = 0.0
-        while not self._ending.wait(LIVE_S):
+        while not self._ending.wait(LOOK_S):
             now_s = time.monotonic()
             content = brief(self._status())
-            self._live(content)
             key = (content["run_state"], content["energy_state"], tuple(content["alarms"]))
             if key != told or now_s >= due_state_s:
                 self._bus.state(content)

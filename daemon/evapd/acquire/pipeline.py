@@ -47,8 +47,8 @@ class Sink(Protocol):
 class Pipeline:
     """Takes blocks from the readout while a run is under way.
 
-    `look` is shown every block of words after it was put aside for the record; it must return at once and never raise.
-    Where the source delivers hits there is no matcher, and nothing to look at.
+    `look` is shown every block of words, `tap` every block of hits, after it was put aside for the record; they must return at
+    once and never raise. Where the source delivers hits there is no matcher, and there are no words to look at.
     """
 
     def __init__(
@@ -61,8 +61,9 @@ class Pipeline:
         *,
         words: bool,
         look: Callable[[TdcBlock], None] | None = None,
+        tap: Callable[[HitBlock], None] | None = None,
     ) -> None:
-        self._look = look
+        self._look, self._tap = look, tap
         self._readout, self._matcher, self._counter = readout, matcher, counter
         self._framer, self._sink, self._record_words = framer, sink, words
         self._words: list[TdcBlock] = []
@@ -116,6 +117,8 @@ class Pipeline:
         self._pending_hits += hits.n
         if words is not None and self._look is not None:
             self._look(words)
+        if self._tap is not None:
+            self._tap(hits)
 
     def _flush_when_due(self) -> None:
         due = time.monotonic() - self._flushed_s >= FLUSH_S

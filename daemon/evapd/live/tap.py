@@ -43,6 +43,7 @@ class HitTap:
             self._blocks.clear()
             self._run, self._began, self._detected = run, True, 0
             self._room, self._asked_s = self._most, self._clock()
+            self.fault = None
 
     def offer(self, block: HitBlock) -> None:
         """Take a block, or pass it over; called for every block by the pipeline's thread, returns at once, never raises."""

@@ -10,10 +10,10 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evapd.record.voltage import MAX_GAP_US
 from evapd.units import US_PER_S
 
 KEPT = 128
-MAX_GAP_US = 5 * US_PER_S  # older than this is unknown, as in the record
 LINE_US = 250_000  # readings that the line is laid through
 BEYOND_US = 300_000  # and how far it is followed; from there it is level
 STEEPEST = 0.05  # 1/s of V: no law raises it quicker, and where it falls quicker no ions come
