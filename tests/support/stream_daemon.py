@@ -71,6 +71,10 @@ class Set(Args):
     hold: bool | None = None
 
 
+class On(Args):
+    on: bool = True
+
+
 class Note(Args):
     text: str
 
@@ -93,7 +97,7 @@ class Daemon:
             snapshot=lambda: self.status,
             next_seq=self.framer.next_seq,
         )
-        models = {"start": Start, "stop": Reason, "abort": Reason, "set": Set, "note": Note}
+        models = {"start": Start, "stop": Reason, "abort": Reason, "set": Set, "hold": On, "note": Note}
         commands = [Command(name, model, self._take(name)) for name, model in models.items()]
         self.service = Service(control, [Command("status", NoArgs, lambda _: self.status), *commands])
 
