@@ -90,19 +90,17 @@ class RunStore:
 
     @property
     def journal(self) -> Path:
-        """Where acquire's segments go."""
-        return self.folder / JOURNAL
+        """Where acquire's segments go, and are read from."""
+        return _merged_of(self.original(ACQUIRE_PREFIX))
 
     @property
     def guard_journal(self) -> Path:
-        """Where the guard's segments go while the run is under way."""
-        return self.folder / GUARD_JOURNAL
+        """Where the guard's segments go while the run is under way, and are read from."""
+        return _merged_of(self.original(GUARD_PREFIX))
 
-    def recorded(self, prefix: str) -> Path:
-        """Give the folder to read segments of a series from: what was merged of two copies, where one was damaged."""
-        folder = self.guard_journal if prefix == GUARD_PREFIX else self.journal
-        merged = folder / MERGED
-        return merged if merged.is_dir() else folder
+    def original(self, prefix: str) -> Path:
+        """Give the folder of segments as they were recorded; recovery may have merged two copies into another one."""
+        return self.folder / (GUARD_JOURNAL if prefix == GUARD_PREFIX else JOURNAL)
 
     @property
     def nexus_path(self) -> Path:
@@ -219,6 +217,11 @@ class RunStore:
 
     def _write(self, info: RunInfo) -> None:
         write_whole(self.path, info.model_dump_json(indent=2).encode())
+
+
+def _merged_of(original: Path) -> Path:
+    merged = original / MERGED
+    return merged if merged.is_dir() else original
 
 
 @dataclass(frozen=True, slots=True)
