@@ -18,7 +18,7 @@ from evapd.security.gate import Gate
 from evapd.stream.frame import TOPICS, VERSION, Frame
 from evapd.stream.jsontext import MAX_INTEGER, from_json, to_json
 from evapd.stream.ring import Ring
-from evapd.stream.sockets import Waker, bind, high_water_mark, open_socket
+from evapd.stream.sockets import LARGEST_FRAME_BYTES, Waker, bind, high_water_mark, open_socket
 
 END_TOPIC = "replay."
 MAX_RANGE = 10_000  # frames of one request
@@ -26,9 +26,10 @@ _MAX_REQUEST_BYTES = 1024
 _MAX_JOBS = 64
 _MAX_JOBS_PER_PEER = 4
 _PORTION = 8
-_RETRY_MS = 5
+_RETRY_MS = 2
+_RETRY_MOST_MS = 32
 _STALLED_S = 30.0
-_BUDGET_BYTES = 16 * 1024 * 1024
+BUDGET_BYTES = 4 * 1024 * 1024  # for one client that does not read
 
 log = logging.getLogger(__name__)
 Older = Callable[[str, int, int], Iterable[Frame]]
@@ -38,7 +39,10 @@ Sequence = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 
 
 class ReplayRequest(BaseModel):
-    """What a client sends; `instance` is the start of the daemon whose numbers are meant."""
+    """What a client sends; `instance` is the start of the daemon whose numbers are meant.
+
+    The answer ends with the frame that reaches `max_bytes`, so that a client bounds its memory in bytes too.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True)
 
@@ -48,6 +52,7 @@ class ReplayRequest(BaseModel):
     topic: str
     first_seq: Sequence
     last_seq: Sequence
+    max_bytes: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
 
     def fault(self, instance: str) -> str:
         """Say why this cannot be served, or nothing."""
@@ -66,35 +71,46 @@ class _Job:
     """One range on its way to one client: its frames, then the end document."""
 
     def __init__(
-        self, peer: bytes, request: ReplayRequest, ring: Ring, older: Older | None, fault: str
+        self, peer: bytes, request: ReplayRequest, ring: Ring, older: Older | None, fault: str, *, busy: bool
     ) -> None:
         self.peer = peer
         self.moved_s = time.monotonic()
-        self._request, self._ring, self._older, self._fault = request, ring, older, fault
+        self._request, self._ring, self._older = request, ring, older
+        self._fault, self._busy = fault, busy
         self._missing: list[list[int]] = []
         self._sent = 0
+        self._through = request.last_seq
         self._messages = self._make()
-        self.next: list[bytes | memoryview] | None = next(self._messages)
+        self._next: list[bytes | memoryview] | None = None
+
+    def next(self) -> list[bytes | memoryview] | None:
+        """Give the message that is to be sent; None when the end document was the last."""
+        if self._next is None:
+            self._next = next(self._messages, None)
+        return self._next
 
     def advance(self) -> None:
-        """Go on to the next message; None when the end document was the last."""
-        self.moved_s = time.monotonic()
-        self.next = next(self._messages, None)
+        """Go on to the next message."""
+        self.moved_s, self._next = time.monotonic(), None
 
     def _make(self) -> Iterator[list[bytes | memoryview]]:
         if not self._fault:
-            seq = self._request.first_seq
+            seq, room = self._request.first_seq, self._request.max_bytes or MAX_INTEGER
             try:
                 for found, frame in self._frames():
                     self._miss(seq, found - 1)
                     seq = found + 1
                     self._sent += 1
                     yield frame.parts()
+                    room -= frame.nbytes
+                    if room <= 0:
+                        self._through = found
+                        break
             except Exception as error:
                 # Whatever a journal may hold, the other clients are served on.
                 self._fault = f"the journal could not be read: {type(error).__name__}: {error}"
                 log.exception("replay of %s", self._request.topic)
-            self._miss(seq, self._request.last_seq)
+            self._miss(seq, self._through)
         yield self._end()
 
     def _frames(self) -> Iterator[tuple[int, Frame]]:
@@ -131,6 +147,9 @@ class _Job:
             "last_seq": request.last_seq,
             "sent": self._sent,
             "missing": self._missing,
+            "through": self._through,
+            "newest": self._ring.newest(request.topic),
+            "busy": self._busy,
             "error": self._fault,
         }
         header = {"v": VERSION, "instance": request.instance, "seq": 0, "n": 1, "columns": []}
@@ -157,6 +176,7 @@ class ReplayServer:
         self._ring, self._instance, self._older, self._context = ring, instance, older, context
         self._jobs: deque[_Job] = deque()
         self._stop = threading.Event()
+        self._largest = LARGEST_FRAME_BYTES
 
     def start(self) -> None:
         """Bind and begin to serve; raises ConfigError or StreamError when the address cannot be had."""
@@ -164,7 +184,7 @@ class ReplayServer:
             self._context,
             zmq.ROUTER,
             max_message_bytes=_MAX_REQUEST_BYTES,
-            send_hwm=high_water_mark(_BUDGET_BYTES),
+            send_hwm=high_water_mark(BUDGET_BYTES),
             receive_hwm=100,
         )
         socket.router_mandatory = (
@@ -187,12 +207,14 @@ class ReplayServer:
         poller = zmq.Poller()
         poller.register(socket, zmq.POLLIN)
         poller.register(self._waker.fd, zmq.POLLIN)
-        moved = True
+        wait_ms = 0
         try:
             while not self._stop.is_set():
-                poller.poll(None if not self._jobs else 0 if moved else _RETRY_MS)
+                poller.poll(wait_ms if self._jobs else None)
                 self._take_requests(socket)
+                # A client's full queue cannot be waited for: it is tried again, less and less often.
                 moved = self._send_portions(socket)
+                wait_ms = 0 if moved else min(_RETRY_MOST_MS, 2 * wait_ms or _RETRY_MS)
         except zmq.ContextTerminated:
             log.warning("the ZeroMQ context was ended before the replay of %s was stopped", self.address)
         finally:
@@ -215,14 +237,16 @@ class ReplayServer:
                 continue
             fault = request.fault(self._instance)
             theirs = sum(job.peer == peer for job in self._jobs)
-            if len(self._jobs) >= _MAX_JOBS or theirs >= _MAX_JOBS_PER_PEER:
+            busy = not fault and (len(self._jobs) >= _MAX_JOBS or theirs >= _MAX_JOBS_PER_PEER)
+            if busy:
                 fault = (
-                    f"{theirs} requests of yours are under way, at most {_MAX_JOBS_PER_PEER}: ask again later"
+                    f"{len(self._jobs)} requests are under way, {theirs} of them yours; at most {_MAX_JOBS} and "
+                    f"{_MAX_JOBS_PER_PEER} may be: ask again later"
                 )
             if len(self._jobs) >= 2 * _MAX_JOBS:
                 self.rejected += 1  # not even a refusal can be queued
                 continue
-            self._jobs.append(_Job(peer, request, self._ring, self._older, fault))
+            self._jobs.append(_Job(peer, request, self._ring, self._older, fault, busy=busy))
 
     def _send_portions(self, socket: "zmq.Socket[bytes]") -> bool:
         """Send a portion of every job; False when no client took anything."""
@@ -237,10 +261,12 @@ class ReplayServer:
 
     def _send_some(self, socket: "zmq.Socket[bytes]", job: _Job) -> tuple[bool, int]:
         for sent in range(_PORTION):
-            if job.next is None:
+            message = job.next()
+            if message is None:
                 return False, sent
+            self._keep_budget(socket, len(message[2]))
             try:
-                socket.send_multipart([job.peer, *job.next], flags=zmq.NOBLOCK)
+                socket.send_multipart([job.peer, *message], flags=zmq.NOBLOCK)
             except zmq.Again:
                 return True, sent
             except zmq.ZMQError as error:
@@ -249,4 +275,10 @@ class ReplayServer:
                 return False, sent  # the client has gone
             self.sent += 1
             job.advance()
-        return job.next is not None, _PORTION
+        return True, _PORTION
+
+    def _keep_budget(self, socket: "zmq.Socket[bytes]", nbytes: int) -> None:
+        """Let fewer of the larger frames wait: libzmq counts messages, memory is counted in bytes."""
+        if nbytes > self._largest:
+            self._largest = -(-nbytes // LARGEST_FRAME_BYTES) * LARGEST_FRAME_BYTES
+            socket.sndhwm = high_water_mark(BUDGET_BYTES, self._largest)

@@ -38,11 +38,18 @@ class Ring:
     def __init__(self, bulk_bytes: int, other_bytes: int) -> None:
         self._bulk, self._other = _Shelf(bulk_bytes), _Shelf(other_bytes)
         self._lock = threading.Lock()
+        self._newest: dict[str, int] = {}
 
     def add(self, seq: int, frame: Frame) -> None:
         """Keep a frame; numbers of a topic come once each."""
         with self._lock:
             self._shelf(frame.topic).add(seq, frame)
+            self._newest[frame.topic] = seq
+
+    def newest(self, topic: str) -> int:
+        """Give the last number that came of a topic, -1 before the first."""
+        with self._lock:
+            return self._newest.get(topic, -1)
 
     def get(self, topic: str, seq: int) -> Frame | None:
         """Give a frame, or None when it has left or never came."""

@@ -15,13 +15,17 @@ from evapd.security.keys import ClientKeys
 from evapd.stream.fetch import Fetcher
 from evapd.stream.frame import BEAT, MAX_PAYLOAD_BYTES, TOPICS, Message, decode
 from evapd.stream.jsontext import MAX_INTEGER
-from evapd.stream.sockets import check_address, connect, high_water_mark, open_socket
+from evapd.stream.sockets import (
+    LARGEST_FRAME_BYTES,
+    check_address,
+    connect,
+    high_water_mark,
+    open_socket,
+)
 from evapd.stream.tracker import Gap, SequenceTracker
 
 BUDGET_BYTES = 64 * 1024 * 1024
 _NOTICES = 1000
-_FETCH_AT_ONCE = 16  # frames; more of a long gap are fetched when these were taken
-_FETCH_AT_MOST = 5000  # frames of one gap; what came before has left the ring anyway
 _HEARTBEAT_MS = 5000
 
 
@@ -91,6 +95,7 @@ class Subscriber:
         self._own_context = context is None
         self._context: zmq.Context[zmq.Socket[bytes]] = context or zmq.Context()
         self._fetcher = Fetcher(replay_address, self._context, keys=keys) if replay_address else None
+        self._budget_bytes, self._largest = budget_bytes, LARGEST_FRAME_BYTES
         self._socket = self._open(budget_bytes, keys)
 
     @property
@@ -107,16 +112,19 @@ class Subscriber:
     def receive(self, timeout_s: float) -> Message | None:
         """Give the next frame, or None when there was none in time.
 
-        Frames that are fetched again come at their place in the order of their topic; a replay socket that is stuck
-        may hold this call up for a second beyond its time.
+        Frames that are fetched again come at their place in the order of their topic, while the rest of a long gap is
+        still on its way; a replay socket that is stuck may hold this call up for a second beyond its time.
         """
         deadline_s = time.monotonic() + timeout_s
         while True:
             while self._backlog:
-                message = self._take_out()
-                if message is not None:
+                item = self._backlog.popleft()
+                if isinstance(item, Message):
                     self.counts.received += 1
-                    return message
+                    return item
+                self._repair(item)
+                if self._backlog and isinstance(self._backlog[0], Gap) and time.monotonic() >= deadline_s:
+                    return None  # a long stretch without a frame: go on with it in the next call
             left_ms = max(0, round((deadline_s - time.monotonic()) * 1000))
             if not self._socket.poll(left_ms):
                 return None
@@ -168,6 +176,9 @@ class Subscriber:
         """Put what arrived into the backlog; every byte is treated as hostile."""
         if len(parts) != 3:
             raise FrameError(f"a message of {len(parts)} parts, frames have 3")
+        if len(parts[2]) > self._largest:
+            self._largest = len(parts[2])  # libzmq counts messages: fewer of the larger ones may wait
+            self._socket.rcvhwm = high_water_mark(self._budget_bytes, self._largest)
         message = decode(*parts)
         if parts[0] == self._welcome_topic:
             gaps, restarted = self._tracker.welcome(message.instance, _numbers(message, "next_seq"))
@@ -196,31 +207,21 @@ class Subscriber:
         else:
             self.counts.duplicates += 1
 
-    def _take_out(self) -> Message | None:
-        item = self._backlog.popleft()
-        if isinstance(item, Message):
-            return item
-        rest: Gap | None = None
-        if self._fetcher is not None:
-            self._lose(item, item.frames - _FETCH_AT_MOST)
-            first = max(item.first_seq, item.last_seq + 1 - _FETCH_AT_MOST)
-            last = min(item.last_seq, first + _FETCH_AT_ONCE - 1)
-            if last < item.last_seq:
-                rest = Gap(item.instance, item.topic, last + 1, item.last_seq)
-            item = Gap(item.instance, item.topic, first, last)
-        found = self._fetcher.fetch(item) if self._fetcher is not None else []
-        if rest is not None:
-            self._backlog.appendleft(rest)
+    def _repair(self, gap: Gap) -> None:
+        """Put the first frames of a gap, and what is left of it, at the head of the backlog."""
+        if self._fetcher is None:
+            self._lose(gap, gap.frames)
+            return
+        answer = self._fetcher.fetch(gap)
+        found, last = answer.messages, min(gap.last_seq, max(answer.last_there, answer.through))
+        if answer.through < last:
+            self._backlog.appendleft(Gap(gap.instance, gap.topic, answer.through + 1, last))
         self._backlog.extendleft(reversed(found))
         if found:
-            self.counts.recovered[item.topic] = self.counts.recovered.get(item.topic, 0) + len(found)
-            self._notices.append(
-                Notice(
-                    "recovered", f"{len(found)} frames of {item.topic} fetched again", item.topic, len(found)
-                )
-            )
-        self._lose(item, item.frames - len(found))
-        return None
+            self.counts.recovered[gap.topic] = self.counts.recovered.get(gap.topic, 0) + len(found)
+            text = f"{len(found)} frames of {gap.topic} fetched again"
+            self._notices.append(Notice("recovered", text, gap.topic, len(found)))
+        self._lose(gap, answer.through - gap.first_seq + 1 - len(found) + gap.last_seq - last)
 
     def _lose(self, gap: Gap, frames: int) -> None:
         if frames > 0:
