@@ -69,6 +69,13 @@ class NoteArgs(Args):
     text: str = Field(min_length=1, max_length=10_000)
 
 
+class HistoryArgs(Args):
+    """Histories since some time."""
+
+    since_s: float = Field(default=0.0, ge=0, le=1e9, description="after the beginning, s")
+    most: int = Field(default=1000, ge=10, le=2000, description="bins at most")
+
+
 class Conducts(Protocol):
     """What the commands need of the conductor."""
 
@@ -113,7 +120,15 @@ class Traced(Protocol):
         ...
 
 
-def make_commands(conductor: Conducts, tracing: Traced) -> list[Command]:
+class Remembers(Protocol):
+    """What the commands need of the histories that live analysis keeps."""
+
+    def document(self, since_s: float, most: int) -> dict[str, Any]:
+        """Give them from a time on, in at most so many bins."""
+        ...
+
+
+def make_commands(conductor: Conducts, tracing: Traced, history: Remembers | None = None) -> list[Command]:
     """List what the control socket serves; `describe` is added by the service."""
     return [
         Command(
@@ -235,7 +250,18 @@ def make_commands(conductor: Conducts, tracing: Traced) -> list[Command]:
             lambda _: conductor.attend(),
             doc="Somebody is there: once said in a run, its silence counts in attended mode. Said as often as you like.",
         ),
+        *([_history(history)] if history is not None else []),
         Command(
             "note", NoteArgs, lambda args: conductor.note(args["text"]), doc="Write a note into the run."
         ),
     ]
+
+
+def _history(history: Remembers) -> Command:
+    return Command(
+        "history",
+        HistoryArgs,
+        lambda args: history.document(**args),
+        doc="Histories of the run under way or the last one: least, greatest and mean value per bin (docs/protocols/live.md).",
+        who=Role.READ,
+    )

@@ -84,7 +84,9 @@ class Acquire:
         )  # fmt: skip
         self.tracing = Tracing(traces, self.guard, self.bus)
         self.service = Service(
-            sockets.control, make_commands(self.conductor, self.tracing), access=self.access
+            sockets.control,
+            make_commands(self.conductor, self.tracing, self.live.history),
+            access=self.access,
         )
         self.measured = Measured(
             loaded.rig.metrics.address,

@@ -13,9 +13,9 @@ _LOOP = (
     "v_dc_v", "v_dc_set_v", "v_p_v", "v_p_set_v", "i_a", "rate", "log_rate", "log_rate_sd", "target_rate", "sensitivity",
     "pulse_energy_pj", "pulse_energy_set_pj", "margin", "margin_rule",
 )  # fmt: skip
-_VALUES = {
-    "vacuum": ("pressure_pa", "pressure_pa"),
-    "temperature": ("temperature_k", "temperature_k"),
+_VALUES = {  # by role: field of the reading, key for all values, key for the first one
+    "vacuum": ("pressure_pa", "pressures_pa", "pressure_pa"),
+    "temperature": ("temperature_k", "temperatures_k", "temperature_k"),
 }
 _GUARD = ("margins", "explosive", "target_now", "pulse_rate_hz", "verified_down", "settings", "mode")
 
@@ -63,16 +63,23 @@ class Display:
 
 
 def instruments(devices: dict[str, Any]) -> dict[str, Any]:
-    """Give pressures, temperatures, stage and the state of every device; a value is null where its device is unknown."""
-    found: dict[str, Any] = {"pressure_pa": {}, "temperature_k": {}, "stage": {}, "devices": {}}
+    """Give pressures, temperatures, stage and the state of every device; a value is null where its device is unknown.
+
+    `pressure_pa` and `temperature_k` are those of the first gauge and sensor of the rig file.
+    """
+    found: dict[str, Any] = {"pressure_pa": None, "temperature_k": None}
+    found |= {"pressures_pa": {}, "temperatures_k": {}, "stage": {}, "devices": {}}
     for name, device in devices.items():
         found["devices"][name] = {key: device.get(key) for key in ("role", "state", "age_s", "last_error")}
         reading = device.get("reading") or {}
         known = device.get("state") != "unknown"
         if device.get("role") in _VALUES:
-            key, field = _VALUES[device["role"]]
+            field, key, first = _VALUES[device["role"]]
             for place, value in (reading.get(field) or {}).items():
-                found[key][f"{name}.{place}"] = finite(value) if known else None
+                told = finite(value) if known else None
+                if not found[key]:
+                    found[first] = told
+                found[key][f"{name}.{place}"] = told
         for axis, one in (reading.get("axes") or {}).items():
             found["stage"][f"{name}.{axis}"] = {
                 "position_mm": finite(one.get("position_mm")) if known else None,
@@ -90,13 +97,15 @@ def histories_of(document: dict[str, Any]) -> dict[str, float | None]:
 def _picked(document: dict[str, Any]) -> Iterator[tuple[str, float | None]]:
     rate, loop = document["rate"], document["loop"]
     yield "rate_per_pulse", rate["per_pulse"]
-    yield "rate_error_per_pulse", rate["error"]
+    yield "rate_error", rate["error"]
+    yield "target_rate", rate["target"]
+    yield "target_error", rate["target_error"]
     yield "hits_per_s", rate["hits_per_s"]
-    yield "target_rate_per_pulse", rate["target"]
     for key in ("v_dc_v", "v_dc_set_v", "v_p_v", "pulse_energy_pj", "margin"):
         yield key, loop[key]
-    for key in ("pressure_pa", "temperature_k"):
-        yield from ((f"{key}.{name}", value) for name, value in document[key].items())
+    for key, places in (("pressure_pa", "pressures_pa"), ("temperature_k", "temperatures_k")):
+        yield key, document[key]
+        yield from ((f"{key}.{name}", value) for name, value in document[places].items())
     for axis, one in document["stage"].items():
         yield f"stage_mm.{axis}", one["position_mm"]
     if document["uncorrelated"]:
