@@ -10,10 +10,11 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from evapd import __version__, cli_data, cli_drivers, cli_energy, cli_stage, cli_web, cli_wiring
+from evapd import __version__, cli_data, cli_drivers, cli_energy, cli_keys, cli_stage, cli_web, cli_wiring
 from evapd.config import check_rig, schema_text
 from evapd.config.model import Sockets
 from evapd.errors import ConfigError, EvapdError, RequestTimeout
+from evapd.security.keys import keys_from_environment
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 78
@@ -46,14 +47,16 @@ def _fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
 
 def _ask(control: str, command: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
     from evapd.rpc import Requester
+    from evapd.security.silence import explain_silence
 
-    with Requester(control, 2.0) as requester:
+    keys = keys_from_environment()
+    with Requester(control, 2.0, keys=keys) as requester:
         try:
             return requester.request(command, args or {})
         except RequestTimeout:
-            _fail(
-                f"no daemon answers at {control}; start one with `evapd run CONFIG`, or name its address with --control"
-            )
+            why = explain_silence(control, keyed=keys is not None)
+            why = why or "start one with `evapd run CONFIG`, or name its address with --control"
+            _fail(f"no daemon answers at {control}; {why}")
 
 
 @app.command()
@@ -187,7 +190,7 @@ def abort(
     """Pulses off and voltage down by the quickest way, now. Goes straight to the guard when acquire is gone."""
     from evapd.client import abort_now
 
-    typer.echo(abort_now(control, folder, reason))
+    typer.echo(abort_now(control, folder, reason, keys=cli_keys.keys_or_none()))
 
 
 @app.command("set")
@@ -234,7 +237,9 @@ def watch(
     """Show rate, voltage, hits and alarms live in the terminal."""
     from evapd.client.watch import watch as watch_live
 
-    raise typer.Exit(watch_live(stream, control, once=once, as_json=as_json, attend=attend))
+    raise typer.Exit(
+        watch_live(stream, control, once=once, as_json=as_json, attend=attend, keys=keys_from_environment())
+    )
 
 
 @app.command()
@@ -371,6 +376,7 @@ cli_wiring.register(app)
 cli_energy.register(app)
 cli_stage.register(app)
 cli_web.register(app)
+cli_keys.register(app)  # last: it adds --keys to what is there
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ import typer
 
 from evapd.config.model import Sockets
 from evapd.errors import ConfigError, DeviceError, EvapdError, RequestTimeout, StateError
+from evapd.security.keys import keys_from_environment
 
 if TYPE_CHECKING:
     from evapd.device.probe import Answer, Found
@@ -98,7 +99,7 @@ def trace(
         if run is not None:
             _print_trace(run, device)
             return
-        with Requester(control, _ANSWER_S) as requester:
+        with Requester(control, _ANSWER_S, keys=keys_from_environment()) as requester:
             answer = requester.request("trace", {"device": device, "on": on})
     except RequestTimeout:
         typer.echo(f"no daemon answers at {control}; name its address with --control", err=True)

@@ -7,6 +7,7 @@ import typer
 
 from evapd.config.model import Sockets
 from evapd.errors import RequestTimeout
+from evapd.security.keys import keys_from_environment
 
 Control = Annotated[str, typer.Option("--control", help="address of the control socket")]
 CONTROL = Sockets().control
@@ -15,7 +16,7 @@ CONTROL = Sockets().control
 def _ask(control: str, command: str, **args: Any) -> None:
     from evapd.rpc import Requester
 
-    with Requester(control, 2.0) as requester:
+    with Requester(control, 2.0, keys=keys_from_environment()) as requester:
         try:
             answer = requester.request(command, args)
         except RequestTimeout:

@@ -18,6 +18,7 @@ from evapd.client.view import View, plain, render
 from evapd.device.tracing import KIND as TRACE
 from evapd.errors import StreamError
 from evapd.rpc import Requester
+from evapd.security.keys import ClientKeys
 from evapd.stream.frame import EVENT, Message
 from evapd.stream.subscriber import Subscriber
 
@@ -31,8 +32,8 @@ _RATES = 24
 class _Poller:
     """Asks for the status on a thread of its own, so that a silent daemon does not hold up the drawing."""
 
-    def __init__(self, address: str, *, attend: bool = False) -> None:
-        self._attend = attend
+    def __init__(self, address: str, *, attend: bool = False, keys: ClientKeys | None = None) -> None:
+        self._attend, self._keys = attend, keys
         self.newest: tuple[float, Status] | None = None  # monotonic time of the answer
         self.rates: deque[float] = deque(maxlen=_RATES)
         self.answered = threading.Event()
@@ -46,7 +47,7 @@ class _Poller:
         self._thread.join()
 
     def _run(self) -> None:
-        with Requester(self._address, ASK_S) as requester:
+        with Requester(self._address, ASK_S, keys=self._keys) as requester:
             while not self._end.wait(REDRAW_S):
                 if self._attend:
                     with suppress(StreamError):  # the guard may be silent; the status then says so
@@ -64,12 +65,19 @@ class _Poller:
 class _Watcher:
     """Gathers what is to be shown."""
 
-    def __init__(self, stream_address: str, control_address: str, *, attend: bool = False) -> None:
+    def __init__(
+        self,
+        stream_address: str,
+        control_address: str,
+        *,
+        attend: bool = False,
+        keys: ClientKeys | None = None,
+    ) -> None:
         self._control_address = control_address
         self._began_s = time.monotonic()
         self._events: deque[str] = deque(maxlen=_EVENTS)
-        self._subscriber = Subscriber(stream_address, None, (EVENT,))
-        self.poller = _Poller(control_address, attend=attend)
+        self._subscriber = Subscriber(stream_address, None, (EVENT,), keys=keys)
+        self.poller = _Poller(control_address, attend=attend, keys=keys)
 
     def close(self) -> None:
         self.poller.stop()
@@ -137,6 +145,7 @@ def watch(
     once: bool = False,
     as_json: bool = False,
     attend: bool = False,
+    keys: ClientKeys | None = None,
     ended: Callable[[], bool] = lambda: False,
 ) -> int:
     """Show how things stand until Ctrl-C; works before the daemon is there, and over its restarts.
@@ -148,6 +157,7 @@ def watch(
         once: Write the present state and end.
         as_json: Write JSON documents, one per line.
         attend: Say that somebody is there, as long as this runs.
+        keys: For a daemon that demands them.
         ended: Asked after every redraw.
 
     Returns:
@@ -155,7 +165,7 @@ def watch(
     """
     out = out or sys.stdout
     console = Console(file=out)
-    watcher = _Watcher(stream_address, control_address, attend=attend)
+    watcher = _Watcher(stream_address, control_address, attend=attend, keys=keys)
     try:
         if once:
             watcher.poller.answered.wait(ONCE_S)

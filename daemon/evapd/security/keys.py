@@ -4,6 +4,7 @@ A key is 32 bytes, written as 40 characters of Z85 (ZeroMQ RFC 32). A folder of 
 (secret) and `server.pub`, for a client `client.key` (secret), `client.pub` and the daemon's `server.pub`.
 """
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from evapd.errors import ConfigError
 from evapd.security.files import PUBLIC, private_folder, read_private, read_public, write_new
 
 KEY_LENGTH = 40
+VARIABLE = "EVAPD_KEYS"
+"""Names the folder of keys of a client that was told no other."""
 SERVER, CLIENT = "server", "client"
 _Z85 = re.compile(r"[0-9A-Za-z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
 _LINE = re.compile(r"(public|secret): '([^']*)'")
@@ -168,3 +171,13 @@ def _read_pair(folder: int, path: Path) -> tuple[bytes, Secret]:
             f"{path}: public and secret key do not belong together; make a new pair in another folder"
         )
     return public, Secret(secret)
+
+
+def keys_from_environment() -> ClientKeys | None:
+    """Read the keys in the folder that `EVAPD_KEYS` names; None without it.
+
+    Raises:
+        ConfigError: when something there is missing, damaged, or readable by others.
+    """
+    folder = os.environ.get(VARIABLE, "")
+    return ClientKeys.load(Path(folder).expanduser()) if folder else None
