@@ -9,7 +9,7 @@ from pathlib import Path
 import uvicorn
 
 from evapd.config import LoadedRig, load_rig
-from evapd.errors import ConfigError, EvapdError, StreamError
+from evapd.errors import ConfigError, EvapdError
 from evapd.logging import setup
 from evapd.notify import Notifier
 from evapd.security.roles import Role
@@ -19,12 +19,10 @@ from evapd.web.commands import Commands
 from evapd.web.hub import Hub
 from evapd.web.relay import Relay
 from evapd.web.runs import run_routes
+from evapd.web.server import listen, make_server
 from evapd.web.tokens import Tokens
 
 EXIT_CONFIG = 78
-_CLOSE_S = 2
-_MOST_READ_BYTES = 4096  # of one WebSocket message: the page sends none
-_BACKLOG = 64
 
 log = logging.getLogger(__name__)
 
@@ -65,21 +63,8 @@ def _serve(loaded: LoadedRig) -> int:
         title=loaded.rig.name,
         routes=tuple(run_routes(loaded.layout.runs, loaded.layout.folder / "cache" / "reports", access)),
     )
-    listening = _listen(host.strip("[]"), int(port))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            make_app(parts),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            ws="websockets-sansio",
-            ws_max_size=_MOST_READ_BYTES,
-            ws_per_message_deflate=False,  # loopback is faster than any compression
-            timeout_graceful_shutdown=_CLOSE_S,
-            proxy_headers=False,  # access.py looks at them itself
-            limit_concurrency=web.max_clients * 4 + 16,
-        )
-    )
+    listening = listen(host.strip("[]"), int(port))
+    server = make_server(make_app(parts), web.max_clients)
     notifier = Notifier()
     notifier.ready(f"http://{web.address}/")
     log.info("the display is at http://%s/", web.address)
@@ -99,20 +84,3 @@ async def _until_ended(server: uvicorn.Server, listening: socket.socket, notifie
     finally:
         tending.cancel()
         notifier.stopping()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Bind before readiness is told, with an error that says what to do."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen(_BACKLOG)
-    except OSError as error:
-        listening.close()
-        raise StreamError(
-            f"the display cannot listen on {host}:{port}: {error.strerror}; is another evapd running? web.address names another port"
-        ) from None
-    listening.set_inheritable(False)
-    return listening
