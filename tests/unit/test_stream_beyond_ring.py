@@ -22,7 +22,7 @@ from support.stream_journal import Scribe
 from support.stream_parts import make_hits, make_words, wait_for
 
 LIMIT_S = 10.0
-SMALL_RING = {"budget_bytes": 400_000}
+SMALL_RING = {"budget_bytes": 400_000, "grace_s": 0.3}
 BLOCKS = [make_hits(100, seed) for seed in range(50)]
 LONG = MAX_RANGE + 9_000  # frames
 
@@ -322,3 +322,25 @@ def test_a_request_too_many_is_told_to_come_again_and_the_fetcher_does(scribe, m
     assert [message.seq for message in everything(scribe, subscriber)] == list(range(50))
     assert len(tries) == 3
     subscriber.close()
+
+
+def test_the_tail_at_the_end_of_the_daemon_is_fetched_while_it_ends(scribe):
+    """The last frames are dropped on the way; the two beats of the end pass, and the replay socket still answers."""
+    publisher, scribe.publisher = scribe.publisher, None
+    scribe.begin_run()
+    subscriber = Subscriber(publisher.address, publisher.replay_address, (HITS,))
+    assert subscriber.await_welcome(LIMIT_S)
+    emit(scribe, 100)  # nobody sends these
+    scribe.end_run()
+    for _ in range(2):
+        publisher.publish(scribe.framer.beat())
+    ending = threading.Thread(target=publisher.stop)
+    ending.start()
+    assert [subscriber.receive(LIMIT_S).seq for _ in range(100)] == list(range(100))
+    ending.join()
+    subscriber.close()
+
+
+def test_an_end_without_subscribers_waits_for_nobody(tmp_path):
+    scribe = Scribe(tmp_path, publisher=SMALL_RING | {"grace_s": 60.0})
+    scribe.close()

@@ -36,6 +36,7 @@ from evapd.stream.frame import Framer
 from evapd.stream.publisher import Publisher
 
 TICK_S = 0.05
+GRACE_S = 0.3  # in which a subscriber asks for what the last beats have shown to be missing
 COMPILE_S = 180.0  # for the kernels, on a busy machine
 
 
@@ -62,6 +63,7 @@ class Acquire:
             next_seq=framer.next_seq,
             access=self.access,
             older=older,
+            grace_s=GRACE_S,
         )
         self.bus = Bus(framer, self.publisher, older)
         self.beacon = Beacon(

@@ -27,10 +27,11 @@ class Herald:
         self._thread.start()
 
     def stop(self) -> None:
-        """End, after a last state and beat."""
+        """End, after a last state and two beats: the second one shows who lacks what the first one announced."""
         self._ending.set()
         self._thread.join(2.0)
         self._bus.state(brief(self._status()))
+        self._bus.beat()
         self._bus.beat()
 
     def _run(self) -> None:

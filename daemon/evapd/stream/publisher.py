@@ -31,6 +31,7 @@ _MAX_SUBSCRIPTION_BYTES = 256  # also bounds the handshake, whose largest part i
 _OTHER_QUEUE_BYTES = 8 * 1024 * 1024
 _OTHER_RING_BYTES = 16 * 1024 * 1024
 _SUBSCRIPTIONS_PER_TURN = 100
+_LIVE_BUFFER_BYTES = 128 * 1024  # what the kernel holds for a display that stalls is old when it is read
 _LINGER_MS = 500  # so that the last frames of a run reach a subscriber that keeps up
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,8 @@ class Publisher:
         next_seq: Gives the next sequence number by topic (Framer.next_seq); asked once, at the start.
         older: Gives frames that have left the ring, from the journal.
         access: Who is let in; without it, programs on this machine.
+        grace_s: How long the replay socket waits for a request when all ends, where anybody has subscribed: the last
+            beats may have shown that something is missing.
         context: ZeroMQ context; without one the publisher makes its own.
     """
 
@@ -81,6 +84,7 @@ class Publisher:
         next_seq: Callable[[], dict[str, int]],
         older: Older | None = None,
         access: Access | None = None,
+        grace_s: float = 0.0,
         context: "zmq.Context[zmq.Socket[bytes]] | None" = None,
     ) -> None:
         access = access or Access()
@@ -90,7 +94,7 @@ class Publisher:
         self._own_context = context is None
         self._context: zmq.Context[zmq.Socket[bytes]] = context or zmq.Context()
         self._gate = Gate(self._context, access)
-        self._instance, self._budget_bytes = instance, budget_bytes
+        self._instance, self._budget_bytes, self._grace_s = instance, budget_bytes, grace_s
         self._snapshot, self._next_seq = snapshot, next_seq
         self._ring = Ring(budget_bytes, _OTHER_RING_BYTES)
         self._replay = ReplayServer(
@@ -161,6 +165,7 @@ class Publisher:
         live = open_socket(
             self._context, zmq.PUB, max_message_bytes=_MAX_SUBSCRIPTION_BYTES, send_hwm=2, receive_hwm=1000
         )
+        live.sndbuf = _LIVE_BUFFER_BYTES
         try:
             doors = bind(stream, self.address, self._gate), bind(live, self.live_address, self._gate)
             self.address, self.live_address = (door.endpoint for door in doors)
@@ -207,7 +212,7 @@ class Publisher:
             self._waker.wake()
             self._thread.join()
             self._waker.close()
-            self._replay.stop()
+            self._replay.stop(self._grace_s if self._welcomes else 0.0)
             self._thread = None
         self._end_context()
 

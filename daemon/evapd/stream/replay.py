@@ -29,6 +29,7 @@ _PORTION = 8
 _RETRY_MS = 2
 _RETRY_MOST_MS = 32
 _STALLED_S = 30.0
+_ENDING_S = 3.0
 BUDGET_BYTES = 4 * 1024 * 1024  # for one client that does not read
 
 log = logging.getLogger(__name__)
@@ -177,6 +178,7 @@ class ReplayServer:
         self._jobs: deque[_Job] = deque()
         self._stop = threading.Event()
         self._largest = LARGEST_FRAME_BYTES
+        self._grace_s = self._asked_s = self._ending_s = 0.0
 
     def start(self) -> None:
         """Bind and begin to serve; raises ConfigError or StreamError when the address cannot be had."""
@@ -196,8 +198,9 @@ class ReplayServer:
         self._thread = threading.Thread(target=self._run, args=(socket,), name="replay", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """End; ranges under way are cut."""
+    def stop(self, grace_s: float = 0.0) -> None:
+        """End when nobody has asked for anything for a grace; at last, ranges under way are cut."""
+        self._grace_s = grace_s
         self._stop.set()
         self._waker.wake()
         self._thread.join()
@@ -209,8 +212,10 @@ class ReplayServer:
         poller.register(self._waker.fd, zmq.POLLIN)
         wait_ms = 0
         try:
-            while not self._stop.is_set():
-                poller.poll(wait_ms if self._jobs else None)
+            while not self._stop.is_set() or self._may_go_on():
+                ending_ms = round(self._grace_s * 1000) if self._stop.is_set() else None
+                poller.poll(wait_ms if self._jobs else ending_ms)
+                self._waker.clear()
                 self._take_requests(socket)
                 # A client's full queue cannot be waited for: it is tried again, less and less often.
                 moved = self._send_portions(socket)
@@ -219,6 +224,14 @@ class ReplayServer:
             log.warning("the ZeroMQ context was ended before the replay of %s was stopped", self.address)
         finally:
             socket.close(linger=0)
+
+    def _may_go_on(self) -> bool:
+        """After the end was asked for: whether somebody is, or was a moment ago, at work with us."""
+        now_s = time.monotonic()
+        self._ending_s = self._ending_s or now_s
+        if now_s - self._ending_s > _ENDING_S or not self._grace_s:
+            return False
+        return bool(self._jobs) or now_s - max(self._asked_s, self._ending_s) < self._grace_s
 
     def _take_requests(self, socket: "zmq.Socket[bytes]") -> None:
         for _ in range(_MAX_JOBS):
@@ -229,6 +242,7 @@ class ReplayServer:
             if self._door.peer(frames[-1]) is None:
                 self.rejected += 1  # its key was revoked
                 continue
+            self._asked_s = time.monotonic()
             peer, *body = (frame.bytes for frame in frames)
             try:
                 request = ReplayRequest.model_validate(from_json(body[0] if len(body) == 1 else b""))
