@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from evapd.blocks import HIT_COLUMNS, TDC_COLUMNS, Anchor, HitBlock
-from evapd.rpc import MAX_REQUEST_BYTES, Args, Command, Dispatcher, dispatch
+from evapd.rpc import MAX_REQUEST_BYTES, Args, Command, Dispatcher
+from evapd.rpc.memory import PER_CLIENT
+from evapd.rpc.request import MAX_ID_LENGTH
 from evapd.stream import frame, jsontext, publisher, replay, sockets
 from evapd.stream.frame import HITS, TOPICS, Framer
 
@@ -84,7 +86,7 @@ def test_the_pattern_of_a_nonce_is_on_the_page():
     assert "[A-Za-z0-9_-]{8,64}" in publisher._WELCOME.pattern.decode()
 
 
-@pytest.mark.parametrize("number", [MAX_REQUEST_BYTES, dispatch.MAX_ID_LENGTH, dispatch._REMEMBERED_PER_PEER])
+@pytest.mark.parametrize("number", [MAX_REQUEST_BYTES, MAX_ID_LENGTH, PER_CLIENT])
 def test_every_limit_of_requests_is_on_the_page(number):
     assert f" {number:,d} ".replace(",", " ") in CONTROL
 

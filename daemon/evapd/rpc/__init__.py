@@ -4,7 +4,9 @@ Imports neither numpy nor asyncio, because the guard polls its own socket from i
 """
 
 from evapd.errors import RequestError, RequestTimeout
-from evapd.rpc.dispatch import MAX_REQUEST_BYTES, Args, Command, Dispatcher, Handler, NoArgs
+from evapd.rpc.command import Args, Command, Handler, NoArgs, Result
+from evapd.rpc.dispatch import Dispatcher
+from evapd.rpc.request import MAX_REQUEST_BYTES
 from evapd.rpc.requester import Requester
 from evapd.rpc.service import Service
 
@@ -18,5 +20,6 @@ __all__ = [
     "RequestError",
     "RequestTimeout",
     "Requester",
+    "Result",
     "Service",
 ]

@@ -1,133 +1,86 @@
 """From the bytes of a request to the bytes of its reply; pure but for the handlers it calls.
 
-Every byte is treated as hostile: what carries a readable id gets an error reply, everything else is counted.
+Every byte is treated as hostile: what carries a readable id gets an error reply, everything else is counted. An
+`abort` that can be recognised is carried out, whatever else is wrong with it.
 """
 
 import hashlib
 import logging
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from evapd.errors import ConfigError, EvapdError
+from evapd.errors import ConfigError, EvapdError, RequestError
+from evapd.rpc.audit import Asked, Audit
+from evapd.rpc.bucket import Buckets
+from evapd.rpc.caller import Caller, serving
+from evapd.rpc.command import Command, NoArgs
+from evapd.rpc.description import Description, describe
+from evapd.rpc.lease import Holder, Lease
+from evapd.rpc.memory import REPLY_BYTES, Done, Memory
+from evapd.rpc.reply import failure, repeated, success
+from evapd.rpc.request import Request, caller_of, explain, lenient_args, problems, read, usable_id
 from evapd.security.roles import LOCAL, Peer, Role
 from evapd.stream.jsontext import from_json, to_json
 
-VERSION = 1
-MAX_REQUEST_BYTES = 64 * 1024
-MAX_ID_LENGTH = 64
-_REMEMBERED_PER_PEER = 64
-_REMEMBERED_PEERS = 64
-_REMEMBERED_REPLY_BYTES = 16 * 1024  # a longer reply is remembered as "done", its content is asked for again
+_DESCRIBED_S = 1.0
 
 log = logging.getLogger(__name__)
-Handler = Callable[[dict[str, Any]], dict[str, Any]]
-
-
-class Args(BaseModel):
-    """Base of a command's arguments: unknown keys, NaN and infinity are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class NoArgs(Args):
-    """A command without arguments."""
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One command of a service.
-
-    `handler` gets every field of `model` (defaults filled in) as a dict and returns the result as a dict. It runs
-    on the service's thread, so it only takes note of what is to be done and returns at once: a slow handler would
-    keep an `abort` waiting. It refuses by raising an EvapdError. `energy` says that it may raise or lower the
-    energy at the specimen. `who` is the least role that may ask for it; `abort` belongs to everybody.
-    """
-
-    name: str
-    model: type[BaseModel]
-    handler: Handler
-    energy: bool = False
-    doc: str = ""
-    who: Role = Role.OPERATE
-
-
-class _Refused(Exception):
-    """A request that cannot be executed; the text goes to the client."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    digest: bytes
-    reply: bytes
-
-
-class _Memory:
-    """The last replies of the last peers, oldest forgotten first; bounded whatever the peers do."""
-
-    def __init__(self) -> None:
-        self._peers: OrderedDict[bytes, OrderedDict[str, _Done]] = OrderedDict()
-
-    def recall(self, peer: bytes, request_id: str) -> _Done | None:
-        replies = self._peers.get(peer)
-        return None if replies is None else replies.get(request_id)
-
-    def keep(self, peer: bytes, request_id: str, done: _Done) -> None:
-        replies = self._peers.setdefault(peer, OrderedDict())
-        self._peers.move_to_end(peer)
-        replies[request_id] = done
-        if len(replies) > _REMEMBERED_PER_PEER:
-            replies.popitem(last=False)
-        if len(self._peers) > _REMEMBERED_PEERS:
-            self._peers.popitem(last=False)
 
 
 class Dispatcher:
     """Checks a request, calls its handler once, and makes the reply.
 
     Args:
-        commands: What is served. `describe` is added where it is missing.
+        commands: What is served; `describe` is added where it is missing.
+        lease: Who commands; without one everybody with the role does.
+        audit: Where commands are written down.
+        buckets: How many requests a peer may make; 100 a second where none is given.
+        parameters: Gives what may be set and watched, for `describe`.
+        clock: Monotonic seconds.
 
     Raises:
         ConfigError: when two commands have one name.
     """
 
-    def __init__(self, commands: Iterable[Command]) -> None:
+    def __init__(
+        self,
+        commands: Iterable[Command],
+        *,
+        lease: Lease | None = None,
+        audit: Audit | None = None,
+        buckets: Buckets | None = None,
+        parameters: Callable[[], list[dict[str, Any]]] = list,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         listed = list(commands)
         if all(command.name != "describe" for command in listed):
+            doc = "Tell everything that this socket understands: commands, parameters, errors, limits."
             listed.append(
                 Command(
-                    "describe",
-                    NoArgs,
-                    lambda _: self.describe(),
-                    doc="List the commands and their arguments.",
-                    who=Role.READ,
+                    "describe", NoArgs, lambda _: self.describe(), doc=doc, who=Role.READ,
+                    result=Description, keep_s=_DESCRIBED_S,
                 )
-            )
+            )  # fmt: skip
         self._commands = {command.name: command for command in listed}
         if len(self._commands) != len(listed):
             raise ConfigError(f"two commands of one name among {sorted(command.name for command in listed)}")
-        self._memory = _Memory()
+        self._lease, self._audit, self._clock = lease, audit, clock
+        self._buckets = buckets or Buckets()
+        self._parameters = parameters
+        self._described = describe(listed, self._buckets)  # once: schemas take their time
+        self._memory = Memory()
+        self._kept: dict[
+            str, tuple[float, bytes]
+        ] = {}  # encoded results of reads, and until when they are good
         self.rejected = 0
         """Messages without a readable id; they got no reply."""
 
     def describe(self) -> dict[str, Any]:
-        """List the commands with the JSON schema of their arguments."""
-        return {
-            "v": VERSION,
-            "commands": [
-                {
-                    "name": command.name,
-                    "doc": command.doc,
-                    "energy": command.energy,
-                    "args": command.model.model_json_schema(),
-                }
-                for command in self._commands.values()
-            ],
-        }
+        """Tell what is understood, with the JSON schema of every request and reply."""
+        return self._described | {"parameters": self._parameters()}
 
     def answer(self, routing_id: bytes, body: bytes, peer: Peer = LOCAL) -> bytes | None:
         """Answer one request; None where no reply is possible. Never raises.
@@ -137,91 +90,169 @@ class Dispatcher:
             body: The request as it came.
             peer: Who asks, as the connection proved it.
         """
-        try:
-            request = from_json(body)
-            request_id = request["id"]
-        except (ValueError, TypeError, KeyError):
-            request_id = None
-        if not isinstance(request_id, str) or not 0 < len(request_id) <= MAX_ID_LENGTH:
+        content = _object_in(body)
+        request_id = content["id"] if usable_id(content.get("id")) else None
+        name = content.get("cmd")
+        command = self._commands.get(name) if isinstance(name, str) else None
+        found = list(problems(content, len(body))) if content else []
+        if command is not None and command.always:
+            request = read(command, content, found, routing_id, peer)
+            return self._carry_out(request, request_id, lenient_args(request), self._clock())
+        if request_id is None:
             self.rejected += 1
             return None
         try:
-            command, args, client = self._read(request, len(body))
-        except _Refused as refused:
-            return _failure(request_id, "InvalidRequest", str(refused))
-        needed = self._commands[command].who
-        if not peer.role.allows(needed):
-            return _failure(
-                request_id,
-                "Forbidden",
-                f"{command} needs the role {needed}, and {peer.name} has {peer.role}: ask whoever keeps the allow-list",
-            )
-        # A client that names itself keeps its memory over a reconnect, which gives its socket a new routing id.
-        # A name counts only together with the key it was said under.
-        owner = to_json(["client", peer.name, client]) if client else b"socket " + routing_id
-        digest = hashlib.blake2b(to_json([command, args]), digest_size=16).digest()
-        done = self._memory.recall(owner, request_id)
-        if done is None:
-            done = _Done(digest, self._execute(request_id, command, args))
-            brief = done.reply if len(done.reply) <= _REMEMBERED_REPLY_BYTES else _repeat(request_id)
-            self._memory.keep(owner, request_id, _Done(digest, brief))
-        elif done.digest != digest:
-            return _failure(
-                request_id,
-                "InvalidRequest",
-                f"id {request_id!r} was used for another request: take a new one",
-            )
-        return done.reply
+            self._admit(routing_id, peer)
+            request = read(self._known(command, name, found), content, found, routing_id, peer)
+            return self._serve(request, request_id, self._clock())
+        except _Refusal as refused:
+            args, caller = content.get("args"), caller_of(content, peer)
+            self._note(command, args if isinstance(args, dict) else {}, caller, refused)
+            return failure(request_id, refused.kind, refused.message, refused.fields)
 
-    def _read(self, request: dict[str, Any], nbytes: int) -> tuple[str, dict[str, Any], str]:
-        if nbytes > MAX_REQUEST_BYTES:
-            raise _Refused(f"a request of {nbytes} bytes: at most {MAX_REQUEST_BYTES} are read")
-        if request.get("v") != VERSION:
-            raise _Refused(
-                f"version {request.get('v')!r} of the request: this daemon speaks version {VERSION}"
-            )
-        command, args, client = request.get("cmd"), request.get("args", {}), request.get("client", "")
-        if not isinstance(command, str) or command not in self._commands:
-            raise _Refused(f"unknown command {command!r}: there are {', '.join(sorted(self._commands))}")
-        if not isinstance(args, dict):
-            raise _Refused(f"args of {command} must be an object with the arguments by name")
-        if not isinstance(client, str) or len(client) > MAX_ID_LENGTH:
-            raise _Refused(f"client must be a text of at most {MAX_ID_LENGTH} characters")
-        return command, args, client
+    def _known(self, command: Command | None, name: object, found: list[str]) -> Command:
+        """Give the command of an envelope without a fault."""
+        if found:
+            raise _Refusal("InvalidRequest", found[0])
+        if command is None:
+            known = ", ".join(sorted(self._commands))
+            raise _Refusal("InvalidRequest", f"unknown command {repr(name)[:80]}: there are {known}")
+        return command
 
-    def _execute(self, request_id: str, name: str, args: dict[str, Any]) -> bytes:
-        command = self._commands[name]
+    def _admit(self, routing_id: bytes, peer: Peer) -> None:
+        """Let a request through, or refuse it because the peer asks too often."""
+        wait_s = self._buckets.take(_bucket(routing_id, peer), self._clock())
+        if wait_s > 0.0:
+            what = f"more than {self._buckets.rate_hz:g} requests a second: ask again in {wait_s:.3f} s"
+            raise _Refusal("RateLimited", what, {"retry_after_s": round(wait_s, 6)})
+
+    def _serve(self, request: Request, request_id: str, now_s: float) -> bytes:
+        command, caller = request.command, request.caller
+        digest = hashlib.blake2b(to_json([command.name, request.args]), digest_size=16).digest()
+        done = self._memory.recall(request.owner, request_id)
+        if done is not None and done.digest == digest:
+            return done.reply
+        if done is not None:
+            what = f"id {request_id!r} was used for another request: take a new one"
+            raise _Refusal("InvalidRequest", what)
+        args = self._permitted(command, request.args, caller, now_s)
+        if command.reads:
+            return self._read_out(request, request_id, args, now_s)
+        reply = self._carry_out(request, request_id, args, now_s)
+        brief = reply if len(reply) <= REPLY_BYTES else repeated(request_id)
+        self._memory.keep(request.owner, request_id, Done(digest, brief))
+        return reply
+
+    def _permitted(
+        self, command: Command, args: dict[str, Any], caller: Caller, now_s: float
+    ) -> dict[str, Any]:
+        """Give the checked arguments of what this caller may ask for now."""
+        if not caller.peer.role.allows(command.who):
+            what = (
+                f"{command.name} needs the role {command.who}, and {caller.peer.name} has {caller.peer.role}"
+            )
+            raise _Refusal("Forbidden", f"{what}: ask whoever keeps the allow-list")
         try:
             checked = command.model.model_validate(args).model_dump()
         except ValidationError as error:
-            return _failure(request_id, "InvalidRequest", f"{name}: {_explain(error)}")
+            raise _Refusal("InvalidRequest", f"{command.name}: {explain(error)}") from None
+        if self._lease is not None and not (
+            command.passes(checked) or self._lease.admits(holder_of(caller), now_s)
+        ):
+            held = self._lease.refusal(now_s)
+            raise _Refusal(held.kind, held.message, held.fields)
+        return checked
+
+    def _read_out(self, request: Request, request_id: str, args: dict[str, Any], now_s: float) -> bytes:
+        """Answer a read, from what was encoded a moment ago where the command allows it."""
+        command = request.command
+        until_s, kept = self._kept.get(command.name, (0.0, b""))
+        if now_s < until_s:
+            return success(request_id, kept)
+        encoded = self._handle(request, args)
+        if command.keep_s:
+            self._kept[command.name] = (now_s + command.keep_s, encoded)
+        return success(request_id, encoded)
+
+    def _carry_out(
+        self, request: Request, request_id: str | None, args: dict[str, Any], now_s: float
+    ) -> bytes:
+        """Do what changes something, and write it down."""
+        command, caller = request.command, request.caller
         try:
-            result = dict(command.handler(checked))
-            return to_json({"v": VERSION, "id": request_id, "ok": True, "result": result})
+            encoded = self._handle(request, args)
+        except _Refusal as refused:
+            self._note(command, request.args, caller, refused)
+            return failure(request_id, refused.kind, refused.message, refused.fields)
+        finally:
+            self._kept.clear()  # who commands, and then asks how things stand, sees what came of it
+        if self._lease is not None:
+            self._lease.used(holder_of(caller), now_s)
+        if command.news is None or command.news(from_json(encoded)):
+            self._note(command, request.args, caller, problem="; ".join(request.problems))
+        return success(request_id, encoded)
+
+    def _handle(self, request: Request, args: dict[str, Any]) -> bytes:
+        """Call the handler; gives the encoded result. Whatever goes wrong is a refusal with its kind."""
+        command = request.command
+        try:
+            with serving(request.caller):
+                result = dict(command.handler(args))
+            if request.problems:
+                result["problem"] = "; ".join(request.problems)
+            return to_json(result)
+        except RequestError as error:
+            # The guard refused what was passed on: its reason is the client's.
+            raise _Refusal(error.kind, error.message, error.fields) from None
         except EvapdError as error:
-            return _failure(request_id, type(error).__name__, str(error))
+            raise _Refusal(type(error).__name__, str(error)) from None
         except Exception as error:
             # A fault in one handler must not take the service, and with it abort, away.
-            log.exception("command %s failed", name)
-            return _failure(
-                request_id, "InternalError", f"{name}: {type(error).__name__}: {error}; see the daemon's log"
-            )
+            log.exception("command %s failed", command.name)
+            what = f"{command.name}: {type(error).__name__}: {error}; see the daemon's log"
+            raise _Refusal("InternalError", what) from None
+
+    def _note(
+        self,
+        command: Command | None,
+        args: Mapping[str, Any],
+        caller: Caller,
+        refused: "_Refusal | None" = None,
+        *,
+        problem: str = "",
+    ) -> None:
+        """Write a command down; what is none, what came too often, and a read that was refused, is only counted."""
+        if self._audit is None:
+            return
+        kind, message = (refused.kind, refused.message) if refused is not None else ("", "")
+        if command is None or command.reads or kind == "RateLimited":
+            self._audit.counted(kind, caller)
+        else:
+            self._audit.asked(Asked(command.name, args, caller, kind, message, problem), self._clock())
 
 
-def _explain(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(map(str, entry['loc'])) or 'args'}: {entry['msg']}" for entry in error.errors()[:8]
-    )
+class _Refusal(Exception):
+    """A request that is not carried out: kind, text for a person, and more of its error object for programs."""
+
+    def __init__(self, kind: str, message: str, fields: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.kind, self.message, self.fields = kind, message, fields or {}
 
 
-def _failure(request_id: str, kind: str, message: str) -> bytes:
-    error = {"kind": kind, "message": message}
-    return to_json({"v": VERSION, "id": request_id, "ok": False, "error": error})
+def holder_of(caller: Caller) -> Holder:
+    """Give a caller as one who may hold the lease."""
+    return Holder(caller.peer.name, caller.client)
 
 
-def _repeat(request_id: str) -> bytes:
-    return _failure(
-        request_id,
-        "InvalidRequest",
-        "this request was executed before; its reply was too long to keep: ask again",
-    )
+def _object_in(body: bytes) -> dict[str, Any]:
+    """Give the object that a body carries; an empty one where it carries none."""
+    try:
+        content = from_json(body)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _bucket(routing_id: bytes, peer: Peer) -> bytes:
+    """Whose bucket: a connection without a key is a peer of its own, so one local program takes nothing from another."""
+    return routing_id if peer.name == LOCAL.name else b"peer " + peer.name.encode()

@@ -3,7 +3,7 @@
 from typing import Any
 
 from evapd.errors import RequestTimeout, StreamError, refusal
-from evapd.rpc.dispatch import VERSION
+from evapd.rpc.request import VERSION
 from evapd.stream.jsontext import from_json, to_json
 
 MAX_REPLY_BYTES = 16 * 1024 * 1024

@@ -9,7 +9,9 @@ from typing import Any, Self
 import zmq
 
 from evapd.errors import StateError
-from evapd.rpc.dispatch import MAX_REQUEST_BYTES, Command, Dispatcher
+from evapd.rpc.command import Command
+from evapd.rpc.dispatch import Dispatcher
+from evapd.rpc.request import MAX_REQUEST_BYTES
 from evapd.security.access import Access
 from evapd.security.gate import Door, Gate
 from evapd.security.roles import LOCAL
@@ -28,15 +30,16 @@ class Service:
     call it once per tick.
 
     Args:
-        address: Local ZeroMQ address, see `evapd.stream.sockets.check_local`.
-        commands: What is served; `describe` is added.
+        address: ZeroMQ address; one that is not local needs `access` with keys.
+        commands: What is served, or who answers; `describe` is added.
+        access: Who is let in; without it, programs on this machine.
         context: ZeroMQ context; without one the service makes its own.
     """
 
     def __init__(
         self,
         address: str,
-        commands: Iterable[Command],
+        commands: Iterable[Command] | Dispatcher,
         *,
         access: Access | None = None,
         context: "zmq.Context[zmq.Socket[bytes]] | None" = None,
@@ -45,7 +48,7 @@ class Service:
         self._access = access or Access()
         self._gate: Gate | None = None
         self._door: Door | None = None
-        self._dispatcher = Dispatcher(commands)
+        self._dispatcher = commands if isinstance(commands, Dispatcher) else Dispatcher(commands)
         self._given_context = context
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._socket: zmq.Socket[bytes] | None = None
