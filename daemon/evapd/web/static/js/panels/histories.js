@@ -3,17 +3,19 @@
 import { command } from "../api.js";
 import { el } from "../dom.js";
 import { CONFIG, colours, layout, plotly } from "../plotly.js";
+import { array } from "../socket.js";
 
 const EVERY_MS = 1000;
 const KEPT_S = 3 * 3600;
 const MOST = 4000;
-// Rows of the figure from top to bottom: which columns stand in each, and how they are named.
+// Rows of the figure from top to bottom: which columns stand in each, how they are named, and how little of a change may fill
+// the row: the noise of a thermometer shall not look like a storm.
 const ROWS = [
   { title: "V_dc, kV", columns: [{ name: "v_dc_v", scale: 1e-3 }] },
   { title: "rate, %", columns: [{ name: "rate_per_pulse", scale: 100 }, { name: "target_rate", scale: 100, dash: "dot" }], band: true },
   { title: "uncorr., %", columns: [{ name: "uncorrelated", scale: 100 }] },
-  { title: "p, Pa", columns: [{ name: "pressure_pa", scale: 1 }], log: true },
-  { title: "T, K", columns: [{ name: "temperature_k", scale: 1 }] },
+  { title: "p, Pa", columns: [{ name: "pressure_pa", scale: 1 }], log: true, least: 1 },
+  { title: "T, K", columns: [{ name: "temperature_k", scale: 1 }], least: 2 },
 ];
 
 export function mount(root, store) {
@@ -24,6 +26,7 @@ export function mount(root, store) {
   let busy = false;
   store.on("hello", () => kept.fill(""));
   store.on("live", async (live) => {
+    kept.know(Object.keys(live.stage ?? {}));
     kept.add(live);
     if (live.run && live.run.id !== kept.filled) kept.fill(live.run.id);
     if (busy || document.hidden || performance.now() - drawn < EVERY_MS) return;
@@ -40,15 +43,25 @@ export function mount(root, store) {
 // What the figure shows: columns of numbers over one time axis. Old points are thinned, so that the page never grows.
 class Kept {
   constructor() {
-    this.clear();
+    this.rows = ROWS;
+    this.axes = "";
     this.filled = null;
+    this.clear();
   }
 
   clear() {
     this.t = [];
-    this.columns = {};
-    for (const row of ROWS) for (const column of row.columns) this.columns[column.name] = [];
-    this.columns.rate_error = [];
+    this.columns = { target_error: [] };
+    for (const row of this.rows) for (const column of row.columns) this.columns[column.name] = [];
+  }
+
+  // The stage's axes are known when it first tells of them.
+  know(axes) {
+    if (axes.join() === this.axes) return;
+    this.axes = axes.join();
+    this.rows = axes.length ? [...ROWS, { title: "stage, mm", columns: axes.map((axis) => ({ name: `stage_mm.${axis}`, scale: 1 })), least: 0.01 }] : ROWS;
+    this.clear();
+    this.filled = null;
   }
 
   async fill(run) {
@@ -61,9 +74,11 @@ class Kept {
     }
     if (run && told.run !== run) return;
     this.clear();
-    for (let i = 0; i < (told.bins ?? 0); i += 1) {
-      this.t.push(new Date(told.begun_utc / 1000 + 1000 * (told.first_s + (i + 0.5) * told.bin_s)));
-      for (const [name, values] of Object.entries(this.columns)) values.push(told.columns?.[name]?.mean?.[i] ?? null);
+    const bins = told.bins ?? 0;
+    for (let i = 0; i < bins; i += 1) this.t.push(new Date(told.begun_utc / 1000 + 1000 * (told.first_s + (i + 0.5) * told.bin_s)));
+    for (const name of Object.keys(this.columns)) {
+      const means = told.columns?.[name] ? array(told.columns[name].mean) : [];
+      this.columns[name] = Array.from({ length: bins }, (_, i) => (Number.isFinite(means[i]) ? means[i] : null));
     }
   }
 
@@ -88,9 +103,10 @@ class Kept {
 
 function present(live, name) {
   const found = {
-    rate_error: live.rate?.target_error ?? live.rate?.error, uncorrelated: live.uncorrelated?.recent?.fraction,
+    target_error: live.rate?.target_error, uncorrelated: live.uncorrelated?.recent?.fraction,
   };
-  const value = name in found ? found[name] : live[name];
+  const axis = name.startsWith("stage_mm.") ? name.slice("stage_mm.".length) : null;
+  const value = axis !== null ? live.stage?.[axis]?.position_mm : name in found ? found[name] : live[name];
   return Number.isFinite(value) ? value : null;
 }
 
@@ -99,12 +115,12 @@ async function plot(place, kept) {
   const c = colours();
   const data = [];
   const axes = {};
-  const height = 1 / ROWS.length;
-  ROWS.forEach((row, i) => {
+  const height = 1 / kept.rows.length;
+  kept.rows.forEach((row, i) => {
     const axis = i === 0 ? "y" : `y${i + 1}`;
     axes[`yaxis${i === 0 ? "" : i + 1}`] = {
       domain: [1 - (i + 1) * height + 0.02, 1 - i * height - 0.02], title: { text: row.title, font: { size: 10 } }, gridcolor: c.grid, nticks: 4,
-      tickfont: { size: 10 }, type: row.log ? "log" : "linear", zeroline: false, ...(row.log ? { exponentformat: "power" } : {}),
+      tickfont: { size: 10 }, type: row.log ? "log" : "linear", zeroline: false, ...(row.log ? { exponentformat: "power", dtick: 1 } : {}), ...span(row, kept),
     };
     if (row.band) data.push(...band(kept, axis, c));
     row.columns.forEach((column, k) => data.push({
@@ -112,7 +128,24 @@ async function plot(place, kept) {
       line: { width: 1.3, color: k ? c.second : c.line, dash: column.dash ?? "solid" }, hovertemplate: "%{y:.4g}<extra></extra>",
     }));
   });
-  await Plotly.react(place, data, layout({ ...axes, xaxis: { anchor: `y${ROWS.length}` }, hovermode: "x" }), CONFIG);
+  await Plotly.react(place, data, layout({ ...axes, xaxis: { anchor: `y${kept.rows.length}` }, hovermode: "x" }), CONFIG);
+}
+
+// The range of a row that may not show less than `least` (decades on a logarithmic axis); others find their own.
+function span(row, kept) {
+  if (!row.least) return {};
+  let [low, high] = [Infinity, -Infinity];
+  for (const column of row.columns) {
+    for (const value of kept.columns[column.name] ?? []) {
+      if (value === null || (row.log && !(value > 0))) continue;
+      const at = row.log ? Math.log10(value * column.scale) : value * column.scale;
+      if (at < low) low = at;
+      if (at > high) high = at;
+    }
+  }
+  if (!(high >= low)) return {};
+  const room = Math.max(0.1 * (high - low), 0.5 * (row.least - (high - low)));
+  return { range: [low - room, high + room] };
 }
 
 // One standard deviation of counting around the target: where a rate that is held should lie two times out of three.
@@ -120,7 +153,7 @@ function band(kept, axis, c) {
   const low = [];
   const high = [];
   kept.columns.target_rate.forEach((target, i) => {
-    const error = kept.columns.rate_error[i];
+    const error = kept.columns.target_error[i];
     const known = target !== null && error !== null;
     low.push(known ? 100 * (target - error) : null);
     high.push(known ? 100 * (target + error) : null);

@@ -31,7 +31,7 @@ export function mount(root, store) {
     }
   };
   store.on("live", () => { if (performance.now() - drawn >= EVERY_MS) draw(); });
-  what.onchange = scale.onchange = () => { place.dataset.fresh = "1"; draw(); };
+  what.onchange = scale.onchange = () => draw;
 }
 
 async function plot(place, spectrum, what, scale, ions) {
@@ -46,16 +46,18 @@ async function plot(place, spectrum, what, scale, ions) {
     x[i] = (i / per) ** 2;
     y[i] = scale === "log" ? Math.max(counts[i] ?? 0, 0.5) : counts[i] ?? 0;
   }
+  let top = 1;
+  for (const n of counts) if (n > top) top = n;
   const c = colours();
-  const labels = (spectrum.peaks ?? []).map((peak) => label(peak, scale, counts, per, c));
+  const peaks = spectrum.peaks ?? [];
+  const labels = apart(peaks).map((peak) => label(peak, scale, counts, per, c));
   const data = [{ x, y, type: "scattergl" in Plotly ? "scattergl" : "scatter", mode: "lines", line: { shape: "hv", width: 1, color: c.line }, hovertemplate: "%{x:.3f} Da<br>%{y:.0f} hits<extra></extra>" }];
   const wanted = layout({
-    uirevision: place.dataset.fresh === "1" ? String(Math.random()) : "keep",
-    xaxis: { title: { text: "mass-to-charge ratio, Da" }, rangemode: "nonnegative" },
-    yaxis: { title: { text: "hits per bin" }, type: scale === "log" ? "log" : "linear" },
+    uirevision: `${what} ${scale} ${peaks.length ? Math.round(peaks[peaks.length - 1].mass_da) : 0}`,
+    xaxis: { title: { text: "mass-to-charge ratio, Da" }, ...(peaks.length ? { range: [0, 1.25 * peaks[peaks.length - 1].mass_da] } : {}) },
+    yaxis: { title: { text: "hits per bin" }, type: scale === "log" ? "log" : "linear", range: scale === "log" ? [-0.3, Math.log10(top) + 1.6] : [0, 1.35 * top] },
     annotations: labels, shapes: ranges(ions), hovermode: "x",
   });
-  place.dataset.fresh = "";
   await Plotly.react(place, data, wanted, CONFIG);
 }
 
@@ -63,8 +65,18 @@ function label(peak, scale, counts, per, c) {
   const height = Math.max(counts[Math.floor(Math.sqrt(peak.mass_da) * per)] ?? 1, 1);
   return {
     x: peak.mass_da, y: scale === "log" ? Math.log10(height) : height, text: peak.label || number(peak.mass_da, 2), showarrow: true, arrowhead: 0,
-    arrowcolor: c.quiet, ax: 0, ay: -18, font: { size: 11, color: c.ink },
+    arrowcolor: c.quiet, ax: 0, ay: -10, textangle: -90, yanchor: "bottom", font: { size: 11, color: c.ink },
   };
+}
+
+// The strongest peaks whose names do not stand on each other.
+function apart(peaks) {
+  const reach = peaks.length ? 1.25 * peaks[peaks.length - 1].mass_da : 1;
+  const named = [];
+  for (const peak of [...peaks].sort((a, b) => b.counts - a.counts)) {
+    if (named.length < 14 && named.every((other) => Math.abs(other.mass_da - peak.mass_da) > 0.012 * reach)) named.push(peak);
+  }
+  return named;
 }
 
 // Ranges of a range file as bands in their own colours; without a file there are none to show.
@@ -83,7 +95,7 @@ function words(spectrum, what) {
 
 // Charge states and, where a range file is configured, the composition; each with its counting error.
 function shares(live, what) {
-  const states = (live.charge_states?.[what] ?? []).filter((one) => Number.isFinite(one.ratio))
+  const states = (live.charge_states?.[what] ?? []).filter((one) => one.ratio > 2 * one.error)
     .map((one) => `${one.ion} ${one.charges[0]}+/${one.charges[1]}+ ${number(one.ratio, 3)} ± ${number(one.error, 3)}`);
   const parts = (live.composition?.[what]?.composition ?? []).filter((one) => Number.isFinite(one.fraction))
     .map((one) => `${one.element} ${number(100 * one.fraction, 2)} ± ${number(100 * one.error, 2)} %`);
