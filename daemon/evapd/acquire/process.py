@@ -54,7 +54,14 @@ def _serve(loaded: LoadedRig) -> int:
 
     raise_descriptor_limit()  # for connections, journals and devices together
     notifier = Notifier()
-    for report in recover_unfinished(loaded.layout.runs, lambda: notifier.extend(START_SIGN_S)):
+    # In haste: what takes long is only closed now, and counted by the backlog while nothing else is to be done.
+    reports = recover_unfinished(
+        loaded.layout.runs,
+        lambda: notifier.extend(START_SIGN_S),
+        second=loaded.rig.record.second_copy,
+        haste=True,
+    )
+    for report in reports:
         if report.problem:
             _log.warning("%s", report)  # a success has been logged by who made it
     acquire = Acquire(loaded)

@@ -197,10 +197,17 @@ class RunStore:
         with self._locked():
             try:
                 if self.path.exists():
-                    self.path.rename(self.path.with_suffix(".json.damaged"))
+                    self.path.rename(self._free_name(self.path.with_suffix(".json.damaged")))
                 self._write(info)
             except OSError as error:
                 raise RecordError(f"{self.path}: {error.strerror}; check space and permissions") from error
+
+    def _free_name(self, path: Path) -> Path:
+        number, free = 1, path
+        while free.exists():
+            number += 1
+            free = path.with_name(f"{path.name}-{number}")
+        return free
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
