@@ -4,7 +4,6 @@ import itertools
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from evapd.stream.frame import EVENT, HITS, LOOP, STATE, WORDS, Message, decode
 from evapd.stream.replay import MAX_RANGE
 from evapd.stream.subscriber import Subscriber
 from evapd.stream.tracker import Gap
-from support.stream_journal import Scribe
+from support.stream_journal import Scribe, beating
 from support.stream_parts import make_hits, make_words, wait_for
 
 LIMIT_S = 10.0
@@ -43,24 +42,6 @@ def beats(scribe: Scribe, count: int = 2) -> None:
     scribe.settle()
     for _ in range(count):
         scribe.bus.beat()
-
-
-@contextmanager
-def beating(scribe: Scribe) -> Iterator[None]:
-    """Beats as acquire sends them, only more often."""
-    ending = threading.Event()
-
-    def beat() -> None:
-        while not ending.wait(0.1):
-            scribe.bus.beat()
-
-    beater = threading.Thread(target=beat)
-    beater.start()
-    try:
-        yield
-    finally:
-        ending.set()
-        beater.join()
 
 
 def joined(scribe: Scribe, *topics: str, budget_bytes: int = 400_000) -> Subscriber:
