@@ -8,8 +8,12 @@ from pathlib import Path
 
 NUMBA_CACHE = Path(__file__).resolve().parents[2] / ".pytest_cache" / "numba"
 _WARM_UP = """
+from evapd.acquire.live import make_analysis
+from evapd.config import load_rig
+from evapd.live.voltages import Voltages
 from evapd.matching import Anode, Matcher
 Matcher(Anode.load("config/anode-dld80.yaml")).warm_up()
+make_analysis(load_rig("config/sim.yaml"), Voltages(), Voltages()).warm_up()
 """
 
 

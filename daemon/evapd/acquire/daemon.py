@@ -79,7 +79,7 @@ class Acquire:
         self.conductor = Conductor(loaded, self.readout, self.counter, self.bus, self.guard)
         self.herald = Herald(self.bus, self.conductor.status)
         self.conductor.tap = tap = make_tap(loaded)
-        self.analysis = make_analysis(loaded, self.guard)
+        self.analysis = make_analysis(loaded, self.guard.v_dc, self.guard.v_p)
         self.live = make_service(
             self.analysis, self.conductor, tap=tap, bus=self.bus, guard=self.guard, counter=self.counter,
             publisher=self.publisher,

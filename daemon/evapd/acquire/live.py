@@ -12,6 +12,7 @@ from evapd.live.analysis import LiveAnalysis, Setup
 from evapd.live.legend import from_elements, from_ranges
 from evapd.live.service import LiveService
 from evapd.live.tap import HitTap
+from evapd.live.voltages import Voltages
 from evapd.matching import Anode
 from evapd.spectrometry.ranges import load_ranges
 from evapd.stream.publisher import Publisher
@@ -22,7 +23,7 @@ def make_tap(loaded: LoadedRig) -> HitTap:
     return HitTap(loaded.rig.live.hits_per_s, time.monotonic)
 
 
-def make_analysis(loaded: LoadedRig, guard: GuardView) -> LiveAnalysis:
+def make_analysis(loaded: LoadedRig, v_dc: Voltages, v_p: Voltages) -> LiveAnalysis:
     """Make the analysis.
 
     Raises:
@@ -41,7 +42,7 @@ def make_analysis(loaded: LoadedRig, guard: GuardView) -> LiveAnalysis:
         if ranges is None
         else from_ranges(load_ranges(ranges).ranges),
     )
-    return LiveAnalysis(setup, guard.v_dc, guard.v_p, time.monotonic)
+    return LiveAnalysis(setup, v_dc, v_p, time.monotonic)
 
 
 def make_service(
