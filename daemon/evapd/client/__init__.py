@@ -6,6 +6,7 @@ from evapd.client.abort import abort_now
 from evapd.client.client import Client
 from evapd.client.feed import Feed
 from evapd.client.lease import Lease
+from evapd.client.live import mass_edges_da
 from evapd.client.status import (
     CommandInfo,
     Describe,
@@ -49,6 +50,7 @@ __all__ = [
     "RunInfo",
     "Status",
     "abort_now",
+    "mass_edges_da",
 ]
 
 

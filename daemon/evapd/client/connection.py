@@ -72,7 +72,8 @@ class Connection(Commands):
 
         Args:
             path: The rig file that the daemon was started with.
-            options: `keys`, `name`, `timeout_s`, `retry_s`, as above.
+            options: `keys` (where the rig demands any: its own folder of keys, if that may be read), `name`,
+                `timeout_s`, `retry_s`, as above.
 
         Raises:
             ConfigError: when the file is not valid.
@@ -80,7 +81,10 @@ class Connection(Commands):
         from evapd.config import load_rig  # noqa: PLC0415 - asks every installed driver, which is slow
 
         loaded = load_rig(Path(path))
-        addresses = {name: getattr(loaded.rig.sockets, name) for name in _PORTS}
+        sockets = loaded.rig.sockets
+        addresses = {name: getattr(sockets, name) for name in _PORTS}
+        if sockets.keys is not None and "keys" not in options:
+            options["keys"] = ClientKeys.load(sockets.keys)
         return cls(**addresses, guard=Layout(loaded.layout.folder.absolute()).guard_ipc, **options)
 
     @classmethod

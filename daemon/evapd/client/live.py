@@ -4,10 +4,12 @@ import base64
 import binascii
 import math
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import zmq
+from numpy.typing import NDArray
 
 from evapd.errors import FrameError
 from evapd.security.keys import ClientKeys
@@ -88,6 +90,15 @@ def decode_live(parts: list[bytes]) -> dict[str, Any]:
     return document
 
 
+def mass_edges_da(spectrum: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Give the edges in Da of the bins of a live document's `spectrum`: one more than there are bins."""
+    share = np.arange(int(spectrum["bins"]) + 1) / int(spectrum["bins"])
+    if spectrum["spacing"] != "root":
+        raise FrameError(f"a spectrum of spacing {spectrum['spacing']!r}: update this program")
+    edges: NDArray[np.float64] = float(spectrum["max_da"]) * share**2
+    return edges
+
+
 def _with_arrays(content: Any) -> Any:
     if isinstance(content, list):
         return [_with_arrays(one) for one in content]
@@ -98,7 +109,7 @@ def _with_arrays(content: Any) -> Any:
     return {key: _with_arrays(value) for key, value in content.items()}
 
 
-def _array(content: dict[str, Any]) -> "np.ndarray[Any, np.dtype[Any]]":
+def _array(content: dict[str, Any]) -> NDArray[Any]:
     dtype, shape, data = content["dtype"], content["shape"], content["data"]
     if dtype not in _DTYPES or not isinstance(data, str) or not isinstance(shape, list):
         raise ValueError(f"an array of dtype {str(dtype)[:20]!r}")

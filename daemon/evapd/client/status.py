@@ -121,6 +121,7 @@ class Outcome(Answer):
     via: str = "acquire"
     run_state: str | None = None
     energy_state: str | None = None
+    settings: dict[str, Any] | None = None  # of the control loop, after `set`
     run: RunInfo | None = None  # when `start` waited for it
     last_run: LastRun | None = None  # when `stop` waited for it
 
