@@ -131,3 +131,15 @@ def test_a_watch_that_fails_takes_no_words_from_the_record(monkeypatch: pytest.M
     assert counter.now.words == 5
     recorded = [decode(*map(bytes, f.parts())).tdc_block() for f in sink.frames if f.topic == "words."]
     assert sum(block.n for block in recorded) == 5
+
+
+def test_every_block_of_hits_is_shown_to_live_analysis_as_it_comes() -> None:
+    seen: list[HitBlock] = []
+    blocks = [words(k, k + 9, [(k + 3, 0, 60_000)]) for k in range(0, 50, 10)]
+    pipeline = Pipeline(
+        Queue(blocks), OneHitPerWord(), Counter(Instrument(flight_path_mm=110)), Framer("test", lambda: 0, lambda: 0),
+        Collector(), words=True, tap=seen.append,
+    )  # type: ignore[arg-type]  # fmt: skip
+    pipeline.start()
+    assert pipeline.drain(10.0)
+    assert sum(block.n for block in seen) == 5

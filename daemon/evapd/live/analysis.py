@@ -136,9 +136,11 @@ class LiveAnalysis:
             v_per_pulse += self._setup.instrument.beta * flown.v_p_per_pulse
         if not self._setup.has_masses:
             v_v = math.nan
+        columns = block.pulse, block.tof_ps, block.x_um, block.y_um, block.quality, block.multiplicity
+        if len({len(column) for column in columns}) != 1:  # the kernel looks at no bounds
+            raise ValueError(f"columns of different lengths in the block of pulse {block.first_pulse}")
         add_hits(
-            block.pulse, block.tof_ps, block.x_um, block.y_um, block.quality, block.multiplicity, v_v, v_per_pulse,
-            self._numbers, *self._parts(self._rolling.now),
+            *columns, v_v, v_per_pulse, self._numbers, *self._parts(self._rolling.now),
         )  # fmt: skip
         return flown
 

@@ -47,9 +47,11 @@ class HitTap:
 
     def offer(self, block: HitBlock) -> None:
         """Take a block, or pass it over; called for every block by the pipeline's thread, returns at once, never raises."""
-        if not block.n or self.fault is not None:
+        if self.fault is not None:
             return
         try:
+            if not block.n:
+                return
             now_s = self._clock()
             with self._lock:
                 self._detected += block.n
