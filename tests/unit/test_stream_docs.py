@@ -4,15 +4,15 @@ import json
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from evapd.blocks import HIT_COLUMNS, TDC_COLUMNS, Anchor, HitBlock
+from evapd.blocks import HIT_COLUMNS, TDC_COLUMNS
 from evapd.rpc import MAX_REQUEST_BYTES, Args, Command, Dispatcher
 from evapd.rpc.memory import PER_CLIENT
 from evapd.rpc.request import MAX_ID_LENGTH
 from evapd.stream import frame, jsontext, publisher, replay, sockets
-from evapd.stream.frame import HITS, TOPICS, Framer
+from evapd.stream.frame import TOPICS
+from support.stream_page import hex_dump, worked_example
 
 PAGES = Path(__file__).parents[2] / "docs" / "protocols"
 STREAM, CONTROL = (PAGES / "stream.md").read_text(), (PAGES / "control.md").read_text()
@@ -20,35 +20,6 @@ STREAM, CONTROL = (PAGES / "stream.md").read_text(), (PAGES / "control.md").read
 
 class TargetRate(Args):
     target_rate: float
-
-
-def hex_dump(data: bytes) -> str:
-    """Offset, sixteen bytes, and the same as ASCII."""
-    lines = []
-    for offset in range(0, len(data), 16):
-        row = data[offset : offset + 16]
-        text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
-        lines.append(f"{offset:04x}  {row.hex(' '):<47}  {text}")
-    return "\n".join(lines)
-
-
-def worked_example() -> frame.Frame:
-    framer = Framer("0123456789abcdef0123456789abcdef", lambda: 5_025_000, lambda: 1_772_366_400_000_000)
-    framer.run, framer.segment = "20260301T120000Z-W110", 1
-    framer._next[HITS] = 41
-    block = HitBlock(
-        first_pulse=20_000,
-        last_pulse=29_999,
-        pulse=np.array([7, 4321], "<u4"),
-        tof_ps=np.array([612_345, 598_001], "<i4"),
-        x_um=np.array([-1250, 18_004], "<i4"),
-        y_um=np.array([9_100, -3], "<i4"),
-        quality=np.array([0, 2], "u1"),
-        multiplicity=np.array([1, 1], "u1"),
-        anchor=Anchor(20_000, 5_000_000),
-        calibration="3f9a6c",
-    )
-    return framer.hits(block)
 
 
 @pytest.mark.parametrize("part", [0, 1, 2], ids=["topic", "header", "payload"])
