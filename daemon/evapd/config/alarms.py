@@ -1,15 +1,14 @@
 """The section `alarms` of a rig: who is told of what, how soon, and how often. Secrets stand in files or variables, never here."""
 
-import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from evapd.config.section import Section
 from evapd.units import Second
+from evapd.webaddress import check_url, is_loopback
 
 Severity = Literal["info", "warning", "alarm"]
 HookName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
@@ -29,14 +28,6 @@ def _mailbox(text: str) -> str:
 
 
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by its number or as `localhost`."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Hook(Section):
@@ -124,24 +115,3 @@ class AlarmsSection(Section):
     silent_s: Annotated[Second, Field(ge=1, le=600)] = (
         3.0  # acquire or guard without an answer for so long is gone
     )
-
-
-def check_url(url: str, *, secret: bool) -> None:
-    """Accept http and https addresses without a name and password in them; with a secret, http to this machine only.
-
-    Raises:
-        ValueError: for any other; the text does not repeat the address, which may be a secret itself.
-    """
-    if not re.fullmatch(r"[!-~]{1,2000}", url):
-        raise ValueError("the webhook's address has blanks or characters that are not ASCII")
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise ValueError(f"the webhook's address cannot be read: {error}") from None
-    if parts.scheme not in {"http", "https"} or not host or parts.username is not None:
-        raise ValueError(
-            "the webhook's address must be http(s)://HOST/..., without a user in it; secrets go to token_file"
-        )
-    if secret and parts.scheme == "http" and not is_loopback(host):
-        raise ValueError("a token would go over the network unencrypted: use https")
