@@ -10,7 +10,6 @@ import zmq
 
 from evapd.errors import FrameError
 from evapd.security.keys import ClientKeys
-from evapd.security.keys import ClientKeys
 from evapd.stream.frame import MAX_PAYLOAD_BYTES, VERSION, Message, decode
 from evapd.stream.jsontext import MAX_INTEGER, to_json
 from evapd.stream.replay import END_TOPIC, MAX_RANGE

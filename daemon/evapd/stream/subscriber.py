@@ -12,7 +12,6 @@ import zmq
 
 from evapd.errors import ConfigError, FrameError
 from evapd.security.keys import ClientKeys
-from evapd.security.keys import ClientKeys
 from evapd.stream.fetch import Fetcher
 from evapd.stream.frame import BEAT, MAX_PAYLOAD_BYTES, TOPICS, Message, decode
 from evapd.stream.jsontext import MAX_INTEGER
@@ -62,7 +61,6 @@ class Subscriber:
         replay_address: Where missed frames are fetched again; without it they are only counted.
         topics: Some of `evapd.stream.frame.TOPICS`.
         budget_bytes: Memory for frames that wait to be received.
-        keys: Who we are and which daemon we trust, where it demands CURVE.
         keys: Who we are and whom we want to hear, where the stream demands CURVE.
         context: ZeroMQ context; without one the subscriber makes its own.
 
@@ -97,7 +95,7 @@ class Subscriber:
         self._own_context = context is None
         self._context: zmq.Context[zmq.Socket[bytes]] = context or zmq.Context()
         self._fetcher = Fetcher(replay_address, self._context, keys=keys) if replay_address else None
-        self._keys, self._budget_bytes, self._largest = keys, budget_bytes, LARGEST_FRAME_BYTES
+        self._budget_bytes, self._largest = budget_bytes, LARGEST_FRAME_BYTES
         self._socket = self._open(budget_bytes, keys)
 
     @property
