@@ -1,5 +1,6 @@
 """The parts of finalising by themselves: columns that grow, voltages by pulse, masses."""
 
+import zlib
 from pathlib import Path
 
 import h5py
@@ -7,11 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
 from evapd.blocks import Anchor, Column, HitBlock
 from evapd.mass import mass_to_charge_da
 from evapd.record.columns import GrowingColumn
-from evapd.record.slowtable import LoopTable, SlowTable
+from evapd.record.finalising.assemble import write_columns
+from evapd.record.finalising.deflate import chunk
+from evapd.record.finalising.histories import Histories
+from evapd.record.finalising.spool import Spool
+from evapd.record.slowtable import LoopFrames, LoopTable, SlowTable
 from evapd.record.voltage import PulseClock, Readback
 from evapd.stream.frame import LOOP, SLOW, Frame, Framer, Message, decode
 from support.recorded_runs import blocks
@@ -115,37 +121,88 @@ def test_a_frame_without_an_anchor_is_placed_by_the_time_it_was_made() -> None:
     np.testing.assert_allclose(times, [600_000, 650_000, 700_000])
 
 
-def test_a_loop_column_that_appears_later_is_filled_up() -> None:
-    with h5py.File("memory", "w", driver="core", backing_store=False) as file:
-        table, frames = LoopTable(file), framer()
-        a, b, c = Column("a", "<f8", "V"), Column("b", "<i8", "us"), Column("c", "<f8", "")
-        table.add(message(frames.samples(LOOP, {a: [1.0, 2.0]})))
-        table.add(message(frames.samples(LOOP, {b: [7], c: [3.0]})))
-        table.flush()
+@pytest.fixture
+def spool(tmp_path: Path):
+    with Spool(tmp_path / "work", "key") as made:
+        yield made
 
-        np.testing.assert_array_equal(file["a"][()], [1, 2, np.nan])
-        assert file["b"][()].tolist() == [-1, -1, 7]
-        assert file["a"].attrs["units"] == "V"
+
+def written(spool: Spool) -> h5py.File:
+    """What the columns of a spool become."""
+    for column in spool.columns.values():
+        column.finish()
+    file = h5py.File("memory", "w", driver="core", backing_store=False)
+    write_columns(spool, file, {}, lambda _: None)
+    return file
+
+
+def test_a_loop_column_that_appears_later_is_filled_up(spool: Spool) -> None:
+    table, frames = LoopTable(spool, "loop"), framer()
+    together = LoopFrames(table.add)
+    a, b, c = Column("a", "<f8", "V"), Column("b", "<i8", "us"), Column("c", "<f8", "")
+    together.add(message(frames.samples(LOOP, {a: [1.0, 2.0]})))
+    together.add(message(frames.samples(LOOP, {b: [7], c: [3.0]})))
+    together.flush()
+
+    with written(spool) as file:
+        np.testing.assert_array_equal(file["loop/a"][()], [1, 2, np.nan])
+        assert file["loop/b"][()].tolist() == [-1, -1, 7]
+        assert file["loop/a"].attrs["units"] == "V"
+
+
+@given(
+    values=arrays(st.sampled_from(("<u8", "<i4", "<f8", "<f4", "|u1")), array_shapes(max_dims=2, max_side=40))
+)
+def test_a_chunk_is_what_the_filters_of_hdf5_make_of_it(values: np.ndarray) -> None:
+    rows, shape = len(values) + 3, values.shape[1:]
+    with h5py.File("memory", "w", driver="core", backing_store=False) as file:
+        made = file.create_dataset(
+            "c", (rows, *shape), values.dtype, chunks=(rows, *shape), shuffle=True, compression="gzip"
+        )
+        made.id.write_direct_chunk((0,) * values.ndim, chunk(values, rows))
+
+        assert made[: len(values)].tobytes() == values.tobytes()
+        assert not made[len(values) :].any()
+
+
+@pytest.mark.parametrize("kind", ["noise", "skewed", "runs", "constant", "rising"])
+def test_every_kind_of_plane_comes_back(kind: str) -> None:
+    rng, n = np.random.default_rng(1), 70_001
+    values = {
+        "noise": rng.integers(0, 2**32, n),
+        "skewed": rng.geometric(0.3, n),
+        "runs": np.repeat(rng.integers(0, 2**20, n // 50 + 1), 50)[:n],
+        "constant": np.full(n, 77),
+        "rising": np.cumsum(rng.integers(0, 200, n)),
+    }[kind].astype("<u8")
+
+    planes = np.frombuffer(zlib.decompress(chunk(values, n)), np.uint8).reshape(8, n)
+
+    np.testing.assert_array_equal(planes.T.copy().view("<u8").ravel(), values)
 
 
 @pytest.mark.parametrize(
     "content", [None, [], {}, {"devices": 3}, {"devices": {"x": None}}, {"devices": {"x": {"reading": "?"}}}]
 )
-def test_slow_frames_of_another_shape_are_passed_over(content) -> None:
-    table = SlowTable()
+def test_slow_frames_of_another_shape_are_passed_over(spool: Spool, content) -> None:
+    table = SlowTable(spool, "devices", Histories(spool, "plots", 0))
 
     table.add(message(framer().document(SLOW, content)))
 
-    assert table.series == {}
+    assert spool.columns == {}
 
 
-def test_a_stale_reading_is_taken_once() -> None:
-    table, frames = SlowTable(), framer()
+def test_a_stale_reading_is_taken_once(spool: Spool) -> None:
+    table, frames = SlowTable(spool, "devices", Histories(spool, "plots", 0)), framer()
     for _ in range(3):
         entry = {"role": "vacuum", "reading": {"t_mono_s": 4.0, "pressure_pa": {"a": 1e-8}}}
         table.add(message(frames.document(SLOW, {"devices": {"v": entry}})))
 
-    assert table.of_role("vacuum", "pressure_pa")["a"].value.tolist() == [1e-8]
+    table.close()
+    with written(spool) as file:
+        assert file["devices/v/pressure_pa_a/value"][()].tolist() == [1e-8]
+        assert file["devices/v/pressure_pa_a/value"].attrs["units"] == "Pa"
+        assert file["plots/pressure_a_curve/elapsed_time"][()].tolist() == [4.0]
 
 
 def test_mass_to_charge_of_a_known_flight() -> None:

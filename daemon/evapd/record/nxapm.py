@@ -10,11 +10,9 @@ from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from evapd.record.run import utc_text
 from evapd.record.runinfo import Condition, RunInfo
-from evapd.record.voltage import Readback
 from evapd.units import US_PER_S
 
 ENTRY = "entry1"
@@ -33,6 +31,7 @@ PATHS = {
     "multiplicity": f"{PROBE}/hit_finding/hit_multiplicity",
     "mass_to_charge_da": f"{PROBE}/mass_to_charge_conversion/mass_to_charge",
 }
+_NEXUS = "v2024.02"
 MEASURED = ("pulse", "tof_ps", "xy_um", "quality", "multiplicity")
 
 
@@ -53,6 +52,11 @@ def put(parent: h5py.Group, name: str, value: Any, units: str = "", **attributes
     return dataset
 
 
+def number(value: object) -> float:
+    """Give a setting as a number; NaN where it is none."""
+    return float(value) if isinstance(value, int | float) else float("nan")
+
+
 def program(parent: h5py.Group, info: RunInfo) -> None:
     """Say which program made a processing step."""
     made = group(parent, "program1", "NXprogram")
@@ -69,8 +73,11 @@ def write_entry(file: h5py.File, info: RunInfo) -> h5py.Group:
     file.attrs["NX_class"] = "NXroot"
     file.attrs["default"] = ENTRY
     file.attrs["creator"] = f"evapd {info.versions.get('evapd', '')}".strip()
+    file.attrs["NeXus_version"] = _NEXUS
+    file.attrs["HDF5_Version"] = h5py.version.hdf5_version
+    file.attrs["h5py_version"] = h5py.version.version
     entry = group(file, ENTRY, "NXentry")
-    put(entry, "definition", "NXapm", version="v2024.02")
+    put(entry, "definition", "NXapm", version=_NEXUS)
     put(entry, "operation_mode", "apt")
     put(entry, "experiment_alias", info.id)
     if info.t_start_utc:  # hits from bare words have no date
@@ -82,11 +89,25 @@ def write_entry(file: h5py.File, info: RunInfo) -> h5py.Group:
     notes = "\n".join(note.text for note in info.notes)
     if notes:
         put(entry, "experiment_description", notes)
-    put(group(entry, "user1", "NXuser"), "name", info.operator.name or "unknown")
+    user = group(entry, "user1", "NXuser")
+    put(user, "name", info.operator.name or "unknown")
+    for name in ("affiliation", "email"):
+        if getattr(info.operator, name):
+            put(user, name, getattr(info.operator, name))
+    _write_programs(entry, info)
     _write_specimen(entry, info)
     _write_frame(entry)
     _write_measurement(entry, info)
     return entry
+
+
+def _write_programs(entry: h5py.Group, info: RunInfo) -> None:
+    profiling = group(entry, "profiling", "NXcs_profiling")
+    program(profiling, info)
+    environment = group(profiling, "environment", "NXcollection")
+    for index, (name, version) in enumerate(sorted(info.versions.items()), start=1):
+        made = group(environment, f"program{index}", "NXprogram")
+        put(made, "program", name, version=version)
 
 
 def _write_specimen(entry: h5py.Group, info: RunInfo) -> None:
@@ -99,9 +120,9 @@ def _write_specimen(entry: h5py.Group, info: RunInfo) -> None:
     if told.get("preparation"):
         put(specimen, "description", str(told["preparation"]))
     if told.get("initial_radius_nm") is not None:
-        put(specimen, "initial_radius", float(told["initial_radius_nm"]), "nm")
+        put(specimen, "initial_radius", number(told["initial_radius_nm"]), "nm")
     if told.get("shank_angle_deg") is not None:
-        put(specimen, "shank_angle", float(told["shank_angle_deg"]), "deg")
+        put(specimen, "shank_angle", number(told["shank_angle_deg"]), "deg")
 
 
 def _write_frame(entry: h5py.Group) -> None:
@@ -127,7 +148,11 @@ def _write_measurement(entry: h5py.Group, info: RunInfo) -> None:
     instrument = group(measurement, "instrument", "NXapm_instrument")
     settings = _section(info, "instrument")
     if "flight_path_mm" in settings:
-        put(instrument, "flight_path", float(settings["flight_path_mm"]) * 1e-3, "m")
+        put(instrument, "flight_path", number(settings["flight_path_mm"]) * 1e-3, "m")
+    if info.configuration.get("name"):
+        made = group(instrument, "fabrication", "NXfabrication")
+        put(made, "vendor", "home-built, run by evapd")
+        put(made, "model", str(info.configuration["name"]))
     put(
         group(instrument, "reflectron", "NXcomponent"),
         "applied",
@@ -137,10 +162,8 @@ def _write_measurement(entry: h5py.Group, info: RunInfo) -> None:
     group(instrument, "pulser", "NXcomponent")
 
 
-def write_event(
-    entry: h5py.Group, info: RunInfo, temperature_k: Readback | None, pressure_pa: Readback | None
-) -> None:
-    """Write the state of the instrument during the run as event 1; `event1/instrument/pulser` may exist already."""
+def write_event(entry: h5py.Group, info: RunInfo, temperature_k: float, pressure_pa: float) -> None:
+    """Write the state of the instrument during the run as event 1, with mean readings (NaN where there are none)."""
     event = group(entry, "measurement/event1", "NXapm_event_data")
     if info.t_start_utc:
         put(event, "start_time", utc_text(info.t_start_utc))
@@ -150,55 +173,21 @@ def write_event(
     pulser, settings = group(instrument, "pulser", "NXcomponent"), _section(info, "pulse")
     if settings:
         put(pulser, "pulse_mode", str(settings.get("mode", "voltage")))
-    put(pulser, "pulse_frequency", float(settings.get("rate_hz", np.nan)), "Hz")
-    put(pulser, "pulse_fraction", float(settings.get("fraction", np.nan)))
+    rate_hz = number(settings.get("rate_hz"))
+    put(pulser, "pulse_frequency", rate_hz, "Hz")
+    put(pulser, "pulse_fraction", number(settings.get("fraction")))
     if settings.get("energy_pj") is not None:
-        source = group(pulser, "source1", "NXsource")
-        put(
-            source,
-            "power",
-            float(settings["energy_pj"]) * 1e-12 * float(settings.get("rate_hz", np.nan)),
-            "W",
-        )
-        put(source, "pulse_energy", np.array([float(settings["energy_pj"])]), "pJ")
+        source, energy_pj = group(pulser, "source1", "NXsource"), number(settings["energy_pj"])
+        put(source, "power", energy_pj * 1e-12 * rate_hz, "W")
+        put(source, "pulse_energy", np.array([energy_pj]), "pJ")
+        if settings.get("wavelength_nm") is not None:
+            put(source, "wavelength", number(settings["wavelength_nm"]), "nm")
     sensor = group(group(instrument, "stage", "NXmanipulator"), "temperature_sensor", "NXsensor")
     put(sensor, "measurement", "temperature")
-    put(sensor, "value", _mean(temperature_k), "K")
+    put(sensor, "value", temperature_k, "K")
     sensor = group(group(instrument, "analysis_chamber", "NXcomponent"), "pressure_sensor", "NXsensor")
     put(sensor, "measurement", "pressure")
-    put(sensor, "value", _mean(pressure_pa), "Pa")
+    put(sensor, "value", pressure_pa, "Pa")
     control, law = group(instrument, "control", "NXparameters"), _section(info, "control")
     put(control, "evaporation_control", str(law.get("law", "unknown")))
-    put(control, "target_detection_rate", float(law.get("target_rate", np.nan)))
-
-
-def _mean(series: Readback | None) -> float:
-    return float(np.mean(series.value)) if series is not None and len(series) else float("nan")
-
-
-def write_history(
-    entry: h5py.Group,
-    name: str,
-    *,
-    title: str,
-    t_us: NDArray[np.int64],
-    value: NDArray[np.float64],
-    units: str,
-    info: RunInfo,
-) -> None:
-    """Write one quantity against the time since the start of the run, as a plot of its own."""
-    data = group(entry, f"measurement/{name}", "NXdata")
-    signal = name.removesuffix("_curve")
-    data.attrs["signal"] = signal
-    data.attrs["axes"] = "elapsed_time"
-    data.attrs["elapsed_time_indices"] = np.uint32(0)
-    put(data, "title", title)
-    elapsed_s = (t_us - info.t_start_mono_us) / US_PER_S
-    options: dict[str, Any] = {"compression": "gzip", "shuffle": True} if len(t_us) else {}
-    for field, content, unit, words in (
-        ("elapsed_time", elapsed_s, "s", "time since the start of the run"),
-        (signal, value, units, title),
-    ):
-        dataset = data.create_dataset(field, data=content, **options)
-        dataset.attrs["units"] = unit
-        dataset.attrs["long_name"] = f"{words} ({unit})" if unit else words
+    put(control, "target_detection_rate", number(law.get("target_rate")))

@@ -146,7 +146,11 @@ class RunFile:
 
     def quality_codes(self) -> list[str]:
         """Give what the quality codes mean, by code."""
-        return [str(text) for text in self._file[PATHS["quality"]].attrs["codes"]]
+        attributes = self._file[PATHS["quality"]].attrs
+        if "codes" in attributes:  # as files were written until November 2026
+            return [str(text) for text in attributes["codes"]]
+        finding = PATHS["quality"].rsplit("/", 1)[0]
+        return [str(text) for text in self._file[f"{finding}/hit_quality_type"].asstr()[()]]
 
     def _column(self, name: str, rows: slice) -> NDArray[Any]:
         return np.asarray(self._file[PATHS[name]][rows])

@@ -290,6 +290,7 @@ def _view(place: Place, n: int, payload: bytes | memoryview) -> NDArray[Any]:
         raise FrameError(f"column {name!r} does not lie within its payload")
     if n == 0:
         return np.empty(0, dtype=dtype)
-    view = np.frombuffer(payload, dtype=dtype, count=n, offset=offset)
-    view.flags.writeable = False
+    view = np.frombuffer(payload, dtype, n, offset)
+    if not isinstance(payload, bytes):  # of bytes it is read-only by itself
+        view.flags.writeable = False
     return view
