@@ -10,10 +10,20 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from evapd import __version__, cli_data, cli_drivers, cli_energy, cli_keys, cli_stage, cli_web, cli_wiring
+from evapd import (
+    __version__,
+    cli_data,
+    cli_drivers,
+    cli_energy,
+    cli_keys,
+    cli_runs,
+    cli_stage,
+    cli_web,
+    cli_wiring,
+)
 from evapd.config import check_rig, schema_text
 from evapd.config.model import Sockets
-from evapd.errors import ConfigError, EvapdError, RequestTimeout
+from evapd.errors import ConfigError, EvapdError
 from evapd.security.keys import keys_from_environment
 
 EXIT_FAILED = 1
@@ -46,17 +56,9 @@ def _fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
 
 
 def _ask(control: str, command: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
-    from evapd.rpc import Requester
-    from evapd.security.silence import explain_silence
+    from evapd.rpc.terminal import ask
 
-    keys = keys_from_environment()
-    with Requester(control, 2.0, keys=keys) as requester:
-        try:
-            return requester.request(command, args or {})
-        except RequestTimeout:
-            why = explain_silence(control, keyed=keys is not None)
-            why = why or "start one with `evapd run CONFIG`, or name its address with --control"
-            _fail(f"no daemon answers at {control}; {why}")
+    return ask(control, command, args)
 
 
 @app.command()
@@ -130,7 +132,12 @@ def rules(
 
 
 @app.command()
-def run(config: Config, folder: Folder = None) -> None:
+def run(
+    config: Config,
+    folder: Folder = None,
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="begin no run by itself, and stay after one")] = False,
+) -> None:
     """Start everything that a rig needs and watch over it until Ctrl-C, or until its run has ended."""
     from evapd.report.named_files import problems_in
     from evapd.supervisor.progress import Progress
@@ -143,7 +150,7 @@ def run(config: Config, folder: Folder = None) -> None:
         _fail("\n".join(found), EXIT_CONFIG)
     progress = Progress(sys.stdout)
     progress.say(f"evapd {__version__}, rig '{loaded.rig.name}' ({config}), folder {loaded.layout.folder}")
-    code, record = supervise(loaded, progress)
+    code, record = supervise(loaded, progress, waiting=wait)
     if record is not None:
         from evapd.report.outcome import report_outcome
 
@@ -240,19 +247,6 @@ def watch(
     raise typer.Exit(
         watch_live(stream, control, once=once, as_json=as_json, attend=attend, keys=keys_from_environment())
     )
-
-
-@app.command()
-def runs(
-    folder: Annotated[Path, typer.Argument(help="the rig's folder")] = Path("evapd-data"),
-    *,
-    as_json: Json = False,
-) -> None:
-    """List the runs in a rig's folder."""
-    from evapd.report.tables import run_rows, table
-
-    rows = run_rows(folder / "runs")
-    _print(rows, as_json=as_json, text=table(rows, ("id", "state", "flags", "hits", "pulses", "end")))
 
 
 @app.command()
@@ -375,6 +369,7 @@ cli_drivers.register(app)
 cli_wiring.register(app)
 cli_energy.register(app)
 cli_stage.register(app)
+cli_runs.register(app)
 cli_web.register(app)
 cli_keys.register(app)  # last: it adds --keys to what is there
 

@@ -9,7 +9,6 @@ import typer
 
 from evapd.config.model import Sockets
 from evapd.errors import ConfigError, DeviceError, EvapdError, RequestTimeout, StateError
-from evapd.security.keys import keys_from_environment
 
 if TYPE_CHECKING:
     from evapd.device.probe import Answer, Found
@@ -93,17 +92,13 @@ def trace(
     control: Annotated[str, typer.Option(help="address of the control socket")] = Sockets().control,
 ) -> None:
     """See the bytes of an instrument both ways: they are written into the run once a second until they are switched off."""
-    from evapd.rpc import Requester
+    from evapd.rpc.terminal import ask
 
     try:
         if run is not None:
             _print_trace(run, device)
             return
-        with Requester(control, _ANSWER_S, keys=keys_from_environment()) as requester:
-            answer = requester.request("trace", {"device": device, "on": on})
-    except RequestTimeout:
-        typer.echo(f"no daemon answers at {control}; name its address with --control", err=True)
-        raise typer.Exit(1) from None
+        answer = ask(control, "trace", {"device": device, "on": on})
     except EvapdError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

@@ -1,29 +1,29 @@
-"""Commands on the specimen's energy: pause, align, resume, hold, inhibit, acknowledge, and the table of states."""
+"""Commands on the specimen's energy: pause, align, resume, hold, inhibit, acknowledge; who commands; the table of states."""
 
 import json
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from evapd.config.model import Sockets
-from evapd.errors import RequestTimeout
-from evapd.security.keys import keys_from_environment
 
 Control = Annotated[str, typer.Option("--control", help="address of the control socket")]
 CONTROL = Sockets().control
 
 
-def _ask(control: str, command: str, **args: Any) -> None:
-    from evapd.rpc import Requester
+class What(StrEnum):
+    """What to do with the lease."""
 
-    with Requester(control, 2.0, keys=keys_from_environment()) as requester:
-        try:
-            answer = requester.request(command, args)
-        except RequestTimeout:
-            typer.echo(
-                f"no daemon answers at {control}; `evapd abort` also goes straight to the guard", err=True
-            )
-            raise typer.Exit(1) from None
+    TAKE = "take"
+    RELEASE = "release"
+    SHOW = "show"
+
+
+def _ask(control: str, command: str, **args: Any) -> None:
+    from evapd.rpc.terminal import ask
+
+    answer = ask(control, command, args, otherwise="`evapd abort` also goes straight to the guard")
     typer.echo(f"accepted, the energy state is {answer.get('energy_state', 'not told')}")
 
 
@@ -57,6 +57,29 @@ def acknowledge(control: Control = CONTROL) -> None:
     _ask(control, "acknowledge")
 
 
+def lease(
+    what: Annotated[
+        What, typer.Argument(help="take or prolong it, give it back, or see who has it")
+    ] = What.SHOW,
+    control: Control = CONTROL,
+    ttl: Annotated[float, typer.Option(help="s after the last command until it ends by itself")] = 600.0,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="also when somebody else has it")] = False,
+) -> None:
+    """Who commands: with `take` only what is typed into this terminal does; all may still look, abort and lower energy."""
+    from evapd.rpc.terminal import ask
+
+    if what is What.TAKE:
+        ask(control, "lease_take", {"ttl_s": ttl, "force": force})
+    elif what is What.RELEASE:
+        ask(control, "lease_release")
+    held = ask(control, "status").get("lease")
+    if held is None:
+        typer.echo("nobody has the lease: everybody who may operate may command")
+    else:
+        typer.echo(f"{held['holder']} ({held['client']}) commands, for another {held['remaining_s']:.0f} s")
+
+
 def states(
     *, as_json: Annotated[bool, typer.Option("--json", help="print JSON for programs")] = False
 ) -> None:
@@ -72,5 +95,5 @@ def states(
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (pause, align, resume, hold, inhibit, acknowledge, states):
+    for command in (pause, align, resume, hold, inhibit, acknowledge, lease, states):
         app.command()(command)

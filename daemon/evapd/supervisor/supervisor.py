@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from evapd.config import LoadedRig
+from evapd.config.model import Start
 from evapd.errors import EvapdError, RequestError, StreamError
 from evapd.rpc import Requester
 from evapd.security.access import Access
@@ -249,8 +250,15 @@ class Supervisor:
         return 20.0 + specimen_s + detector_s
 
 
-def supervise(loaded: LoadedRig, progress: Progress) -> tuple[int, dict[str, Any] | None]:
+def supervise(
+    loaded: LoadedRig, progress: Progress, *, waiting: bool = False
+) -> tuple[int, dict[str, Any] | None]:
     """Run a rig until it ends; gives the exit code and the record of the run that was started automatically.
+
+    Args:
+        loaded: The rig.
+        progress: Where it tells what happens.
+        waiting: Begin no run, whatever the rig says of `start`, and stay until somebody ends it.
 
     Raises:
         StateError: when another supervisor, or what a killed one left behind, works in the rig's folder.
@@ -258,17 +266,16 @@ def supervise(loaded: LoadedRig, progress: Progress) -> tuple[int, dict[str, Any
     """
     loaded.layout.make()
     with owned(loaded.layout.folder):
-        return _supervise(loaded, progress)
+        return _supervise(loaded, progress, Start() if waiting else loaded.rig.start)
 
 
-def _supervise(loaded: LoadedRig, progress: Progress) -> tuple[int, dict[str, Any] | None]:
+def _supervise(loaded: LoadedRig, progress: Progress, start: Start) -> tuple[int, dict[str, Any] | None]:
     supervisor = Supervisor(loaded, progress)
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, supervisor.end)
     code, record = 0, None
     try:
         supervisor.start()
-        start = loaded.rig.start
         record = supervisor.serve(start_run=start.automatic, until_run_ends=start.exit_after_run)
     except StartFailed as error:
         progress.say(str(error))
