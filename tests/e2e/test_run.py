@@ -8,10 +8,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
+import zmq
 
+from evapd.config import load_rig
 from evapd.record.run import RunStore, list_runs
 from support.kernels import NUMBA_CACHE
 from support.rig_files import rig_folder, write_rig
@@ -40,10 +42,44 @@ def environment() -> dict[str, str]:
     return {**os.environ, "NUMBA_CACHE_DIR": str(NUMBA_CACHE)}
 
 
+LIVE_IPC = {
+    "sockets": {"live": "ipc://live.ipc"}
+}  # a port that is connected to before it is bound may be lost
+
+
+class LiveDocuments:
+    """What the live socket of a rig publishes, kept until it is asked for."""
+
+    def __init__(self, config: Path) -> None:
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.SUB)
+        self._socket.subscribe(b"live.")
+        self._socket.connect(load_rig(config).rig.sockets.live)
+
+    def newest(self) -> dict[str, float]:
+        """Places in Da of the peaks in the newest document with any, by name."""
+        peaks: list[dict[str, Any]] = []
+        while self._socket.poll(0):
+            document = json.loads(self._socket.recv()[5:])
+            peaks = (document["spectrum"] or {}).get("peaks") or peaks
+        return {peak["label"]: peak["mass_da"] for peak in peaks}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close(0)
+        self._context.term()
+
+
 def test_a_whole_experiment_runs_ends_by_itself_and_is_finalised() -> None:
-    with rig_folder() as folder:
-        done = evapd("run", str(write_rig(folder, SHORT)), timeout=110)
+    with rig_folder() as folder, LiveDocuments(config := write_rig(folder, SHORT | LIVE_IPC)) as live:
+        done = evapd("run", str(config), timeout=110)
         assert done.returncode == 0, done.stdout + done.stderr
+        shown = live.newest()
+        assert {"27Al+ / 54Fe2+", "56Fe2+"} <= shown.keys(), "what displays were shown meanwhile"
+        assert abs(shown["27Al+ / 54Fe2+"] - 26.98) < 0.2
+        assert abs(shown["56Fe2+"] - 27.97) < 0.2
         (entry,) = list_runs(folder / "data" / "runs")
         assert entry.info is not None
         assert [str(flag) for flag in entry.info.conditions] == ["GOOD"]
