@@ -56,6 +56,10 @@ class Escalation:
         """How many attempts of a hook have failed since its last success."""
         return self._lines[hook].failures
 
+    def is_under_way(self, hook: str) -> bool:
+        """Whether a message of a hook has not come to its end."""
+        return self._lines[hook].under_way is not None
+
     # What happens.
 
     def note(self, report: Report, now_s: float, utc_s: float) -> Alarm:
@@ -63,10 +67,11 @@ class Escalation:
         report = report.tidy()
         name = report.name if report.name in self._alarms or self._room(now_s) else REST
         alarm = self._alarms.get(name)
-        self.changed = True
         if alarm is None or self._is_past(alarm, now_s):
+            self.changed = True
             return self._begin(name, report, alarm, now_s, utc_s)
         came = not (alarm.active and report.lasting)
+        self.changed |= came or (alarm.what, alarm.severity) != (report.what, report.severity)
         if came:
             alarm.times += 1
             alarm.over_s = None

@@ -7,7 +7,11 @@ from pathlib import Path
 from evapd.device.portlock import PortLock
 from evapd.errors import DeviceBusy, StateError
 
-_LEFT = ("acquire", "guard")  # in the order in which they are to be ended: the record first, then the voltage
+_LEFT = (
+    "alarms",
+    "acquire",
+    "guard",
+)  # in the order in which they are to be ended: who would tell of it, the record, then the voltage
 
 
 @contextmanager
