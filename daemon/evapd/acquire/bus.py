@@ -7,9 +7,11 @@ from typing import Any, Protocol
 from evapd.device.tracing import KIND as TRACE
 from evapd.logging import present_run
 from evapd.record.journal.older import OlderFrames
+from evapd.rpc.audit import KIND as COMMAND
 from evapd.stream.frame import EVENT, STATE, Frame, Framer, Message
 
 _log = logging.getLogger(__name__)
+_NOT_LOGGED = {TRACE, COMMAND}  # bytes are not for the log, and the audit has one of its own
 _ENDED_BY_NEWS = {"device", "time_sum"}
 _OUTLIVES_A_RUN = "guard"  # ended by the guard's answer alone
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "alarm": logging.ERROR}
@@ -57,6 +59,11 @@ class Bus:
             self._journal, self.framer.run, self.framer.segment = None, "", 0
         present_run("")
 
+    @property
+    def recording(self) -> bool:
+        """Whether what is told now belongs to a run's record."""
+        return self._journal is not None
+
     def emit(self, frame: Frame) -> None:
         """Journal and publish; an overflow of the journal is told by the journal itself."""
         if self._journal is not None:
@@ -75,7 +82,7 @@ class Bus:
 
         Good news of a device, or of the time sums, end their alarm.
         """
-        if kind != TRACE:  # bytes are not for the log
+        if kind not in _NOT_LOGGED:
             _log.log(_LEVELS[severity], "%s: %s", kind, what)
         if severity == "alarm":
             self.alarms[kind] = what

@@ -4,8 +4,23 @@ from typing import Any, Protocol
 
 from pydantic import Field
 
-from evapd.rpc import Args, Command, NoArgs
+from evapd.rpc import Args, Command, NoArgs, replies
+from evapd.rpc.arguments import (
+    OnArgs,
+    ReasonArgs,
+    SetArgs,
+    StageMoveArgs,
+    StageReferenceArgs,
+    TraceArgs,
+    always,
+    only_holds,
+    turns_on,
+)
+from evapd.rpc.lease import Lease
+from evapd.rpc.lease_commands import lease_commands
 from evapd.security.roles import Role
+
+_KEPT_S = 0.05  # many may ask at once: within this time they get the same answer
 
 
 class StartArgs(Args):
@@ -15,52 +30,6 @@ class StartArgs(Args):
         default=None, max_length=100, description="name of the run; the specimen's by default"
     )
     notes: str = Field(default="", max_length=10_000)
-
-
-class ReasonArgs(Args):
-    """Why."""
-
-    reason: str = Field(default="", max_length=1000)
-
-
-class SetArgs(Args):
-    """Change settings of the control loop; what is not named stays. Limits are those of the configuration."""
-
-    target_rate: float | None = Field(default=None, ge=1e-6, le=0.5, description="hits per live pulse")
-    pulse_fraction: float | None = Field(default=None, ge=0, le=0.5, description="V_p / V_dc")
-    pulse_rate_hz: float | None = Field(default=None, ge=1, le=10e6)
-    energy_pj: float | None = Field(
-        default=None, ge=0, le=1e9, description="of a laser pulse, at the specimen"
-    )
-    law: str | None = Field(default=None, max_length=20)
-    hold: bool | None = Field(default=None, description="as the command hold")
-
-
-class OnArgs(Args):
-    """On, or off again."""
-
-    on: bool = True
-
-
-class StageMoveArgs(Args):
-    """One axis, one absolute position."""
-
-    axis: str = Field(min_length=1, max_length=50)
-    mm: float = Field(allow_inf_nan=False, description="absolute position, mm")
-
-
-class StageReferenceArgs(Args):
-    """One axis."""
-
-    axis: str = Field(min_length=1, max_length=50)
-    clear: bool = Field(default=False, description="a person has looked: the way is clear")
-
-
-class TraceArgs(Args):
-    """Of one device."""
-
-    device: str = Field(min_length=1, max_length=100, description="its name in the rig file")
-    on: bool = True
 
 
 class NoteArgs(Args):
@@ -128,11 +97,19 @@ class Remembers(Protocol):
         ...
 
 
-def make_commands(conductor: Conducts, tracing: Traced, history: Remembers | None = None) -> list[Command]:
+def make_commands(
+    conductor: Conducts, tracing: Traced, history: Remembers | None = None, lease: Lease | None = None
+) -> list[Command]:
     """List what the control socket serves; `describe` is added by the service."""
     return [
         Command(
-            "status", NoArgs, lambda _: conductor.status(), doc="Everything at one glance.", who=Role.READ
+            "status",
+            NoArgs,
+            lambda _: conductor.status(),
+            doc="Everything at one glance.",
+            who=Role.READ,
+            result=replies.Status,
+            keep_s=_KEPT_S,
         ),
         Command(
             "start",
@@ -140,6 +117,7 @@ def make_commands(conductor: Conducts, tracing: Traced, history: Remembers | Non
             lambda args: conductor.request_start(args["name"], args["notes"]),
             energy=True,
             doc="Begin a run: record, arm the detector, then let the guard raise the voltage.",
+            result=replies.Accepted,
         ),
         Command(
             "stop",
@@ -147,6 +125,8 @@ def make_commands(conductor: Conducts, tracing: Traced, history: Remembers | Non
             lambda args: conductor.request_stop(args["reason"] or "stopped by a client"),
             energy=True,
             doc="End the run: pulses off, voltage down, drain, close, finalise. Always works.",
+            result=replies.RunAccepted,
+            lowers=always,
         ),
         Command(
             "abort",
@@ -155,6 +135,8 @@ def make_commands(conductor: Conducts, tracing: Traced, history: Remembers | Non
             energy=True,
             doc="Pulses off and voltage down by the quickest way, now; the run is closed as aborted. For everyone.",
             who=Role.READ,
+            result=replies.AbortPassedOn,
+            always=True,
         ),
         Command(
             "set",
@@ -164,6 +146,8 @@ def make_commands(conductor: Conducts, tracing: Traced, history: Remembers | Non
             ),
             energy=True,
             doc="Change target, fraction, pulse rate, energy or law, or hold; each change opens a segment.",
+            result=replies.SettingsAccepted,
+            lowers=only_holds,
         ),
         Command(
             "inhibit",
@@ -171,6 +155,8 @@ def make_commands(conductor: Conducts, tracing: Traced, history: Remembers | Non
             lambda args: conductor.forward("inhibit", on=args["on"]),
             energy=True,
             doc="Stop the pulses and keep the voltage; off: resume.",
+            result=replies.EnergyAccepted,
+            lowers=turns_on,
         ),
         Command(
             "hold",
@@ -178,6 +164,8 @@ def make_commands(conductor: Conducts, tracing: Traced, history: Remembers | Non
             lambda args: conductor.forward("hold", on=args["on"]),
             energy=True,
             doc="Stop the pulses, lower the voltage by a tenth and wait; off: resume.",
+            result=replies.EnergyAccepted,
+            lowers=turns_on,
         ),
         Command(
             "pause",
@@ -185,6 +173,8 @@ def make_commands(conductor: Conducts, tracing: Traced, history: Remembers | Non
             lambda _: conductor.forward("pause"),
             energy=True,
             doc="Stop the pulses and lower the voltage by control.pause_drop, until a person resumes.",
+            result=replies.EnergyAccepted,
+            lowers=always,
         ),
         Command(
             "align",
@@ -192,6 +182,7 @@ def make_commands(conductor: Conducts, tracing: Traced, history: Remembers | Non
             lambda _: conductor.forward("align"),
             energy=True,
             doc="When paused or held: cap the voltage so that beam or stage may be moved; only a laser pulses.",
+            result=replies.EnergyAccepted,
         ),
         Command(
             "resume",
@@ -199,6 +190,7 @@ def make_commands(conductor: Conducts, tracing: Traced, history: Remembers | Non
             lambda _: conductor.forward("resume"),
             energy=True,
             doc="Go on from nine tenths of the voltage and a part of the target; opens a segment.",
+            result=replies.EnergyAccepted,
         ),
         Command(
             "detector_on",
@@ -206,6 +198,7 @@ def make_commands(conductor: Conducts, tracing: Traced, history: Remembers | Non
             lambda _: conductor.forward("detector_on"),
             energy=True,
             doc="Ramp the detector's supplies up in steps, under the vacuum permit.",
+            result=replies.DetectorAccepted,
         ),
         Command(
             "detector_off",
@@ -213,46 +206,62 @@ def make_commands(conductor: Conducts, tracing: Traced, history: Remembers | Non
             lambda _: conductor.forward("detector_off"),
             energy=True,
             doc="Ramp the detector's supplies down in steps; in a run the specimen goes down first.",
+            result=replies.DetectorAccepted,
+            lowers=always,
         ),
         Command(
             "stage_move",
             StageMoveArgs,
             lambda args: conductor.forward("stage_move", **args),
             doc="Move one axis of the stage; in standby and safe only, and by small steps while aligning.",
+            result=replies.EnergyAccepted,
         ),
         Command(
             "stage_reference",
             StageReferenceArgs,
             lambda args: conductor.forward("stage_reference", **args),
             doc="Search the reference mark of an axis; in standby and safe only.",
+            result=replies.EnergyAccepted,
         ),
         Command(
             "stage_stop",
             NoArgs,
             lambda _: conductor.forward("stage_stop"),
             doc="Stop every axis of the stage. Always works.",
+            result=replies.EnergyAccepted,
+            lowers=always,
         ),
         Command(
             "trace",
             TraceArgs,
             lambda args: tracing.switch(args["device"], on=args["on"]),
             doc="Keep the bytes of a device both ways and write them into the run once a second, as events of kind trace.",
+            result=replies.Traced,
         ),
         Command(
             "acknowledge",
             NoArgs,
             lambda _: conductor.forward("acknowledge"),
             doc="Take note of alarms that are over; leave a latched fault once everything is verified down.",
+            result=replies.Acknowledged,
         ),
         Command(
             "attend",
             NoArgs,
             lambda _: conductor.attend(),
             doc="Somebody is there: once said in a run, its silence counts in attended mode. Said as often as you like.",
+            result=replies.Attended,
+            news=lambda result: bool(result.get("changed")),
         ),
         *([_history(history)] if history is not None else []),
+        *lease_commands(lease or Lease()),
         Command(
-            "note", NoteArgs, lambda args: conductor.note(args["text"]), doc="Write a note into the run."
+            "note",
+            NoteArgs,
+            lambda args: conductor.note(args["text"]),
+            doc="Write a note into the run.",
+            result=replies.Accepted,
+            lease=False,
         ),
     ]
 

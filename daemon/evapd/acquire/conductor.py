@@ -13,11 +13,13 @@ from evapd.acquire.bus import Bus
 from evapd.acquire.counts import Counter
 from evapd.acquire.finaliser import Finaliser
 from evapd.acquire.guard_view import GuardView
+from evapd.acquire.overview import alarms, counted, devices, losses
 from evapd.acquire.readout import Readout
 from evapd.acquire.state import RunEvent, RunMachine, RunState
 from evapd.config import LoadedRig
 from evapd.errors import EvapdError, StateError
 from evapd.live.tap import HitTap
+from evapd.rpc.lease import Lease
 
 _log = logging.getLogger(__name__)
 _ATTEND_S = 5.0
@@ -37,11 +39,12 @@ class Conductor:
         self.run: ActiveRun | None = None
         self.last_run: dict[str, Any] | None = None
         self.finaliser: Finaliser | None = None
-        self.backlog = Backlog(loaded.layout.runs, bus.event)
+        self.backlog = Backlog(loaded.layout.runs, bus.event, loaded.rig.record)
         self.end_reason = ""  # set by the signal handler, without a lock: the process is to end
         # Called while a step waits, for the service manager's watchdog.
         self.alive: Callable[[], None] = lambda: None
         self.tap: HitTap | None = None  # of live analysis
+        self.lease = Lease()
         self._loaded, self._readout, self._counter, self._bus, self._guard = (
             loaded,
             readout,
@@ -69,10 +72,9 @@ class Conductor:
     def request_start(self, name: str | None, notes: str) -> dict[str, Any]:
         """Take note that a run is to begin; refuses when one is under way."""
         with self._lock:
-            if self.machine.state is not RunState.IDLE or self._start_wanted:
-                raise StateError(
-                    f"a run cannot start while the daemon is {self.machine.state}; stop it first"
-                )
+            if self.machine.state is not RunState.IDLE or self._start_wanted is not None:
+                state = "about to start one" if self._start_wanted else str(self.machine.state)
+                raise StateError(f"a run cannot start while the daemon is {state}; stop it first")
             self._start_wanted = (name or self._loaded.rig.specimen.name, notes, time.monotonic())
             self._stop_wanted = None
         return {"accepted": True}
@@ -104,10 +106,11 @@ class Conductor:
     def attend(self) -> dict[str, Any]:
         """Tell the guard that somebody is there, at most every five seconds."""
         now_s = time.monotonic()
-        if now_s - self._attended_s >= _ATTEND_S:
-            self._guard.ask("attend")
-            self._attended_s = now_s
-        return {"accepted": True}
+        if now_s - self._attended_s < _ATTEND_S:
+            return {"accepted": True, "changed": False}
+        told = self._guard.ask("attend")
+        self._attended_s = now_s
+        return {"accepted": True, "changed": bool(told.get("changed"))}
 
     def note(self, text: str) -> dict[str, Any]:
         """Write a note into the run's events."""
@@ -132,6 +135,12 @@ class Conductor:
             self._bus.event("record", "alarm", f"a segment could not be recorded: {error}")
             self.request_stop(f"recording failed: {error}", "INCOMPLETE")
 
+    @property
+    def opening(self) -> bool:
+        """Whether a run was asked for whose record is not open yet."""
+        arming = self.machine.state is RunState.ARMING
+        return self._start_wanted is not None or (arming and not self._bus.recording)
+
     # Steps, on the main thread.
 
     def tick(self) -> None:
@@ -146,19 +155,26 @@ class Conductor:
 
     def _idle(self) -> None:
         with self._lock:
-            wanted, self._start_wanted = self._start_wanted, None
-            self._stop_wanted = None
+            wanted = self._start_wanted
+            if wanted is None:
+                self._stop_wanted = None
         if wanted is None:
             self.backlog.tick()
-        else:
-            self.backlog.pause()
-            self._bus.forget_alarms()
-            self._energy_asked = False
-            name, notes, self._asked_s = wanted
-            self.run = ActiveRun(
-                self._loaded, self._bus, self._readout, self._counter, name=name, notes=notes, tap=self.tap
-            )
+            return
+        self.backlog.pause()
+        self._bus.forget_alarms()
+        self._energy_asked = False
+        name, notes, asked_s = wanted
+        run = ActiveRun(
+            self._loaded, self._bus, self._readout, self._counter, name=name, notes=notes, tap=self.tap
+        )
+        # The wish stands until the state has moved: between the two, another start would find an idle daemon.
+        with self._lock:
+            if self._start_wanted is not wanted:
+                return  # a stop came, nothing was opened
+            self.run, self._asked_s = run, asked_s
             self.machine.move(RunEvent.START)
+            self._start_wanted = None
 
     def _arm(self) -> None:
         run = self._present_run()
@@ -349,49 +365,23 @@ class Conductor:
 
     def status(self) -> dict[str, Any]:
         """Everything a client may want to know at one glance."""
-        counts, run, status = self._counter.now, self.run, self._guard.status
-        rate = self._guard.loop.get("rate", math.nan)
+        run, guard = self.run, self._guard.status
         return {
             "instance": self._bus.framer.instance,
             "run_state": str(self.machine.state),
             "run": run.as_dict() if run else None,
             "last_run": self.last_run,
             "finalising": self.finaliser.progress if self.finaliser else self.backlog.progress,
-            "hits": counts.hits,
-            "pulses": counts.pulses,
-            "words": counts.words,
-            "rate_per_pulse": rate if math.isfinite(rate) else None,
-            "losses": {
-                "flags": [flag.name.lower() for flag in counts.loss if flag.name],
-                "lost_blocks": counts.lost_blocks,
-                "saturated_blocks": counts.saturated_blocks,
-                "counter_jumps": counts.jump_blocks,
-                "queue_overflows": self._readout.overflows,
-                "journal": run.journal_lost() if run else 0,
-            },
             "journal": run.journal_status() if run else None,
             "time_sums": run.time_sums() if run else None,
-            "devices": self._devices(status),
-            "guard": status,
+            "guard": guard,
             "guard_address": self._loaded.layout.guard_ipc,
-            "alarms": sorted(self._bus.alarms.values())
-            + [str(alarm) for alarm in (status or {}).get("alarms", [])],
-            "alarm_list": self._bus.alarm_list()
-            + [{"source": "guard"} | one for one in (status or {}).get("alarm_list", [])],
+            "lease": self.lease.document(time.monotonic()),
+            **counted(self._counter.now, self._guard.loop),
+            "losses": losses(self._counter.now, self._readout, run),
+            "devices": devices(guard, self._readout),
+            **alarms(guard, self._bus),
         }
-
-    def _devices(self, status: dict[str, Any] | None) -> dict[str, Any]:
-        readout = self._readout
-        age_s = None if readout.last_block_s is None else time.monotonic() - readout.last_block_s
-        state = "online" if readout.online else "unknown"
-        tdc = {
-            "role": "tdc",
-            "state": state,
-            "age_s": age_s,
-            "last_error": readout.last_error,
-            "reading": None,
-        }
-        return dict((status or {}).get("devices", {})) | {readout.name: tdc}
 
 
 def _newest_alarm(status: dict[str, Any]) -> str:

@@ -30,7 +30,10 @@ from evapd.notify import Notifier
 from evapd.record.journal.older import OlderFrames
 from evapd.record.journal.segments import segment_number, segments
 from evapd.record.run import GUARD_PREFIX
-from evapd.rpc import Service
+from evapd.rpc import Dispatcher, Service
+from evapd.rpc.audit import KIND as COMMAND
+from evapd.rpc.audit import Audit
+from evapd.rpc.parameters import parameters
 from evapd.security.access import Access
 from evapd.stream.frame import Framer
 from evapd.stream.publisher import Publisher
@@ -85,11 +88,14 @@ class Acquire:
             publisher=self.publisher,
         )  # fmt: skip
         self.tracing = Tracing(traces, self.guard, self.bus)
-        self.service = Service(
-            sockets.control,
-            make_commands(self.conductor, self.tracing, self.live.history),
-            access=self.access,
+        self.audit = Audit(self._write_command, lambda: self.conductor.opening)
+        dispatcher = Dispatcher(
+            make_commands(self.conductor, self.tracing, self.live.history, self.conductor.lease),
+            lease=self.conductor.lease,
+            audit=self.audit,
+            parameters=lambda: parameters(loaded.rig, self.guard.status, self.conductor.status()),
         )
+        self.service = Service(sockets.control, dispatcher, access=self.access)
         self.measured = Measured(
             loaded.rig.metrics.address,
             Parts(
@@ -107,6 +113,16 @@ class Acquire:
 
     def _on_segment(self, change: dict[str, Any]) -> None:
         self.conductor.on_segment(change)
+
+    def _write_command(self, severity: str, what: str, /, **details: Any) -> None:
+        self.bus.event(COMMAND, severity, what, **details)
+
+    def _tell(self) -> None:
+        """Tell who commands, and what of the commands is told as numbers."""
+        now_s = time.monotonic()
+        for what, details in self.conductor.lease.news(now_s):
+            self.bus.event("lease", "info", what, **details)
+        self.audit.tick(now_s)
 
     def _flags(self) -> LinkFlag:
         flags = LinkFlag.NONE
@@ -137,7 +153,12 @@ class Acquire:
         if not self.readout.delivers_hits:
             Matcher(Anode.load(self.loaded.anode_path)).warm_up()
         self.analysis.warm_up()
-        self.conductor.alive = notifier.watchdog
+
+        def alive() -> None:
+            notifier.watchdog()
+            self._tell()
+
+        self.conductor.alive = alive
         with ExitStack() as opened:
             for start, stop in (
                 (self.bus.older.start, self.bus.older.stop),
@@ -160,7 +181,7 @@ class Acquire:
             while not (self._ended_by and self.conductor.machine.state is RunState.IDLE):
                 self.conductor.tick()
                 self.tracing.tick()
-                notifier.watchdog()
+                alive()
                 time.sleep(TICK_S)
 
 

@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from evapd.acquire.bus import Bus
-from evapd.errors import EvapdError
+from evapd.errors import EvapdError, RequestTimeout
 from evapd.live.voltages import Voltages
 from evapd.record.journal import JournalFollower
 from evapd.record.journal.segments import segment_number
 from evapd.record.run import GUARD_PREFIX
 from evapd.rpc import Requester
+from evapd.rpc.caller import served
 from evapd.stream.frame import EVENT, LOOP, SLOW, Message
 
 _log = logging.getLogger(__name__)
 POLL_S = 0.02
 STATUS_EVERY_S = 0.5
 TIMEOUT_S = 0.5
+_ALWAYS_TRIED = ("abort", "inhibit", "hold", "pause", "stage_stop", "detector_off")  # what leads down
 _BY_HAND = (
     "nobody guards the specimen, which may stand under voltage: start the guard again, "
     "or stop the pulser and switch the supply off by hand"
@@ -36,7 +38,7 @@ class GuardView:
         self.v_dc, self.v_p = Voltages(), Voltages()  # readings with their times
         self._bus, self._on_segment = bus, on_segment
         # Made once: to bring the voltage down must not depend on what the process can still open.
-        self._requester = Requester(address, TIMEOUT_S)
+        self._requester = Requester(address, TIMEOUT_S, client=f"acquire-{bus.framer.instance}"[:64])
         self._follower: JournalFollower | None = None
         self._instance = ""
         self._fault = ""  # of following, as last told
@@ -59,8 +61,17 @@ class GuardView:
         self._requester.close()
 
     def ask(self, cmd: str, **args: Any) -> dict[str, Any]:
-        """Send one request to the guard and give its result; raises StreamError when it refuses or is silent."""
-        return self._requester.request(cmd, args)
+        """Send one request to the guard and give its result; raises StreamError when it refuses or is silent.
+
+        What is passed on for a client carries who that is.
+        """
+        caller = served()
+        if caller is not None and self.status is None and cmd not in _ALWAYS_TRIED:
+            # It does not answer our own questions either: who waits for it here keeps an abort waiting.
+            raise RequestTimeout("the guard does not answer; nothing was passed on to it", sent=False)
+        return self._requester.request(
+            cmd, args, asked_by=caller.as_asked_by() if caller is not None else None
+        )
 
     def _run(self) -> None:
         countdown_s = 0.0

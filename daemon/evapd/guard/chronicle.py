@@ -10,6 +10,7 @@ from evapd.guard.types import LOOP_COLUMNS, Event, LoopSample
 from evapd.logging import present_run
 from evapd.record.journal import JournalWriter, Policy
 from evapd.record.journal.segments import SUFFIX
+from evapd.rpc.audit import KIND as COMMAND
 from evapd.stream.frame import EVENT, LOOP, SLOW, Frame, Framer
 
 _log = logging.getLogger(__name__)
@@ -19,7 +20,8 @@ _QUEUE_BYTES = 16_000_000
 _KEPT = 16  # segments of the standing journal: a gigabyte, about five days without a run
 _REVIVE_S = 10.0
 _LOW_BYTES = 200_000_000  # told as an alarm; the guard writes on, to the last byte
-_NOT_LOGGED = {"device", TRACE}  # the workers log their own, and bytes are not for the log
+# The workers log their own, bytes are not for the log, and the audit has one of its own.
+_NOT_LOGGED = {"device", TRACE, COMMAND}
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "alarm": logging.ERROR}
 
 

@@ -8,6 +8,7 @@ from evapd.guard.alarms import asked_for
 from evapd.guard.explosive import Explosiveness, explosiveness
 from evapd.guard.movement import Movement
 from evapd.guard.rules import Effect, Finding, Rule, View, make_rules
+from evapd.guard.rules.people import AWAY_S
 from evapd.guard.types import GuardSettings, Inputs, LinkView
 from evapd.guard.wiring import Wiring
 
@@ -62,9 +63,10 @@ class Lookout:
         self._disconnects = self.inputs.link.disconnects
         self._attended_s = None
 
-    def attend(self, now_s: float) -> None:
-        """Somebody is there."""
-        self._attended_s = now_s
+    def attend(self, now_s: float) -> bool:
+        """Somebody is there; gives whether nobody was known to be before."""
+        before_s, self._attended_s = self._attended_s, now_s
+        return before_s is None or now_s - before_s >= AWAY_S
 
     def look(self) -> list[tuple[Effect, Finding]]:
         """Look with every rule and note the alarms; gives what is asked for, which under law monitor is nothing."""

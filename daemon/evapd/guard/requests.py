@@ -1,27 +1,15 @@
 """The guard's own socket: what acquire, the command line and scripts may ask. Abort works when acquire is gone."""
 
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from pydantic import Field
 
-from evapd.guard.settable import RANGES
-from evapd.rpc import Args, Command, NoArgs
+from evapd.rpc import Args, Command, NoArgs, replies
+from evapd.rpc.arguments import OnArgs, ReasonArgs, SetArgs, StageMoveArgs, StageReferenceArgs, TraceArgs
 from evapd.security.roles import Role
 
-Law = Literal["imm", "pi-log", "hold", "ramp", "monitor"]
-
-
-class ReasonArgs(Args):
-    """Why."""
-
-    reason: str = Field(default="", max_length=1000)
-
-
-class OnArgs(Args):
-    """On, or off again."""
-
-    on: bool = True
+_KEPT_S = 0.05  # many may ask at once: within this time they get the same answer
 
 
 class RunBeginArgs(Args):
@@ -35,43 +23,6 @@ class RunBeginArgs(Args):
         allow_inf_nan=False,
         description="monotonic time at which a person asked for it; an abort since then refuses it",
     )
-
-
-def _within(name: str) -> Any:
-    low, high, unit = RANGES[name]
-    return Field(default=None, ge=low, le=high, description=unit)
-
-
-class SetArgs(Args):
-    """Settings of the control loop; what is not named stays."""
-
-    target_rate: float | None = _within("target_rate")
-    pulse_fraction: float | None = _within("pulse_fraction")
-    pulse_rate_hz: float | None = _within("pulse_rate_hz")
-    energy_pj: float | None = _within("energy_pj")
-    law: Law | None = None
-    hold: bool | None = Field(default=None, description="as the command hold")
-
-
-class StageMoveArgs(Args):
-    """One axis, one absolute position."""
-
-    axis: str = Field(min_length=1, max_length=50)
-    mm: float = Field(allow_inf_nan=False, description="absolute position, mm")
-
-
-class StageReferenceArgs(Args):
-    """One axis."""
-
-    axis: str = Field(min_length=1, max_length=50)
-    clear: bool = Field(default=False, description="a person has looked: the way is clear")
-
-
-class TraceArgs(Args):
-    """Of one device."""
-
-    device: str = Field(min_length=1, max_length=100, description="its name in the rig file")
-    on: bool = True
 
 
 class Guards(Protocol):
@@ -151,8 +102,16 @@ class Guards(Protocol):
 def make_commands(guard: Guards) -> list[Command]:
     """List what the guard's socket serves; `describe` is added by the service."""
     return [
-        Command("ping", NoArgs, lambda _: {}, doc="Answer.", who=Role.READ),
-        Command("status", NoArgs, lambda _: guard.status(), doc="Everything at one glance.", who=Role.READ),
+        Command("ping", NoArgs, lambda _: {}, doc="Answer.", who=Role.READ, result=replies.Nothing),
+        Command(
+            "status",
+            NoArgs,
+            lambda _: guard.status(),
+            doc="Everything at one glance.",
+            who=Role.READ,
+            result=replies.GuardStatus,
+            keep_s=_KEPT_S,
+        ),
         Command(
             "abort",
             ReasonArgs,
@@ -160,6 +119,8 @@ def make_commands(guard: Guards) -> list[Command]:
             energy=True,
             doc="Pulses off and voltage down by the quickest way, now. For everyone; law monitor commands nothing.",
             who=Role.READ,
+            result=replies.AbortAccepted,
+            always=True,
         ),
         Command(
             "inhibit",
@@ -167,6 +128,7 @@ def make_commands(guard: Guards) -> list[Command]:
             lambda args: guard.inhibit(on=args["on"]),
             energy=True,
             doc="Stop the pulses and keep the voltage; off: let the run go on.",
+            result=replies.EnergyAccepted,
         ),
         Command(
             "hold",
@@ -174,6 +136,7 @@ def make_commands(guard: Guards) -> list[Command]:
             lambda args: guard.hold(on=args["on"]),
             energy=True,
             doc="Stop the pulses, lower the voltage by a tenth and wait; off: let the run go on.",
+            result=replies.EnergyAccepted,
         ),
         Command(
             "pause",
@@ -181,6 +144,7 @@ def make_commands(guard: Guards) -> list[Command]:
             lambda _: guard.pause(),
             energy=True,
             doc="Stop the pulses and lower the voltage by control.pause_drop, until a person resumes.",
+            result=replies.EnergyAccepted,
         ),
         Command(
             "align",
@@ -188,6 +152,7 @@ def make_commands(guard: Guards) -> list[Command]:
             lambda _: guard.align(),
             energy=True,
             doc="When paused or held: cap the voltage so that beam or stage may be moved; only a laser pulses.",
+            result=replies.EnergyAccepted,
         ),
         Command(
             "resume",
@@ -195,6 +160,7 @@ def make_commands(guard: Guards) -> list[Command]:
             lambda _: guard.resume(),
             energy=True,
             doc="Go on from nine tenths of the voltage and a part of the target; opens a segment.",
+            result=replies.EnergyAccepted,
         ),
         Command(
             "detector_on",
@@ -202,6 +168,7 @@ def make_commands(guard: Guards) -> list[Command]:
             lambda _: guard.detector(on=True),
             energy=True,
             doc="Ramp the detector's supplies up in steps, under the vacuum permit.",
+            result=replies.DetectorAccepted,
         ),
         Command(
             "detector_off",
@@ -209,37 +176,50 @@ def make_commands(guard: Guards) -> list[Command]:
             lambda _: guard.detector(on=False),
             energy=True,
             doc="Ramp the detector's supplies down in steps; in a run the specimen goes down first.",
+            result=replies.DetectorAccepted,
         ),
         Command(
             "stage_move",
             StageMoveArgs,
             lambda args: guard.stage_move(args["axis"], args["mm"]),
             doc="Move one axis of the stage; in standby and safe only, and by small steps while aligning.",
+            result=replies.EnergyAccepted,
         ),
         Command(
             "stage_reference",
             StageReferenceArgs,
             lambda args: guard.stage_reference(args["axis"], clear=args["clear"]),
             doc="Search the reference mark of an axis; in standby and safe only.",
+            result=replies.EnergyAccepted,
         ),
-        Command("stage_stop", NoArgs, lambda _: guard.stage_stop(), doc="Stop every axis. Always works."),
+        Command(
+            "stage_stop",
+            NoArgs,
+            lambda _: guard.stage_stop(),
+            doc="Stop every axis. Always works.",
+            result=replies.EnergyAccepted,
+        ),
         Command(
             "trace",
             TraceArgs,
             lambda args: guard.trace(args["device"], on=args["on"]),
             doc="Keep the bytes of a device both ways and write them into the run once a second, as events of kind trace.",
+            result=replies.Traced,
         ),
         Command(
             "attend",
             NoArgs,
             lambda _: guard.attend(),
             doc="Somebody is there. Once said in a run, its silence for 60 s stops every rise, for 10 min holds (attended mode).",
+            result=replies.Attended,
+            news=lambda result: bool(result.get("changed")),
         ),
         Command(
             "acknowledge",
             NoArgs,
             lambda _: guard.acknowledge(),
             doc="Take note of alarms that are over; leave a latched fault once everything is verified down.",
+            result=replies.Acknowledged,
         ),
         Command(
             "set",
@@ -247,6 +227,7 @@ def make_commands(guard: Guards) -> list[Command]:
             lambda args: guard.set({key: value for key, value in args.items() if value is not None}),
             energy=True,
             doc="Change target, fraction, pulse rate, energy or law, or hold; in a run each change opens a segment.",
+            result=replies.SettingsAccepted,
         ),
         Command(
             "run_begin",
@@ -254,6 +235,7 @@ def make_commands(guard: Guards) -> list[Command]:
             lambda args: guard.run_begin(args["run_id"], args["folder"], args["digest"], args["asked_s"]),
             energy=True,
             doc="Switch on, ramp to the start, evaporate. For acquire.",
+            result=replies.EnergyAccepted,
         ),
         Command(
             "run_end",
@@ -261,5 +243,6 @@ def make_commands(guard: Guards) -> list[Command]:
             lambda args: guard.run_end(args["reason"] or "the run ends"),
             energy=True,
             doc="Pulses off, voltage down at the configured slope, output off, verified. For acquire.",
+            result=replies.EnergyAccepted,
         ),
     ]

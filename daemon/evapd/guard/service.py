@@ -21,12 +21,19 @@ from evapd.guard.realtime import Lateness
 from evapd.guard.requests import make_commands
 from evapd.guard.types import Decision, Event, GuardSettings, Inputs, LinkView, Severity
 from evapd.link import LinkServer
-from evapd.rpc import Service
+from evapd.rpc import Dispatcher, Service
+from evapd.rpc.audit import KIND as COMMAND
+from evapd.rpc.audit import Audit
+from evapd.rpc.bucket import Buckets
+from evapd.rpc.parameters import parameters
 from evapd.stream.frame import Framer
 from evapd.units import US_PER_S
 
 _SLOW_S = 1.0
 _IDLE_SAMPLE_S = 1.0
+_REQUESTS_PER_TICK = 64  # of all peers together: whoever floods the socket keeps the loop from nothing
+_REQUESTS_HZ = 500.0  # of one peer; acquire passes on what many ask of it
+_REQUESTS_BURST = 500
 _WORKER_SEVERITY: dict[str, Severity] = {"online": "info", "safe": "info"}
 
 
@@ -54,7 +61,16 @@ class GuardService:
             GuardSettings(rig=loaded.rig, digest=loaded.digest, v_p_min_v=low_v, v_p_max_v=high_v)
         )
         self.link = LinkServer(loaded.layout.link_socket)
-        self.requests = Service(loaded.layout.guard_ipc, make_commands(self))
+        self._audit = Audit(self._write_command)
+        self._left = _REQUESTS_PER_TICK
+        dispatcher = Dispatcher(
+            make_commands(self),
+            audit=self._audit,
+            buckets=Buckets(_REQUESTS_HZ, _REQUESTS_BURST),
+            parameters=lambda: parameters(loaded.rig, self.status(), None),
+            clock=clock,
+        )
+        self.requests = Service(loaded.layout.guard_ipc, dispatcher)
         try:
             self.requests.open()
             self.chronicle = Chronicle(loaded.layout.guard_journal, framer, clock, self._from_journal)
@@ -80,14 +96,16 @@ class GuardService:
     # What the loop calls.
 
     def filenos(self) -> list[int]:
-        """File descriptors to wait on between ticks."""
-        return [*self.link.filenos(), self.requests.fd]
+        """File descriptors to wait on between ticks; requests beyond a tick's share wait for the next one."""
+        return [*self.link.filenos(), *([self.requests.fd] if self._left > 0 else [])]
 
     def tick(self, lateness_us: float) -> None:
         """One step of the control loop, with everything that is due once a second."""
         now_s = self._clock()
         self.lateness.note(lateness_us)
+        self._left = _REQUESTS_PER_TICK
         self._serve_requests()
+        self._audit.tick(now_s)
         decision = self.core.tick(self.inputs(), now_s)
         self._carry_out(decision, now_s)
         idle = not self.core.run_id and self.core.state not in ENERGISED
@@ -275,8 +293,7 @@ class GuardService:
 
     def attend(self) -> dict[str, Any]:
         """Somebody is there."""
-        self.core.lookout.attend(self._clock())
-        return self._answer()
+        return self._answer() | {"changed": self.core.lookout.attend(self._clock())}
 
     # Within.
 
@@ -291,8 +308,12 @@ class GuardService:
         }
 
     def _serve_requests(self) -> None:
-        while self.requests.poll_once():
-            pass
+        while self._left > 0 and (handled := self.requests.poll_once(self._left)):
+            self._left -= handled
+
+    def _write_command(self, severity: str, what: str, /, **details: Any) -> None:
+        warning: Severity = "warning" if severity == "warning" else "info"
+        self.chronicle.event(Event(kind=COMMAND, severity=warning, what=what, details=details))
 
     def inputs(self) -> Inputs:
         """Gather what is known now."""

@@ -2,26 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from evapd.control import LAWS
 from evapd.errors import LimitError, StateError
-
-
-class Range(NamedTuple):
-    """Lowest and highest value, both allowed."""
-
-    low: float
-    high: float
-    unit: str
-
-
-RANGES: Mapping[str, Range] = {
-    "target_rate": Range(1e-6, 0.5, "hits per live pulse"),
-    "pulse_fraction": Range(0.0, 0.5, "V_p / V_dc"),
-    "pulse_rate_hz": Range(1.0, 10e6, "Hz"),
-    "energy_pj": Range(0.0, 1e9, "pJ of a laser pulse, at the specimen"),
-}
+from evapd.rpc.arguments import RANGES
 
 
 def check(changes: Mapping[str, Any]) -> None:

@@ -85,11 +85,11 @@ class Description(Result):
     parameters: list[Parameter]
 
 
-def describe(commands: Sequence[Command], buckets: Buckets) -> dict[str, Any]:
-    """Describe a service, its parameters left aside."""
+def describe(commands: Sequence[Command], buckets: Buckets, *, leased: bool) -> dict[str, Any]:
+    """Describe a service, its parameters left aside; `leased`: it heeds a lease."""
     return {
         "v": VERSION,
-        "commands": [_command(command) for command in commands],
+        "commands": [_command(command, leased=leased) for command in commands],
         "request": request_schema([command.name for command in commands]),
         "reply": reply_schema(),
         "errors": [
@@ -167,14 +167,14 @@ def reply_schema() -> dict[str, Any]:
     }
 
 
-def _command(command: Command) -> dict[str, Any]:
+def _command(command: Command, *, leased: bool) -> dict[str, Any]:
     return {
         "name": command.name,
         "doc": command.doc,
         "energy": command.energy,
         "who": str(command.who),
         "reads": command.reads,
-        "lease": command.lease_rule,
+        "lease": command.lease_rule if leased else "not needed",
         "always": command.always,
         "args": _schema(command.model),
         "result": _schema(command.result, mode="serialization"),

@@ -70,7 +70,9 @@ class Dispatcher:
         self._lease, self._audit, self._clock = lease, audit, clock
         self._buckets = buckets or Buckets()
         self._parameters = parameters
-        self._described = describe(listed, self._buckets)  # once: schemas take their time
+        self._described = describe(
+            listed, self._buckets, leased=lease is not None
+        )  # once: schemas take their time
         self._memory = Memory()
         self._kept: dict[
             str, tuple[float, bytes]

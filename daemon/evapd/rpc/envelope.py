@@ -1,5 +1,6 @@
 """Requests and replies as the asking side writes and reads them; the same for threads and for asyncio."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from evapd.errors import RequestTimeout, StreamError, refusal
@@ -9,9 +10,16 @@ from evapd.stream.jsontext import from_json, to_json
 MAX_REPLY_BYTES = 16 * 1024 * 1024
 
 
-def request_body(client: str, request_id: str, command: str, args: dict[str, Any]) -> bytes:
-    """Encode a request."""
-    return to_json({"v": VERSION, "id": request_id, "client": client, "cmd": command, "args": args})
+def request_body(
+    client: str,
+    request_id: str,
+    command: str,
+    args: dict[str, Any],
+    asked_by: Mapping[str, str] | None = None,
+) -> bytes:
+    """Encode a request; `asked_by` tells for whom this program asks."""
+    envelope = {"v": VERSION, "id": request_id, "client": client, "cmd": command, "args": args}
+    return to_json(envelope | ({"asked_by": asked_by} if asked_by else {}))
 
 
 def reply_in(parts: list[bytes]) -> tuple[str, dict[str, Any]] | None:

@@ -3,6 +3,7 @@
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -53,8 +54,9 @@ class Requester:
         *,
         timeout_s: float | None = None,
         request_id: str | None = None,
+        asked_by: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        """Send a command and wait for its result.
+        """Send a command and wait for its result; `asked_by` tells for whom this program asks.
 
         Raises:
             RequestError: when the service answers with an error; Forbidden, LeaseHeld, RateLimited are kinds of it.
@@ -64,7 +66,7 @@ class Requester:
         limit_s = self.timeout_s if timeout_s is None else timeout_s
         deadline = time.monotonic() + limit_s
         request_id = request_id or uuid.uuid4().hex
-        body = request_body(self.client, request_id, command, args or {})
+        body = request_body(self.client, request_id, command, args or {}, asked_by)
         socket = self._socket()
         try:
             sent, reply = _exchange(socket, request_id, body, deadline)

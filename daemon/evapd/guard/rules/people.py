@@ -3,7 +3,7 @@
 from evapd.guard.energy import ENERGISED, PULSING
 from evapd.guard.rules.base import Effect, Finding, Measured, View
 
-_AWAY_S, _GONE_S = 60.0, 600.0
+AWAY_S, _GONE_S = 60.0, 600.0
 _MISSED_TICKS = 3
 _RECOVER_S = 0.2
 
@@ -21,7 +21,7 @@ class OperatorAway(Measured):
 
     def load(self, view: View) -> float | None:
         """Time since somebody attended over a minute; None in a run that nobody ever attended."""
-        return _since(view, _AWAY_S)
+        return _since(view, AWAY_S)
 
     def found(self, view: View) -> Finding:
         """Say how long."""
