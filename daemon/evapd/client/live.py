@@ -38,6 +38,7 @@ class LiveSource:
             context, zmq.SUB, max_message_bytes=MAX_PAYLOAD_BYTES, send_hwm=_HWM, receive_hwm=_HWM
         )
         self._socket.heartbeat_ivl = _HEARTBEAT_MS
+        self._socket.conflate = True  # only the newest is kept here: what waits would be old when it is read
         connect(self._socket, address, keys)
         self._socket.subscribe(_TOPIC)
 
