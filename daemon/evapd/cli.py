@@ -12,6 +12,7 @@ import typer
 
 from evapd import (
     __version__,
+    cli_alarms,
     cli_data,
     cli_drivers,
     cli_energy,
@@ -365,6 +366,7 @@ def acquire(config: Config, folder: Folder = None) -> None:
 
 
 cli_data.register(app)
+cli_alarms.register(app)
 cli_drivers.register(app)
 cli_wiring.register(app)
 cli_energy.register(app)

@@ -26,6 +26,11 @@ POLL_S = 0.1
 READY_S = 60.0  # unless a child says that it needs more
 REQUEST_S = 1.0
 RESTART_DELAYS_S = (0.0, 0.5, 1.0, 2.0, 5.0)
+BESIDE = (
+    "alarms",
+)  # what the daemon works without: started last, never waited for, restarted ever more slowly
+BESIDE_DELAYS_S = (1.0, 5.0, 20.0, 60.0)
+BESIDE_ENDS_S = 10.0
 EXIT_CONFIG = 78
 
 
@@ -54,6 +59,8 @@ class Supervisor:
             self._add("twin", "evapd_sim", ["twin"])
         self._add("guard", "evapd.guard", [])
         self._add("acquire", "evapd.acquire", [])
+        if loaded.rig.alarms.hooks:
+            self._add("alarms", "evapd.alarms", [])
 
     def _add(self, name: str, module: str, words: list[str]) -> None:
         layout = self.loaded.layout
@@ -85,13 +92,16 @@ class Supervisor:
         Raises:
             StartFailed: when one ends before it is ready; the others are stopped by `stop()`.
         """
-        for name in self.children:
+        needed = [name for name in self.children if name not in BESIDE]
+        for name in needed:
             if self._ending():
                 return
             self.children[name].start()
             if name == "twin":  # the instruments are there before the daemon asks for them
                 self._await_ready(["twin"])
-        self._await_ready(list(self.children))
+        self._await_ready(needed)
+        for name in self.children.keys() - needed:
+            self._start_again(self.children[name])
 
     def _await_ready(self, names: list[str]) -> None:
         deadline_s = time.monotonic() + READY_S
@@ -185,7 +195,8 @@ class Supervisor:
                 continue
             due_s = self._again_s.get(child.name)
             if due_s is None:
-                delay_s = RESTART_DELAYS_S[min(child.restarts, len(RESTART_DELAYS_S) - 1)]
+                delays_s = BESIDE_DELAYS_S if child.name in BESIDE else RESTART_DELAYS_S
+                delay_s = delays_s[min(child.restarts, len(delays_s) - 1)]
                 self._progress.say(
                     f"ALARM: {child.name} ended with exit code {code}, restarting it\n{child.last_words()}"
                 )
@@ -193,14 +204,21 @@ class Supervisor:
             if time.monotonic() >= due_s:
                 del self._again_s[child.name]
                 child.restarts += 1
-                try:
-                    child.start()
-                except OSError as error:  # a full disk, too many processes: tried again with the next delay
-                    self._progress.say(f"ALARM: {child.name} cannot be started: {error}; trying again")
+                self._start_again(child)
+
+    def _start_again(self, child: Child) -> None:
+        try:
+            child.start()
+        except OSError as error:  # a full disk, too many processes: tried again with the next delay
+            self._progress.say(f"ALARM: {child.name} cannot be started: {error}; trying again")
 
     def stop(self) -> bool:
-        """Run closed and voltage down, then guard, acquire, twin; False when something had to be killed."""
+        """Run closed and voltage down, then what works beside, guard, acquire, twin; False when something had to be killed."""
         clean = self._close_run()
+        for name in BESIDE:  # before the others, whose end it would tell people of
+            child = self.children.get(name)
+            if child is not None and child.terminate(BESIDE_ENDS_S) is None:
+                child.kill()
         for name in ("guard", "acquire", "twin"):
             child = self.children.get(name)
             if child is None:
