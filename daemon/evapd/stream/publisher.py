@@ -28,6 +28,7 @@ LIVE_TOPIC = b"live."
 WELCOME_TOPIC = "welcome."
 _WELCOME = re.compile(rb"\x01(welcome\.[A-Za-z0-9_-]{8,64})")
 _MAX_SUBSCRIPTION_BYTES = 256  # also bounds the handshake, whose largest part is the routing id
+_MAX_KEYED_BYTES = 768  # CURVE's INITIATE has 257 bytes and the routing id; and 33 bytes more per message
 _OTHER_QUEUE_BYTES = 8 * 1024 * 1024
 _OTHER_RING_BYTES = 16 * 1024 * 1024
 _SUBSCRIPTIONS_PER_TURN = 100
@@ -89,6 +90,7 @@ class Publisher:
     ) -> None:
         access = access or Access()
         keyed = access.keys is not None
+        self._max_bytes = _MAX_KEYED_BYTES if keyed else _MAX_SUBSCRIPTION_BYTES
         self.address = check_address(address, keyed=keyed)
         self.live_address = check_address(live_address, keyed=keyed)
         self._own_context = context is None
@@ -156,14 +158,14 @@ class Publisher:
         stream = open_socket(
             self._context,
             zmq.XPUB,
-            max_message_bytes=_MAX_SUBSCRIPTION_BYTES,
+            max_message_bytes=self._max_bytes,
             send_hwm=high_water_mark(self._budget_bytes),
             receive_hwm=1000,
             linger_ms=_LINGER_MS,
         )
         stream.xpub_verboser = True  # tell every subscription, also a repeated one, and every end of one
         live = open_socket(
-            self._context, zmq.PUB, max_message_bytes=_MAX_SUBSCRIPTION_BYTES, send_hwm=2, receive_hwm=1000
+            self._context, zmq.PUB, max_message_bytes=self._max_bytes, send_hwm=2, receive_hwm=1000
         )
         live.sndbuf = _LIVE_BUFFER_BYTES
         try:

@@ -21,7 +21,7 @@ from evapd.security.keys import ClientKeys
 
 LARGEST_FRAME_BYTES = 256 * 1024  # 10 000 hits of 18 bytes and their header, rounded up
 _LEAST_HWM = 4
-HANDSHAKE_MS = 5000  # who has not said who it is by then is sent away
+HANDSHAKE_MS = 3000  # who has not said who it is by then is sent away
 _HOST = re.compile(r"\*|\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?", re.ASCII)
 
 
