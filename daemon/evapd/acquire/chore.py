@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,13 +12,19 @@ from typing import IO, Any
 class Chore:
     """One child process: a module of ours that takes a folder, prints a JSON object per line, and may be killed at any time."""
 
-    def __init__(self, module: str, run_folder: Path, *arguments: str) -> None:
-        """Start it.
+    def __init__(
+        self,
+        module: str,
+        run_folder: Path,
+        *arguments: str,
+        on_line: Callable[[dict[str, Any]], None] = lambda _: None,
+    ) -> None:
+        """Start it; `on_line` gets every object, on another thread.
 
         Raises:
             OSError: when no process can be made.
         """
-        self.run_folder = run_folder
+        self.run_folder, self._on_line = run_folder, on_line
         self.progress = 0.0
         self.error = ""
         self.result: dict[str, Any] = {}  # the last object
@@ -57,6 +64,7 @@ class Chore:
                 try:
                     self.result = dict(json.loads(line))
                     self.progress = float(self.result.get("progress", self.progress))
+                    self._on_line(self.result)
                 except (ValueError, AttributeError, TypeError):
                     self.error = f"unexpected output: {line.strip()[:200]}"
 

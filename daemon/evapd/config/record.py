@@ -19,9 +19,11 @@ def _absolute(path: Path) -> Path:
 class Retention(Section):
     """Which journals may be removed, oldest first, once their runs are finalised and verified; without numbers none."""
 
-    keep_days: Annotated[float, Field(gt=0)] | None = None  # journals of runs that ended longer ago may go
-    keep_gb: Annotated[float, Field(ge=0)] | None = None  # of all journals together; above it the oldest may go
-    raw_words_days: Annotated[float, Field(gt=0)] | None = None  # raw TDC words go earlier than the rest
+    keep_days: Annotated[float, Field(ge=0)] | None = None  # journals of runs that ended longer ago may go
+    keep_gb: Annotated[float, Field(ge=0)] | None = (
+        None  # of all journals together; above it the oldest may go
+    )
+    raw_words_days: Annotated[float, Field(ge=0)] | None = None  # raw TDC words go earlier than the rest
 
     @property
     def active(self) -> bool:

@@ -29,7 +29,15 @@ from evapd.record.wholefile import write_whole
 from evapd.stream.jsontext import from_json
 
 _log = logging.getLogger(__name__)
-__all__ = ["EXIT_BUSY", "TEXT", "RecoveryReport", "is_pending", "recover_run", "recover_unfinished"]
+__all__ = [
+    "EXIT_BUSY",
+    "TEXT",
+    "RecoveryReport",
+    "is_pending",
+    "recover_run",
+    "recover_unfinished",
+    "written_by",
+]
 
 TEXT = "recovery.txt"
 EXIT_BUSY = 3  # the guard still writes: ask again
@@ -75,13 +83,13 @@ def recover_run(
     store = RunStore(run_folder)
     if not run_folder.is_dir():
         raise RecordError(f"{run_folder} is not a run folder; `evapd runs` lists them")
-    if _written_by(store, ACQUIRE_PREFIX):
+    if written_by(store, ACQUIRE_PREFIX):
         raise StateError(f"run {run_folder.name} is still being recorded; stop it before recovering it")
     info, damage = _load(store)
     if info is not None and info.finished and not is_pending(info):
         return _as_before(info)
-    haste = most_bytes is not None and (_written_by(store, GUARD_PREFIX) or _bytes(store) >= most_bytes)
-    if not haste and _written_by(store, GUARD_PREFIX):
+    haste = most_bytes is not None and (written_by(store, GUARD_PREFIX) or _bytes(store) >= most_bytes)
+    if not haste and written_by(store, GUARD_PREFIX):
         raise StateError(f"the guard still writes run {run_folder.name}; it leaves when the voltage is down")
     state = info.state if info else damage
     if info is not None and is_pending(info):
@@ -110,7 +118,8 @@ def _as_before(info: RunInfo) -> RecoveryReport:
     )
 
 
-def _written_by(store: RunStore, prefix: str) -> bool:
+def written_by(store: RunStore, prefix: str) -> bool:
+    """Whether a living process still writes a series of a run."""
     return any(is_being_written(segment) for segment in segments(store.original(prefix), prefix)[-1:])
 
 

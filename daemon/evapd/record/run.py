@@ -40,9 +40,11 @@ __all__ = [
     "Segment",
     "StateChange",
     "digest",
+    "each_run",
     "list_runs",
     "new_run_folder",
     "present_versions",
+    "read_entry",
     "sync_folder",
     "utc_text",
 ]
@@ -242,13 +244,18 @@ class RunEntry:
 
 def list_runs(runs: Path) -> list[RunEntry]:
     """List the run folders of a rig, oldest first; one that cannot be read is listed with its problem."""
-    if not runs.is_dir():
-        return []
-    entries = []
-    for folder in sorted(path for path in runs.iterdir() if path.is_dir()):
-        store = RunStore(folder)
-        try:
-            entries.append(RunEntry(folder, store.load()))
-        except RecordError as error:
-            entries.append(RunEntry(folder, None, str(error)))
-    return entries
+    return list(each_run(runs))
+
+
+def each_run(runs: Path) -> Iterator[RunEntry]:
+    """Give the run folders of a rig one by one, oldest first, as they are when they are asked for."""
+    folders = sorted(path for path in runs.iterdir() if path.is_dir()) if runs.is_dir() else []
+    return map(read_entry, folders)
+
+
+def read_entry(folder: Path) -> RunEntry:
+    """Read one run folder."""
+    try:
+        return RunEntry(folder, RunStore(folder).load())
+    except RecordError as error:
+        return RunEntry(folder, None, str(error))

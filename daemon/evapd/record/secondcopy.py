@@ -63,6 +63,10 @@ def complete_copy(run_folder: Path, root: Path, progress: Progress = lambda _: N
     before = info.second_copy
     if not info.finished:
         raise RecordError(f"run {info.id} is not closed; stop or recover it before its copy is completed")
+    if info.pruned:
+        raise RecordError(
+            f"run {info.id}: its journal was removed by a rule; the copy is all there is, and stays as it is"
+        )
     found = SecondCopy(folder=str(copy.folder), state="incomplete", lost=before.lost if before else 0)
     try:
         if _doubted(store, info) and (gained := mend(store, copy)):
