@@ -25,7 +25,7 @@ class Source:
         script = TESTS / "support" / "stream_source.py"
         self.process = subprocess.Popen(
             [sys.executable, str(script), str(BUDGET_BYTES)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            text=True, env={"PYTHONPATH": str(TESTS), "MALLOC_ARENA_MAX": "2"},
+            text=True, env={"PYTHONPATH": str(TESTS)},
         )  # fmt: skip
         self.context, self.sockets = zmq.Context(), []
         self.addresses = self._line()
