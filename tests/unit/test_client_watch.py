@@ -78,6 +78,11 @@ def test_a_guard_that_does_not_answer_is_said():
     assert "the guard does not answer" in text_of(view({"guard": None}))
 
 
+def test_who_commands_is_shown_while_anybody_does():
+    assert "lease" not in text_of(view())
+    assert "anna (sweep-1) commands" in text_of(view({"lease": {"holder": "anna", "client": "sweep-1"}}))
+
+
 def test_losses_are_named():
     assert "lost_blocks 3" in text_of(view({"losses": {"lost_blocks": 3, "journal": 0}}))
 

@@ -69,6 +69,7 @@ class AsyncClient(Connection):
             LeaseHeld: on entering, when somebody else has it and `force` is not given.
             LeaseLost: later, when it was lost.
         """
+        self._check_no_lease()
         return AsyncLease(self._ask_now, self._hold, ttl_s=ttl_s, force=force)
 
     def hits(

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self
 
-from evapd.client.lease import RENEWALS
+from evapd.client.lease import ANSWER_S, RENEWALS
 from evapd.client.lease_term import Term
-from evapd.errors import RateLimited, RequestTimeout, StreamError
+from evapd.errors import RateLimited, RequestError, RequestTimeout, StreamError
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class AsyncLease:
 
     async def __aenter__(self) -> Self:
         now_s = time.monotonic()
-        await self._ask("lease_take", {"ttl_s": self._ttl_s, "force": self._force}, self._ttl_s)
+        await self._ask("lease_take", {"ttl_s": self._ttl_s, "force": self._force}, ANSWER_S)
         self._term = Term(self._ttl_s, now_s)
         self._hold(self._term)
         self._task = asyncio.create_task(self._renew(self._term), name="lease")
@@ -64,7 +64,7 @@ class AsyncLease:
         self._hold(None)
         if not lost:
             try:
-                await self._ask("lease_release", {}, self._ttl_s)
+                await self._ask("lease_release", {}, ANSWER_S)
             except StreamError as release:
                 log.warning("the lease could not be given back, it ends by itself: %s", release)
         elif kind is None:
@@ -76,9 +76,9 @@ class AsyncLease:
             await asyncio.sleep(every_s)
             now_s = time.monotonic()
             try:
-                await self._ask("lease_renew", {}, every_s)
+                await self._ask("lease_renew", {}, min(every_s, ANSWER_S))
                 term.renewed(now_s)
             except (RequestTimeout, RateLimited) as error:
                 log.info("the lease was not renewed, it is tried again: %s", error)
             except StreamError as error:
-                term.lose(str(error))
+                term.lose(error.message if isinstance(error, RequestError) else str(error))

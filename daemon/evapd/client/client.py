@@ -56,6 +56,7 @@ class Client(Connection):
             LeaseHeld: on entering, when somebody else has it and `force` is not given.
             LeaseLost: later, when it was lost.
         """
+        self._check_no_lease()
         return Lease(self._ask_now, self._hold, ttl_s=ttl_s, force=force)
 
     def hits(self, timeout_s: float | None = None, *, on_notice: OnNotice | None = None) -> Feed[HitBlock]:

@@ -105,9 +105,11 @@ class Connection(Commands):
         return cls(**{**ports, "keys": loaded, **options})
 
     def _hold(self, term: Term | None) -> None:
-        if term is not None and self._term is not None:
-            raise StateError("this client has a lease already")
         self._term = term
+
+    def _check_no_lease(self) -> None:
+        if self._term is not None:
+            raise StateError("this client has a lease already, and commands by it")
 
     def _frames(self, topics: Sequence[str]) -> "Callable[[], Source[Message]]":
         if not topics:

@@ -8,9 +8,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from evapd.client.lease_term import Term
-from evapd.errors import RateLimited, RequestTimeout, StreamError
+from evapd.errors import RateLimited, RequestError, RequestTimeout, StreamError
 
 RENEWALS = 3  # in the time of one lease, so that two may fail
+ANSWER_S = 2.0
 log = logging.getLogger(__name__)
 
 
@@ -52,7 +53,7 @@ class Lease:
 
     def __enter__(self) -> Self:
         now_s = time.monotonic()
-        self._ask("lease_take", {"ttl_s": self._ttl_s, "force": self._force}, self._ttl_s)
+        self._ask("lease_take", {"ttl_s": self._ttl_s, "force": self._force}, ANSWER_S)
         self._term = Term(self._ttl_s, now_s)
         self._hold(self._term)
         self._thread = threading.Thread(target=self._renew, args=(self._term,), name="lease", daemon=True)
@@ -69,7 +70,7 @@ class Lease:
         self._hold(None)
         if not lost:
             try:
-                self._ask("lease_release", {}, self._ttl_s)
+                self._ask("lease_release", {}, ANSWER_S)
             except StreamError as release:
                 log.warning("the lease could not be given back, it ends by itself: %s", release)
         elif kind is None:
@@ -80,9 +81,9 @@ class Lease:
         while not self._end.wait(every_s) and not term.lost(time.monotonic()):
             now_s = time.monotonic()
             try:
-                self._ask("lease_renew", {}, every_s)
+                self._ask("lease_renew", {}, min(every_s, ANSWER_S))
                 term.renewed(now_s)
             except (RequestTimeout, RateLimited) as error:
                 log.info("the lease was not renewed, it is tried again: %s", error)
             except StreamError as error:
-                term.lose(str(error))
+                term.lose(error.message if isinstance(error, RequestError) else str(error))

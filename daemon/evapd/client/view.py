@@ -96,6 +96,8 @@ def _lines(view: View, status: Status) -> Iterator[tuple[str, str]]:
     else:
         elapsed = _UNKNOWN if run.elapsed_s is None else clock(run.elapsed_s)
         yield "run", f"{run.id}  {elapsed}  segment {run.segment if run.segment is not None else _UNKNOWN}"
+    if status.lease is not None:
+        yield "lease", f"{status.lease.holder} ({status.lease.client}) commands"
     if guard is None:
         yield "energy", "unknown: the guard does not answer"
     else:
