@@ -31,6 +31,7 @@ from evapd.record.journal import JournalWriter, read_journal
 from evapd.stream.frame import HITS, WORDS, Framer
 from evapd.stream.publisher import Publisher
 from support.anodes import quad
+from support.bench_live import live_bench_service
 from support.bench_processes import SubscriberProcess, cpu_s, rss_mb
 from support.bench_table import Row, print_table
 from support.recorded_runs import record_run
@@ -113,8 +114,11 @@ def recorded(folder: Path) -> dict[str, int]:
     return rows
 
 
-@pytest.mark.parametrize(("words", "goal_mhit_s"), [(True, 1), (False, 5)], ids=["words", "hits-only"])
-def test_chain_at_full_speed(tmp_path: Path, words: bool, goal_mhit_s: int) -> None:
+@pytest.mark.parametrize(
+    ("words", "goal_mhit_s", "analysed"), [(True, 1, False), (False, 5, False), (False, 5, True)],
+    ids=["words", "hits-only", "hits-only-analysed"],
+)  # fmt: skip
+def test_chain_at_full_speed(tmp_path: Path, words: bool, goal_mhit_s: int, analysed: bool) -> None:
     faults: list[str] = []
     source = WordsInMemory(pregenerated())
     framer = Framer("bench", lambda: time.monotonic_ns() // 1000, lambda: time.time_ns() // 1000, run="bench")
@@ -140,7 +144,13 @@ def test_chain_at_full_speed(tmp_path: Path, words: bool, goal_mhit_s: int) -> N
             stack.enter_context(SubscriberProcess(publisher.address, publisher.replay_address, each))
             for each in topics
         ]
-        pipeline = Pipeline(readout, matcher, counter, framer, bus, words=words)
+        live = live_bench_service(publisher.publish_live)
+        if analysed:
+            live.start()
+            stack.callback(live.stop)
+        pipeline = Pipeline(
+            readout, matcher, counter, framer, bus, words=words, tap=live.tap.offer if analysed else None
+        )
         pipeline.start()
         source.has_room = lambda: (
             readout.blocks.qsize() < WAITING_BLOCKS and journal.queued_bytes < WAITING_BYTES
@@ -168,13 +178,14 @@ def test_chain_at_full_speed(tmp_path: Path, words: bool, goal_mhit_s: int) -> N
     shutil.rmtree(tmp_path)
     rate = now.hits / took_s / 1e6
     print_table(
-        f"acquire chain at full speed, 5 % detection, 30 % multi-hit, {'words recorded' if words else 'hits only'}, "
+        f"acquire chain at full speed, 5 % detection, 30 % multi-hit, {'words recorded' if words else 'hits only'}{', analysed live' if analysed else ''}, "
         f"3 subscribers, {took_s:.0f} s",
         [
             Row("sustained", f"{rate:.2f} Mhit/s, {now.words / took_s / 1e6:.1f} Mword/s", f">= {goal_mhit_s} Mhit/s"),
             Row("slowest and fastest second", "{:.2f} and {:.2f} Mhit/s".format(*extremes(hits_by_s))),
             Row("processor time of the process", f"{1e9 * took_cpu_s / now.hits:.0f} ns per hit, {100 * took_cpu_s / took_s:.0f} % of a core"),
             Row("hits in all", f"{now.hits:,d}"),
+            *([Row("analysed live", live.told())] if analysed else []),
             Row("to the journal", f"{journal.written.bytes / took_s / 1e6:.0f} MB/s, durable {synced_s - took_s:.1f} s after"),
             Row("dropped before matching, by the journal", f"{readout.overflows}, {journal.lost}", "0, 0"),
             Row("dropped by the stream's own queue", str(dropped), "0"),

@@ -31,6 +31,6 @@ class Live(Section):
     map_cells: Annotated[int, Field(ge=16, le=128)] = 128  # of the detector's map, each way
     points_per_s: Annotated[Hertz, Field(ge=0, le=2500)] = 2000.0  # projected, of the 3-D preview
     hits_per_s: Annotated[Hertz, Field(ge=10_000, le=10e6)] = (
-        500e3  # looked at; of more a fair sample of blocks
+        300e3  # analysed; of more a fair sample of blocks
     )
     projection: Projection = Projection()

@@ -146,13 +146,12 @@ class LiveAnalysis:
 
     def _flown(self, block: HitBlock) -> Flown:
         """Voltages of a block's first and last pulse; between them they are taken to rise evenly."""
-        ends = HitBlock(
-            first_pulse=block.first_pulse, last_pulse=block.last_pulse,
-            pulse=np.array([0, block.pulses - 1], np.uint32), tof_ps=_TWO, x_um=_TWO, y_um=_TWO,
-            quality=_TWO_SMALL, multiplicity=_TWO_SMALL, anchor=block.anchor,
-        )  # fmt: skip
-        first_us, last_us = self._pulse_clock.times_us(ends, round(self._clock() * US_PER_S)).tolist()
+        now_us = round(self._clock() * US_PER_S)
+        first_us, period_us = self._pulse_clock.line(
+            block.first_pulse, block.last_pulse, block.anchor, now_us
+        )
         pulses = max(block.pulses - 1, 1)
+        last_us = first_us + pulses * period_us
         v_dc, v_dc_end = self._v_dc.at(first_us), self._v_dc.at(last_us)
         if not self._setup.voltage_mode:
             return Flown(block, v_dc, (v_dc_end - v_dc) / pulses, 0.0, 0.0)
@@ -237,7 +236,3 @@ class LiveAnalysis:
             if self._setup.legend.source == "ranges":
                 slow.composition = ranged
         return slow
-
-
-_TWO = np.zeros(2, np.int32)
-_TWO_SMALL = np.zeros(2, np.uint8)
