@@ -14,7 +14,7 @@ import zmq
 
 from evapd.errors import StateError
 from evapd.security.access import Access
-from evapd.security.listener import Listener, connections_by_port, descriptors
+from evapd.security.listener import BACKLOG, Listener, connections_by_port, descriptors
 from evapd.security.roles import LOCAL, Peer
 
 ZAP_DOMAIN = b"evapd"
@@ -23,7 +23,7 @@ _TURN_MS = 50
 _AGAIN_S = 0.2
 _REFRESH_S = 0.2
 _SAY_EVERY_S = 10.0
-_RESERVE = 48  # descriptors kept for the process's own files: journal, devices, replies
+_RESERVE = 48 + BACKLOG  # descriptors for the process's own files, and for what waits when a listener is shut
 _IPC_MODE = 0o660
 
 log = logging.getLogger(__name__)
@@ -171,13 +171,23 @@ class Gate:
     def _serve(self, handler: "zmq.Socket[bytes]") -> None:
         refreshed_s = time.monotonic()
         while not self._stop.is_set():
-            if handler.poll(_TURN_MS):
+            self._await(handler)
+            while handler.poll(0):
                 self._answer(handler)
             self._limit()
             now_s = time.monotonic()
             if now_s - refreshed_s >= _REFRESH_S:
                 refreshed_s = now_s
                 self._refresh()
+
+    def _await(self, handler: "zmq.Socket[bytes]") -> None:
+        """Wait for a request, or for a connection: a flood is seen when it begins, not a turn later."""
+        poller = zmq.Poller()
+        poller.register(handler, zmq.POLLIN)
+        for listener in tuple(self._listeners):
+            if not listener.is_shut:  # one that is shut may be readable for as long as no descriptor is left
+                poller.register(listener.fileno(), zmq.POLLIN)
+        poller.poll(_TURN_MS)
 
     def _answer(self, handler: "zmq.Socket[bytes]") -> None:
         """Answer one request: [route, "", "1.0", id, domain, address, identity, mechanism, credentials...]."""
@@ -213,7 +223,7 @@ class Gate:
         """Shut the listeners that have their number of connections, and all when descriptors run out."""
         limit = self.access.max_connections
         left, used = descriptors()
-        scarce = left < _RESERVE
+        scarce = left < min(_RESERVE, (left + used) // 2)
         if not scarce and used < limit and not any(listener.is_shut for listener in self._listeners):
             return  # nobody can have reached a limit
         counts = connections_by_port()

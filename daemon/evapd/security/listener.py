@@ -14,7 +14,7 @@ from collections import Counter
 
 from evapd.errors import StreamError
 
-_BACKLOG = 128
+BACKLOG = 32  # what waits there is let in also after the listener was shut
 _DESCRIPTORS = "/proc/self/fd"
 _SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27  # asm-generic/socket.h
 _DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)  # BPF_RET | BPF_K, 0 bytes: linux/filter.h
@@ -51,7 +51,7 @@ class Listener:
             if family == socket.AF_INET6:
                 self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             self._socket.bind(where)
-            self._socket.listen(_BACKLOG)
+            self._socket.listen(BACKLOG)
         except OSError as error:
             self._socket.close()
             raise StreamError(
@@ -65,6 +65,10 @@ class Listener:
             f"tcp://[{here[0]}]:{self.port}" if family == socket.AF_INET6 else f"tcp://{here[0]}:{self.port}"
         )
         self.is_shut = False
+
+    def fileno(self) -> int:
+        """Give our own descriptor: readable when a connection waits."""
+        return self._socket.fileno()
 
     def duplicate(self) -> int:
         """Give a descriptor for libzmq, which closes it."""

@@ -1,0 +1,174 @@
+"""Too many connections, half-open ones and slow ones: who is in is served on, and nothing runs out."""
+
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, suppress
+
+import pytest
+
+from evapd.rpc import Command, NoArgs, Requester, Service
+from evapd.security.access import Access
+from evapd.security.listener import connections_by_port, descriptors, raise_descriptor_limit
+from evapd.stream import sockets
+from support.raw_zmtp import SIGNATURE, dial, greeting, hangs_up
+from support.wait import wait_for
+
+TCP = "tcp://127.0.0.1:*"
+COMMANDS = [Command("look", NoArgs, lambda _: {"seen": True})]
+
+
+@pytest.fixture
+def opened():
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def _short_handshakes(monkeypatch):
+    monkeypatch.setattr(sockets, "HANDSHAKE_MS", 400)
+
+
+def port_of(service):
+    return int(service.address.rpartition(":")[2])
+
+
+def half_open(opened, port, how_many, timeout_s=0.1):
+    """Connect and say nothing; gives the connections that were let in."""
+    links = []
+    for _ in range(how_many):
+        link = opened.enter_context(socket.socket())
+        link.settimeout(timeout_s)
+        with suppress(OSError):
+            link.connect(("127.0.0.1", port))
+            links.append(link)
+    return links
+
+
+def test_connections_are_counted_by_their_port_here(opened):
+    service = opened.enter_context(Service(TCP, COMMANDS))
+    links = half_open(opened, port_of(service), 3)
+    wait_for(lambda: connections_by_port().get(port_of(service)) == 3, "three connections")
+    for link in links:
+        link.close()
+    wait_for(lambda: port_of(service) not in connections_by_port(), "none")
+
+
+@pytest.mark.usefixtures("_short_handshakes")
+def test_a_socket_takes_so_many_connections_and_serves_those_it_has(opened):
+    service = opened.enter_context(Service(TCP, COMMANDS, access=Access(max_connections=20)))
+    requester = opened.enter_context(Requester(service.address, 5.0))
+    requester.request("look")
+    deadline_s, most = time.monotonic() + 1.5, 0
+    while time.monotonic() < deadline_s:  # longer than a handshake may take: others come as some go
+        half_open(opened, port_of(service), 20, 0.02)
+        most = max(most, connections_by_port().get(port_of(service), 0))
+        began_s = time.monotonic()
+        assert requester.request("look")
+        assert time.monotonic() - began_s < 1.0
+    assert (
+        15 <= most < 20 + 32 + 60
+    )  # what waits in the listener's queue, and what comes within a turn of the gate
+
+
+@pytest.mark.usefixtures("_short_handshakes")
+def test_after_a_flood_everybody_gets_in_again(opened):
+    service = opened.enter_context(Service(TCP, COMMANDS, access=Access(max_connections=10)))
+    with ExitStack() as flood:
+        half_open(flood, port_of(service), 60, 0.02)
+        wait_for(lambda: connections_by_port().get(port_of(service), 0) >= 10, "the flood")
+    with Requester(service.address, 10.0) as requester:
+        assert requester.request("look")
+
+
+@pytest.mark.usefixtures("_short_handshakes")
+@pytest.mark.parametrize("said", [b"", b"\xff", SIGNATURE, greeting(), greeting() + b"\x04\x29\x05REA"])
+def test_who_does_not_finish_its_handshake_is_sent_away(opened, said):
+    service = opened.enter_context(Service(TCP, COMMANDS))
+    link = opened.enter_context(dial(port_of(service)))
+    link.sendall(said)
+    assert hangs_up(link, 3.0)
+
+
+@pytest.mark.usefixtures("_short_handshakes")
+def test_a_greeting_that_drips_is_cut_off_when_the_time_is_over(opened):
+    service = opened.enter_context(Service(TCP, COMMANDS))
+    link = opened.enter_context(dial(port_of(service)))
+    link.settimeout(0.05)
+    began_s, gone = time.monotonic(), False
+    for byte in greeting() * 2:
+        try:
+            link.sendall(bytes([byte]))
+            gone = link.recv(100) == b"" or gone
+        except TimeoutError:
+            continue
+        except OSError:
+            gone = True
+        if gone:
+            break
+    assert gone
+    assert time.monotonic() - began_s < 3.0
+
+
+CHILD = """
+import resource, sys, time
+from evapd.rpc import Command, NoArgs, Service
+from evapd.security.access import Access
+from evapd.stream import sockets
+sockets.HANDSHAKE_MS = 1000
+def look(_):
+    return {"cpu_s": time.process_time()}
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), int(sys.argv[1])))
+with Service("tcp://127.0.0.1:*", [Command("look", NoArgs, look)]) as far, \\
+     Service("ipc://" + sys.argv[2], [Command("look", NoArgs, look)]) as near:
+    print(far.address, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_few_descriptors_and_a_thousand_connections_keep_neither_ipc_nor_a_standing_client_away(
+    opened, tmp_path
+):
+    near = f"ipc://{tmp_path / 'near'}"
+    with subprocess.Popen(
+        [sys.executable, "-c", CHILD, "128", str(tmp_path / "near")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as child:  # fmt: skip
+        address = child.stdout.readline().strip()
+        standing = opened.enter_context(Requester(address, 5.0))
+        before = standing.request("look")
+        deadline_s = time.monotonic() + 3.0
+        while time.monotonic() < deadline_s:
+            half_open(opened, int(address.rpartition(":")[2]), 100, 0.01)
+            assert standing.request("look")
+            with Requester(near, 5.0) as local:  # a new connection: an abort that begins now
+                assert local.request("look")
+        busy = standing.request("look")["cpu_s"] - before["cpu_s"]
+        child.send_signal(signal.SIGTERM)
+        child.stdin.close()
+    assert busy < 2.0
+
+
+def test_the_limit_of_descriptors_is_raised_as_far_as_it_goes():
+    code = (
+        "import resource; from evapd.security.listener import raise_descriptor_limit as up\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 512)); print(up(), up(100), resource.getrlimit(7))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split(maxsplit=2) == ["512", "512", "(512, 512)\n"]
+
+
+def test_descriptors_are_counted_also_when_none_is_left():
+    left, used = descriptors()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert left + used == soft
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used - 1, hard))
+        assert descriptors()[0] == 0
+        assert connections_by_port() == {}
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert raise_descriptor_limit(1) == soft
