@@ -98,7 +98,7 @@ class Publisher:
         self._gate = Gate(self._context, access)
         self._instance, self._budget_bytes, self._grace_s = instance, budget_bytes, grace_s
         self._snapshot, self._next_seq = snapshot, next_seq
-        self._ring = Ring(budget_bytes, _OTHER_RING_BYTES)
+        self._ring = Ring(budget_bytes, min(budget_bytes, _OTHER_RING_BYTES))
         self._replay = ReplayServer(
             check_address(replay_address, keyed=keyed),
             self._ring,
