@@ -83,7 +83,12 @@ class Daemon:
     """Answers the public commands and remembers them."""
 
     def __init__(
-        self, control: str = TCP, stream: str = TCP, replay: str = TCP, instance: str = "first-start"
+        self,
+        control: str = TCP,
+        stream: str = TCP,
+        replay: str = TCP,
+        instance: str = "first-start",
+        budget_bytes: int = 4_000_000,
     ) -> None:
         self.framer = make_framer(instance)
         self.calls: list[tuple[str, dict[str, Any]]] = []
@@ -93,7 +98,7 @@ class Daemon:
             TCP,
             replay,
             instance=instance,
-            budget_bytes=4_000_000,
+            budget_bytes=budget_bytes,
             snapshot=lambda: self.status,
             next_seq=self.framer.next_seq,
         )

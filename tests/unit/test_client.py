@@ -147,6 +147,28 @@ def test_lost_frames_are_reported_also_after_the_iterator_is_closed(client, daem
     assert f"1 frames of {HITS} lost" in caplog.text
 
 
+def test_a_feed_that_is_not_read_for_a_while_misses_nothing_in_the_end():
+    # 1000 frames of 27 kB: more than sockets and kernel keep, less than the daemon's memory of the past.
+    with Daemon(budget_bytes=40_000_000) as daemon:
+        publisher = daemon.publisher
+        with (
+            Client(
+                daemon.service.address, publisher.address, publisher.replay_address, timeout_s=5.0
+            ) as client,
+            client.hits(timeout_s=5) as blocks,
+        ):
+            frames = [daemon.framer.hits(make_hits(1500, first_pulse=number)) for number in range(1000)]
+            for frame in frames:
+                publisher.publish(frame)
+            wait_for(lambda: publisher.stats().frames == 1000, 20.0)
+            first = [next(blocks).first_pulse for _ in range(200)]
+            for _ in range(2):
+                publisher.publish(daemon.framer.beat())  # as twice a second: tells what was lost at the end
+            assert first + [next(blocks).first_pulse for _ in range(800)] == list(range(1000))
+            assert blocks.counts.recovered[HITS] > 0
+            assert client.lost_frames == 0
+
+
 def test_a_client_finds_a_restarted_daemon(tmp_path):
     addresses = [f"ipc://{tmp_path}/{name}.ipc" for name in ("control", "stream", "replay")]
     with Client(*addresses, timeout_s=5.0) as client:
