@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo replay test lint format bench bench-control faults conformance lock clean
+.PHONY: demo replay test test-web lint format bench bench-control faults kills conformance lock clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.ready: requirements-dev.lock pyproject.toml
@@ -21,6 +21,15 @@ replay: $(VENV)/.ready  ## 100 000 tungsten hits through the same path
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest tests
+
+# Chromium comes from Debian, axe-core from npm; both are for tests only.
+$(VENV)/axe/.ready: $(VENV)/.ready
+	npm install --silent --no-audit --no-fund --prefix $(VENV)/axe axe-core@4
+	touch $@
+
+test-web: $(VENV)/.ready $(VENV)/axe/.ready  ## the page in a real browser, about 3 minutes
+	command -v chromium > /dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; }
+	$(BIN)/python -m pytest tests/web '--override-ini=norecursedirs=.*'
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
@@ -42,6 +51,10 @@ bench-control: $(VENV)/.ready  ## the control laws in virtual time against goals
 # PAGE=docs/faults.md writes the table where it stands; EVAPD_KILLS and EVAPD_SOAK_S make it longer.
 faults: $(VENV)/.ready  ## wall-clock fault suite: reaction times, rise of the voltage, nothing lost; about 35 minutes
 	EVAPD_WALL_CLOCK=1 $(if $(PAGE),EVAPD_FAULTS_PAGE=$(PAGE)) $(BIN)/python -m pytest tests/faults -q --no-header
+
+# KILLS=20 for a quick look; PAGE=docs/reliability-journal.md writes the table where it stands.
+kills: $(VENV)/.ready  ## kill -9 of acquire and of the guard, 100 times each: every written frame is read back; about 40 minutes
+	EVAPD_KILLS=$(or $(KILLS),100) $(if $(PAGE),EVAPD_KILLS_PAGE=$(PAGE)) $(BIN)/python -m pytest tests/faults/test_kill_journal.py -s -q --no-header
 
 conformance: $(VENV)/.ready  ## every driver through the kit with 10 000 random replies of each kind, about half an hour
 	EVAPD_CONFORMANCE_REPLIES=10000 $(BIN)/python -m pytest tests/conformance/test_kit.py -o timeout=0 -q

@@ -17,7 +17,8 @@ from support.wait import wait_for
 @pytest.fixture(scope="module")
 def shimmed() -> Iterator[tuple[FaultRig, Shim]]:
     made: list[Shim] = []
-    with fault_rig(prepare=lambda daemon: made.append(Shim(daemon))) as rig:
+    # Segments so small that a new one begins every few seconds.
+    with fault_rig({"record": {"segment_mb": 1}}, prepare=lambda daemon: made.append(Shim(daemon))) as rig:
         yield rig, made[0]
 
 
@@ -72,6 +73,63 @@ def test_disk_gives_errors(shimmed: tuple[FaultRig, Shim]) -> None:
         assert not told.gaps
         fault.rises_at_most(20.0)
     shim.set()
+
+
+@pytest.mark.parametrize("what", ["sync_error", "dir_error"], ids=["fdatasync", "folder"])
+def test_disk_cannot_keep_what_it_took(shimmed: tuple[FaultRig, Shim], what: str) -> None:
+    rig, shim = shimmed
+    call = {"sync_error": "one fdatasync of the journal", "dir_error": "fsync of a journal's folder"}[what]
+    with rig.fault("9", "disk loses what it took", f"{call} gives EIO (C library shim)",
+                   "run ends by itself < 5 s, INCOMPLETE, never synced again, V down") as fault:  # fmt: skip
+        if what == "dir_error":  # folders are synced when a segment begins
+            rig.finish_run("the folder of the next one fails")
+            rig.await_ready()
+            shim.set(dir_error=errno.EIO)
+            rig.daemon.ask("start")
+            rig.await_run("idle", 60.0)
+            rig.run_id = str((rig.daemon.status() or {})["last_run"]["id"])
+            fault.now(lambda: None)
+        else:
+            fault.now(lambda: shim.set(sync_error=errno.EIO))
+            fault.inhibited_within(5.0)
+            fault.descends_within(5.0)
+        told = fault.closed("INCOMPLETE")
+        assert not told.acquire.crc_errors
+        assert told.info.counters["journal_doubtful"] > 0
+        fault.rises_at_most(20.0)
+    shim.set()
+
+
+def test_disk_makes_no_new_files(shimmed: tuple[FaultRig, Shim]) -> None:
+    rig, shim = shimmed
+    with rig.fault("9", "no new segment can be made", "open of a new segment gives EMFILE (C library shim)",
+                   "goes on in the present segment, nothing lost") as fault:  # fmt: skip
+        fault.now(lambda: shim.set(open_error=errno.EMFILE))
+        fault.goes_on(5.0)
+        told = fault.accounted()
+        fault.nothing_lost(told, tail_s=0.5)
+        fault.rises_at_most(20.0)
+    shim.set()
+
+
+def test_the_guards_disk_fails_and_comes_back(shimmed: tuple[FaultRig, Shim]) -> None:
+    rig, shim = shimmed
+    with rig.fault("9", "the guard's disk gives EIO for 5 s", "every write of the guard's journal fails (C library shim)",
+                   "told; the guard goes on, its ticks late by > 20 ms: 0; it writes again < 15 s after the disk does; INCOMPLETE") as fault:  # fmt: skip
+        fault.now(lambda: shim.set(error=errno.EIO, whose="guard"))
+        fault.goes_on(5.0)
+        assert any("journal" in alarm for alarm in (rig.daemon.guard_status() or {})["alarms"])
+        shim.set()
+        wait_for(
+            lambda: not any("journal" in alarm for alarm in (rig.daemon.guard_status() or {})["alarms"]),
+            "the guard to write again",
+            15.0,
+        )
+        rig.wait(2.0)
+        assert late_ms(fault.accounted(), fault)[1] == 0
+        fault.rises_at_most(20.0)
+        rig.finish_run("the guard's disk was away")
+        fault.closed("INCOMPLETE")
 
 
 def test_disk_stalls(shimmed: tuple[FaultRig, Shim]) -> None:

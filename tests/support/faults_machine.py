@@ -12,7 +12,9 @@ import yaml
 from support.daemon import Daemon
 
 _SOURCE = Path(__file__).with_name("faults_shim.c")
-_FAULTS = struct.Struct("<5q")
+_FAULTS = struct.Struct("<9q")
+_LEDGER_ROW = struct.Struct("<3q")
+_LEDGER_ROWS = 1024
 _PLUGIN = '''
 """Drivers of a laboratory whose code misbehaves when a file tells it to."""
 
@@ -81,8 +83,24 @@ class Shim:
             ["cc", "-shared", "-fPIC", "-O2", "-o", str(library), str(_SOURCE), "-ldl"], check=True
         )
         self.set()
+        self._ledger = folder / "shim.ledger"
+        self._ledger.write_bytes(bytes(_LEDGER_ROW.size * _LEDGER_ROWS))
         for name in ("guard", "acquire"):
-            daemon.env[name] = {"LD_PRELOAD": str(library), "FAULTS_SHIM": str(self._path)}
+            daemon.env[name] = {
+                "LD_PRELOAD": str(library),
+                "FAULTS_SHIM": str(self._path),
+                "FAULTS_LEDGER": str(self._ledger),
+            }
+
+    def ledger(self) -> dict[int, tuple[int, int]]:
+        """What the journals' writes have returned: bytes and whole frames by inode."""
+        rows = _LEDGER_ROW.iter_unpack(self._ledger.read_bytes())
+        return {inode: (size, frames) for inode, size, frames in rows if inode}
+
+    def forget(self) -> None:
+        """Begin a new ledger; of a segment that is being written it then has the rest."""
+        with self._ledger.open("r+b") as file:
+            file.write(bytes(_LEDGER_ROW.size * _LEDGER_ROWS))
 
     def set(
         self,
@@ -92,9 +110,23 @@ class Shim:
         stall_s: float = 0.0,
         error: int = 0,
         read_only: bool = False,
+        sync_error: int = 0,
+        dir_error: int = 0,
+        open_error: int = 0,
+        whose: str = "acquire",
     ) -> None:
-        """Switch faults; without arguments all is well."""
-        values = _FAULTS.pack(round(1e9 * clock_s), room_bytes, round(1e6 * stall_s), error, read_only)
+        """Switch faults; without arguments all is well. `whose` journals the disk fails: acquire, both, guard."""
+        values = _FAULTS.pack(
+            round(1e9 * clock_s),
+            room_bytes,
+            round(1e6 * stall_s),
+            error,
+            read_only,
+            sync_error,
+            dir_error,
+            open_error,
+            ("acquire", "both", "guard").index(whose),
+        )
         with self._path.open("r+b" if self._path.exists() else "wb") as file:
             file.write(values)
 

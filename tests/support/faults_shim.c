@@ -1,7 +1,9 @@
 /* What a machine may do to a process, between it and the C library: a disk that fills, stalls or fails, a clock that is set.
- * Loaded by LD_PRELOAD; FAULTS_SHIM names a file of five 64 bit numbers that the test writes and this library maps.
- * Only files below a folder named "journal" and whose name begins with "acquire" are touched, and all below a folder named
- * "runs" where that has become read-only. */
+ * Loaded by LD_PRELOAD; FAULTS_SHIM names a file of 64 bit numbers that the test writes and this library maps.
+ * Only files below a folder named "journal" and whose name begins with "acquire" are touched, those of the guard too where
+ * that is asked for, and all below a folder named "runs" where that has become read-only.
+ * FAULTS_LEDGER names a file in which this library counts, by inode, what the journals' writes have returned: the memory is
+ * shared with that file, so that it outlives the process. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -23,17 +25,33 @@ struct faults {
     volatile int64_t stall_us;   /* for the next write, once */
     volatile int64_t error;      /* errno of every write; 0: none */
     volatile int64_t read_only;  /* whether the disk of the runs was mounted anew as read-only */
+    volatile int64_t sync_error; /* errno of the next fdatasync, once, as the kernel reports it; 0: none */
+    volatile int64_t dir_error;  /* errno of every fsync of a folder of a journal; 0: none */
+    volatile int64_t open_error; /* errno of making a new segment; 0: none */
+    volatile int64_t whose;      /* journals that are touched: 0 acquire's, 1 both, 2 the guard's */
 };
 
-static struct faults none = {0, -1, 0, 0, 0}, *now = &none;
+struct row {
+    volatile int64_t inode, bytes, frames;
+};
+
+enum { ROWS = 1024 };
+static struct faults none = {0, -1, 0, 0, 0, 0, 0, 0, 0}, *now = &none;
+static struct row *ledger;
+
+static void *mapped(const char *name, size_t size) {
+    const char *path = getenv(name);
+    int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+    if (fd < 0) return NULL;
+    void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    return page == MAP_FAILED ? NULL : page;
+}
 
 __attribute__((constructor)) static void map_faults(void) {
-    const char *path = getenv("FAULTS_SHIM");
-    int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
-    if (fd < 0) return;
-    void *page = mmap(NULL, sizeof *now, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (page != MAP_FAILED) now = page;
-    close(fd);
+    struct faults *page = mapped("FAULTS_SHIM", sizeof *now);
+    if (page) now = page;
+    ledger = mapped("FAULTS_LEDGER", ROWS * sizeof *ledger);
 }
 
 static int lies_below(int fd, const char *part) {
@@ -45,7 +63,33 @@ static int lies_below(int fd, const char *part) {
     return strstr(path, part) != NULL;
 }
 
-static int is_journal(int fd) { return lies_below(fd, "/journal/acquire"); }
+static int is_ours(const char *path) {
+    if (now->whose < 2 && strstr(path, "/journal/acquire")) return 1;
+    return now->whose > 0 && strstr(path, "/guard/guard-") != NULL;
+}
+
+static int is_journal(int fd) {
+    return (now->whose < 2 && lies_below(fd, "/journal/acquire")) || (now->whose > 0 && lies_below(fd, "/guard/guard-"));
+}
+
+static void enter(int fd, const struct iovec *iov, int count, ssize_t done) {
+    struct stat about;
+    if (!ledger || done <= 0 || !lies_below(fd, ".evj") || fstat(fd, &about)) return;
+    int64_t frames = 0, inode = (int64_t)about.st_ino;
+    ssize_t left = done;
+    for (int i = 0; i < count && left >= (ssize_t)iov[i].iov_len; left -= (ssize_t)iov[i].iov_len, i++)
+        frames += iov[i].iov_len >= 20 && memcmp(iov[i].iov_base, "EVJ1", 4) == 0;
+    if (left > 0 && frames) frames--; /* a short write: the last that began is not whole */
+    for (int i = 0; i < ROWS; i++) {
+        int64_t none_yet = 0;
+        if (ledger[i].inode != inode && !__atomic_compare_exchange_n(&ledger[i].inode, &none_yet, inode, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) &&
+            none_yet != inode)
+            continue;
+        __atomic_fetch_add(&ledger[i].bytes, (int64_t)done, __ATOMIC_SEQ_CST);
+        __atomic_fetch_add(&ledger[i].frames, frames, __ATOMIC_SEQ_CST);
+        return;
+    }
+}
 
 static int refused(const char *path) {
     if (!now->read_only || !strstr(path, "/runs/")) return 0;
@@ -60,6 +104,10 @@ int open64(const char *path, int flags, ...) {
     va_start(rest, flags);
     mode_t mode = flags & O_CREAT ? va_arg(rest, mode_t) : 0;
     va_end(rest);
+    if ((flags & O_CREAT) && now->open_error && is_ours(path)) {
+        errno = (int)now->open_error;
+        return -1;
+    }
     return (flags & (O_WRONLY | O_RDWR)) && refused(path) ? -1 : real(path, flags, mode);
 }
 
@@ -92,7 +140,11 @@ ssize_t writev(int fd, const struct iovec *iov, int count) {
         errno = EROFS;
         return -1;
     }
-    if (!is_journal(fd)) return real(fd, iov, count);
+    if (!is_journal(fd)) {
+        ssize_t untouched = real(fd, iov, count);
+        enter(fd, iov, count, untouched);
+        return untouched;
+    }
     int64_t stall_us = __atomic_exchange_n(&now->stall_us, 0, __ATOMIC_SEQ_CST);
     if (stall_us > 0) {
         struct timespec rest = {stall_us / 1000000, stall_us % 1000000 * 1000};
@@ -103,7 +155,11 @@ ssize_t writev(int fd, const struct iovec *iov, int count) {
         return -1;
     }
     int64_t room = now->room_bytes;
-    if (room < 0) return real(fd, iov, count);
+    if (room < 0) {
+        ssize_t whole = real(fd, iov, count);
+        enter(fd, iov, count, whole);
+        return whole;
+    }
     if (room == 0) {
         errno = ENOSPC;
         return -1;
@@ -113,6 +169,27 @@ ssize_t writev(int fd, const struct iovec *iov, int count) {
     ssize_t done = real(fd, &first, 1);
     if (done > 0) now->room_bytes = room - done;
     return done;
+}
+
+int fdatasync(int fd) {
+    static int (*real)(int);
+    if (!real) real = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
+    if (now->sync_error && is_journal(fd)) {
+        errno = (int)__atomic_exchange_n(&now->sync_error, 0, __ATOMIC_SEQ_CST);
+        if (errno) return -1;
+    }
+    return real(fd);
+}
+
+int fsync(int fd) {
+    static int (*real)(int);
+    if (!real) real = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
+    struct stat about;
+    if (now->dir_error && lies_below(fd, "/journal") && fstat(fd, &about) == 0 && S_ISDIR(about.st_mode)) {
+        errno = (int)now->dir_error;
+        return -1;
+    }
+    return real(fd);
 }
 
 int clock_gettime(clockid_t id, struct timespec *t) {

@@ -58,6 +58,7 @@ class Conductor:
         self._asked_s = 0.0  # when the present run was asked for
         self._stop_wanted: tuple[str, str] | None = None  # reason, condition flag or ""
         self._guard_gone_s: float | None = None
+        self._guard_lost = 0  # frames that the guard's disk had not taken when the run began
         self._energy_asked = False  # the guard may have begun to raise the voltage
         self._steps: dict[RunState, Callable[[], None]] = {
             RunState.IDLE: self._idle,
@@ -195,6 +196,7 @@ class Conductor:
             self.machine.move(RunEvent.FAILED)
             return
         self._guard_gone_s = None
+        self._guard_lost = int((self._guard.status or {}).get("journal_lost", 0))
         self.machine.move(RunEvent.ARMED)
 
     def _check_ready(self) -> None:
@@ -274,10 +276,15 @@ class Conductor:
         if closed and run.opened and self._loaded.rig.record.finalise:
             self.finaliser = self._start_finaliser(run)
 
+    def _guard_lost_frames(self) -> bool:
+        """Whether frames of the guard did not get to its disk since the run began; a new guard counts from 0."""
+        lost = int((self._guard.status or {}).get("journal_lost", 0))
+        return self._energy_asked and lost > min(self._guard_lost, lost)
+
     def _complete_record(self, run: ActiveRun, reason: str, flag: str) -> bool:
         """Close the record; False when the disk did not take its last words, which recovery then makes good."""
         try:
-            self.last_run = run.close(reason, flag)
+            self.last_run = run.close(reason, flag, "INCOMPLETE" if self._guard_lost_frames() else "")
         except (EvapdError, OSError) as error:
             self.last_run = {
                 "id": run.id,

@@ -1,0 +1,40 @@
+"""kill -9 at moments that nobody chose: every frame whose write had returned is read back, and is what subscribers got.
+
+EVAPD_KILLS says how often each process is killed, EVAPD_KILLS_PAGE where the table is written.
+"""
+
+import os
+import platform
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.kills import KillScene, Sums, kill_scene
+
+KILLS = int(os.environ.get("EVAPD_KILLS", "1"))
+TABLE: list[Sums] = []
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[KillScene]:
+    with kill_scene() as made:
+        yield made
+    page = os.environ.get("EVAPD_KILLS_PAGE")
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}, Python {platform.python_version()}"
+    text = f"{Sums.markdown(TABLE)}\n\n{machine}\n"
+    print(text)
+    if page:
+        Path(page).write_text(text)
+
+
+@pytest.mark.timeout(120 + 40 * KILLS)
+@pytest.mark.parametrize("name", ["acquire", "guard"])
+def test_every_frame_whose_write_had_returned_is_read_back(scene: KillScene, name: str) -> None:
+    chance, sums = random.Random(f"kills of {name}"), Sums(name)
+    TABLE.append(sums)
+    for _ in range(KILLS):
+        scene.kill(name, chance, sums)
+    assert (sums.kills, sums.missing, sums.unequal, sums.holes) == (KILLS, 0, 0, 0), sums
+    assert sums.read >= sums.returned > 0
