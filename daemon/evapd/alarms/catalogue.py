@@ -61,6 +61,10 @@ ACQUIRE: Mapping[str, Entry] = {
     "time_sum": Entry("acquire", "The delay lines' time sums leave their place, or cannot be watched.",
                       "look at thresholds, cables and the MCP; calibrate anew"),
     "command": Entry("acquire", "A command was refused.", "the event names who asked and why it was refused"),
+    "recovery": Entry("acquire", "A run that an earlier process has left could not be put together.", "`evapd recover` says why; its journal is kept as it is"),
+    "second-copy": Entry("acquire", "The second copy of the journal falls behind, or has failed; the first one is whole.",
+                         "look at the disk or the network of the second copy; the run goes on"),
+    "retention": Entry("acquire", "Old runs could not be removed, as the rules of retention ask for.", "make room by hand; look at permissions"),
 }  # fmt: skip
 """Kinds of acquire's events that warn; a blank in a kind is written as a hyphen."""
 
@@ -73,6 +77,7 @@ GUARD: Mapping[str, Entry] = {
     "realtime": Entry("guard", "The guard has no real-time priority.", "give it LimitRTPRIO, or CAP_SYS_NICE; see its unit"),
     "wiring": Entry("guard", "A contact or an output is not as it should be.", "look at the module of digital inputs and outputs"),
     "detector": Entry("guard", "The detector's supplies were stopped or have a fault.", "look at currents and vacuum before `evapd detector on`"),
+    "blackbox": Entry("guard", "The minute before a trip could not be kept.", "look at the disk of the rig's folder"),
 }  # fmt: skip
 """Kinds of the guard's events that warn and belong to no rule."""
 

@@ -188,7 +188,18 @@ class Office:
                 for alarm in self.escalation.alarms
             ]
             hooks = {name: self._hook_document(desk, now_s) for name, desk in self._desks.items()}
-        return {"rig": self._loaded.rig.name, "alarms": alarms, "hooks": hooks, "state_fault": self._fault}
+            heard_s = {"acquire": self.watch.acquire.heard_s, "guard": self.watch.guard.heard_s}
+        heard = {
+            name: at_s is not None and now_s - at_s <= self._loaded.rig.alarms.silent_s
+            for name, at_s in heard_s.items()
+        }
+        return {
+            "rig": self._loaded.rig.name,
+            "alarms": alarms,
+            "hooks": hooks,
+            "heard": heard,
+            "state_fault": self._fault,
+        }
 
     def acknowledge(self, number: int | None, for_s: float | None) -> dict[str, Any]:
         """Take note that a person has seen one alarm, or all.

@@ -211,7 +211,8 @@ class Watch:
         A latched alarm leaves the list because a person has acknowledged it (`seen`), or because the process is another.
         """
         listed: set[str] = set()
-        for one in status.get("alarm_list") or ():
+        given = status.get("alarm_list")
+        for one in given if isinstance(given, list) else ():
             if not isinstance(one, Mapping) or str(one.get("source", source)) != source:
                 continue
             name, what = name_of(str(one.get("name", ""))), str(one.get("what", ""))
@@ -233,7 +234,8 @@ class Watch:
         ended = status.get("last_run")
         if not isinstance(ended, Mapping) or ended == before.get("last_run"):
             return
-        conditions = [str(one) for one in ended.get("conditions") or ()]
+        given = ended.get("conditions")
+        conditions = [str(one) for one in given] if isinstance(given, list) else []
         severity: Severity = "alarm" if "ABORTED" in conditions else "warning" if conditions else "info"
         what = f"run {ended.get('id')} has ended: {ended.get('end_reason')}"
         self._note("run-ended", severity, what + (f" ({', '.join(conditions)})" if conditions else ""))
@@ -247,7 +249,7 @@ class Watch:
         at_us = header.get("t_mono_us")
         if not isinstance(at_us, int) or now_s - at_us / 1e6 > OLD_S:
             return False
-        key = (at_us, content.get("kind"), content.get("rule"), str(content.get("what"))[:200])
+        key = (at_us, *(str(content.get(name))[:200] for name in ("kind", "rule", "what")))
         if key in self._seen:
             return False
         self._seen[key] = None
@@ -270,8 +272,8 @@ def _what_of_run(status: Mapping[str, Any] | None) -> str:
     run = _run_of(status)
     if status is None:
         return "it was never heard since this process was started"
-    return (
-        f"run {run} was under way ({status.get('hits', 0):,} hits): it is over, what was written is kept"
-        if run
-        else "no run was under way"
-    )
+    if not run:
+        return "no run was under way"
+    hits = status.get("hits")
+    counted = f" ({hits:,d} hits)" if isinstance(hits, int) else ""
+    return f"run {run} was under way{counted}: it is over, what was written is kept"
