@@ -4,6 +4,8 @@ from collections import OrderedDict
 
 RATE_HZ = 100.0
 BURST = 200
+READ_COST = 0.2
+"""Of a token: what only reads is cheap, and displays poll it."""
 PEERS = 1024
 """Peers that are remembered. Who was forgotten begins with a full bucket."""
 
@@ -24,13 +26,13 @@ class Buckets:
     def __len__(self) -> int:
         return len(self._levels)
 
-    def take(self, peer: bytes, now_s: float) -> float:
-        """Take one token; gives 0, or the seconds until the next one is there."""
+    def take(self, peer: bytes, now_s: float, cost: float = 1.0) -> float:
+        """Take a token, or the part of one that a request costs; gives 0, or the seconds until it is there."""
         level, then_s = self._levels.get(peer, (float(self.burst), now_s))
         level = min(float(self.burst), level + max(0.0, now_s - then_s) * self.rate_hz)
-        through = level >= 1.0
-        self._levels[peer] = (level - 1.0 if through else level, now_s)
+        through = level >= cost
+        self._levels[peer] = (level - cost if through else level, now_s)
         self._levels.move_to_end(peer)
         if len(self._levels) > self.peers:
             self._levels.popitem(last=False)
-        return 0.0 if through else (1.0 - level) / self.rate_hz
+        return 0.0 if through else (cost - level) / self.rate_hz

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from evapd.rpc.bucket import Buckets
+from evapd.rpc.bucket import READ_COST, Buckets
 from evapd.rpc.command import Command, Result
 from evapd.rpc.memory import CLIENTS, PER_CLIENT, REPLY_BYTES
 from evapd.rpc.request import ASKED_BY, MAX_ID_LENGTH, MAX_REQUEST_BYTES, VERSION
@@ -100,8 +100,9 @@ def describe(commands: Sequence[Command], buckets: Buckets, *, leased: bool) -> 
             "request_bytes": MAX_REQUEST_BYTES,
             "id_characters": MAX_ID_LENGTH,
             "client_characters": MAX_ID_LENGTH,
-            "requests_per_s": buckets.rate_hz,
-            "requests_at_once": buckets.burst,
+            "commands_per_s": buckets.rate_hz,
+            "commands_at_once": buckets.burst,
+            "read_cost": READ_COST,
             "remembered_requests": PER_CLIENT,
             "remembered_clients": CLIENTS,
             "remembered_reply_bytes": REPLY_BYTES,

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from evapd.errors import ConfigError, EvapdError, RequestError
 from evapd.rpc.audit import Asked, Audit
-from evapd.rpc.bucket import Buckets
+from evapd.rpc.bucket import READ_COST, Buckets
 from evapd.rpc.caller import Caller, serving
 from evapd.rpc.command import Command, NoArgs
 from evapd.rpc.description import Description, describe
@@ -104,7 +104,7 @@ class Dispatcher:
             self.rejected += 1
             return None
         try:
-            self._admit(routing_id, peer)
+            self._admit(routing_id, peer, reads=command is not None and command.reads)
             request = read(self._known(command, name, found), content, found, routing_id, peer)
             return self._serve(request, request_id, self._clock())
         except _Refusal as refused:
@@ -121,11 +121,12 @@ class Dispatcher:
             raise _Refusal("InvalidRequest", f"unknown command {repr(name)[:80]}: there are {known}")
         return command
 
-    def _admit(self, routing_id: bytes, peer: Peer) -> None:
+    def _admit(self, routing_id: bytes, peer: Peer, *, reads: bool) -> None:
         """Let a request through, or refuse it because the peer asks too often."""
-        wait_s = self._buckets.take(_bucket(routing_id, peer), self._clock())
+        cost = READ_COST if reads else 1.0
+        wait_s = self._buckets.take(_bucket(routing_id, peer), self._clock(), cost)
         if wait_s > 0.0:
-            what = f"more than {self._buckets.rate_hz:g} requests a second: ask again in {wait_s:.3f} s"
+            what = f"more than {self._buckets.rate_hz:g} commands a second, or too many reads: ask again in {wait_s:.3f} s"
             raise _Refusal("RateLimited", what, {"retry_after_s": round(wait_s, 6)})
 
     def _serve(self, request: Request, request_id: str, now_s: float) -> bytes:
