@@ -343,7 +343,7 @@ def recover(
     """Mark what a dead daemon left unfinished; the journal is read, never changed."""
     from evapd.record.recover import recover_run, recover_unfinished
 
-    single = (folder / "run.json").exists()
+    single = (folder / "run.json").exists() or (folder / "journal").is_dir()
     reports = [recover_run(folder)] if single else recover_unfinished(folder / "runs")
     text = "\n".join(map(str, reports)) or "nothing to recover"
     _print([report.as_dict() for report in reports], as_json=as_json, text=text)
