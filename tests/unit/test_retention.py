@@ -203,3 +203,12 @@ def test_the_module_applies_rules_and_prints_lines(runs, capsys, monkeypatch) ->
     assert main(["--json", "--keep-days", "1", str(stores[0].folder.parent)]) == 0
     assert json.loads(capsys.readouterr().out)["what"] == "journal"
     assert main(["--keep-days", "1", str(stores[0].folder / "absent")]) == 1
+
+
+def test_a_file_whose_journal_went_is_never_made_anew_of_nothing(runs) -> None:
+    stores = runs(40)
+    pruned(stores, keep_days=30)
+    before = stores[0].nexus_path.read_bytes()
+    with pytest.raises(RecordError, match="removed by rule"):
+        finalise(stores[0].folder)
+    assert stores[0].nexus_path.read_bytes() == before

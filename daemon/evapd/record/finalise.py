@@ -65,6 +65,10 @@ def finalise(run_folder: Path, *, progress: Progress | None = None, tell: Tell |
     """
     store = RunStore(run_folder)
     info = store.load()
+    if any(one.what == "journal" for one in info.pruned):
+        raise RecordError(
+            f"run {info.id}: its journal was removed by rule; {store.nexus_path.name} is the record, and stays as it is"
+        )
 
     def both(part: float, hits: int) -> None:
         if progress is not None:
