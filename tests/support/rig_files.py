@@ -51,13 +51,14 @@ def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def write_rig(folder: Path, changes: dict[str, Any] | None = None, source: str = "sim.yaml") -> Path:
     """Write a shipped rig into `folder` with free ports, sockets of its own, and the changes of the test."""
     content = yaml.safe_load((CONFIG / source).read_text())
-    ports = iter(free_ports(9))
+    ports = iter(free_ports(10))
     content["folder"] = str(folder / "data")
     content["anode"] = str(CONFIG / content["anode"])
     content["sockets"] = {
         name: f"tcp://127.0.0.1:{next(ports)}" for name in ("stream", "live", "replay", "control")
     }
     content["metrics"] = {"address": f"127.0.0.1:{next(ports)}"}
+    content["web"] = {"address": f"127.0.0.1:{next(ports)}"}
     for device in content["devices"].values():
         settings = device["settings"]
         kind, _, rest = settings["connect"].partition(":")

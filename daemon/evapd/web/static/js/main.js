@@ -39,7 +39,7 @@ async function main() {
   abort.mount(store); // first of all, and independent of everything that follows
   status.mount(store);
   for (const [name, panel] of Object.entries(PANELS)) panel.mount(document.getElementById(name), store);
-  store.take("hello", await whoLooks());
+  await whoLooks(); // the feed says who it is, each time it is opened
   const feed = new Feed((kind, data) => store.take(kind, data), (connected) => {
     store.connected = connected;
     store.tell("tick");

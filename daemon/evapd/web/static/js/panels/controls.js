@@ -90,7 +90,7 @@ function settings(store, said) {
   const lawRow = el("div", { class: "row" }, el("label", { htmlFor: law.id }, "Law ", law), setLaw);
 
   async function apply(one, input) {
-    const value = Number(input.value) / one.scale;
+    const value = Number((Number(input.value) / one.scale).toPrecision(9));
     const before = one.of(store.live ?? {});
     if (input.value === "" || !Number.isFinite(value)) return;
     const rises = !(value <= before);
