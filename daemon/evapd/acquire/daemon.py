@@ -104,6 +104,7 @@ class Acquire:
                 loop=lambda: self.guard.loop,
                 queue_blocks=self.readout.blocks.qsize,
                 stream=self.publisher.stats,
+                requests=lambda: self.service.requests,
             ),
             loaded.layout.runs,
         )

@@ -7,6 +7,7 @@ Every byte is treated as hostile: what carries a readable id gets an error reply
 import hashlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -79,6 +80,8 @@ class Dispatcher:
         ] = {}  # encoded results of reads, and until when they are good
         self.rejected = 0
         """Messages without a readable id; they got no reply."""
+        self.requests: Counter[tuple[str, str]] = Counter()
+        """Requests by command (`unknown` for none) and result: `ok`, or the kind of the error."""
 
     def describe(self) -> dict[str, Any]:
         """Tell what is understood, with the JSON schema of every request and reply."""
@@ -108,6 +111,7 @@ class Dispatcher:
             request = read(self._known(command, name, found), content, found, routing_id, peer)
             return self._serve(request, request_id, self._clock())
         except _Refusal as refused:
+            self.requests["unknown" if command is None else command.name, refused.kind] += 1
             args, caller = content.get("args"), caller_of(content, peer)
             self._note(command, args if isinstance(args, dict) else {}, caller, refused)
             return failure(request_id, refused.kind, refused.message, refused.fields)
@@ -134,6 +138,7 @@ class Dispatcher:
         digest = hashlib.blake2b(to_json([command.name, request.args]), digest_size=16).digest()
         done = self._memory.recall(request.owner, request_id)
         if done is not None and done.digest == digest:
+            self.requests[command.name, "repeated"] += 1
             return done.reply
         if done is not None:
             what = f"id {request_id!r} was used for another request: take a new one"
@@ -171,8 +176,10 @@ class Dispatcher:
         command = request.command
         until_s, kept = self._kept.get(command.name, (0.0, b""))
         if now_s < until_s:
+            self.requests[command.name, "ok"] += 1
             return success(request_id, kept)
         encoded = self._handle(request, args)
+        self.requests[command.name, "ok"] += 1
         if command.keep_s:
             self._kept[command.name] = (now_s + command.keep_s, encoded)
         return success(request_id, encoded)
@@ -185,10 +192,12 @@ class Dispatcher:
         try:
             encoded = self._handle(request, args)
         except _Refusal as refused:
+            self.requests[command.name, refused.kind] += 1
             self._note(command, request.args, caller, refused)
             return failure(request_id, refused.kind, refused.message, refused.fields)
         finally:
             self._kept.clear()  # who commands, and then asks how things stand, sees what came of it
+        self.requests[command.name, "ok"] += 1
         if self._lease is not None:
             self._lease.used(holder_of(caller), now_s)
         if command.news is None or command.news(from_json(encoded)):

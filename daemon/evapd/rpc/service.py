@@ -63,6 +63,11 @@ class Service:
         return self._malformed + self._dispatcher.rejected
 
     @property
+    def requests(self) -> dict[tuple[str, str], int]:
+        """Requests so far by command and result; from any thread."""
+        return dict(self._dispatcher.requests)
+
+    @property
     def fd(self) -> int:
         """Descriptor for the owner's poller (edge-triggered)."""
         return int(self._opened().getsockopt(zmq.FD))
