@@ -12,7 +12,7 @@ from evapd.errors import ConfigError, EvapdError
 from evapd.logging import setup
 from evapd.notify import Notifier
 from evapd.record.recover import recover_unfinished
-from evapd.security.listener import raise_descriptor_limit
+from evapd.security.descriptors import raise_descriptor_limit
 
 _log = logging.getLogger(__name__)
 EXIT_CONFIG = 78

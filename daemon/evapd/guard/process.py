@@ -30,6 +30,7 @@ from evapd.guard.realtime import (
 from evapd.guard.service import GuardService
 from evapd.logging import setup
 from evapd.notify import Notifier
+from evapd.security.descriptors import raise_descriptor_limit
 from evapd.stream.frame import Framer
 from evapd.units import NS_PER_S
 
@@ -38,6 +39,7 @@ EXIT_CONFIG = 78
 READY_S = 5.0  # ready is said by then, also with a device that does not answer
 UNSEEN_S = 3.0  # how long a stop waits for a supply that was never there
 _COLLECT_S = 1.0
+_SELECT_SIZE = 1024  # select() knows no descriptor beyond
 _RESORT_S = 0.05
 _IDLE = frozenset({EnergyState.OFF, EnergyState.STANDBY, EnergyState.SAFE})
 
@@ -49,6 +51,7 @@ def main(config: Path, folder: Path | None) -> int:
     try:
         loaded, problem = last_good.load_or_last_good(config, folder)
         loaded.layout.make()
+        raise_descriptor_limit()  # libzmq ends the process when none is left for a connection
         lock = PortLock(f"{loaded.layout.folder}/guard")  # before a socket or an instrument is touched
         try:
             return _serve(loaded, problem)
@@ -156,7 +159,7 @@ class Loop:
     def _wait_until(self, deadline_ns: int) -> None:
         while (left_ns := deadline_ns - time.monotonic_ns()) > 0:
             waiting = [self._woken.fileno(), *self._service.filenos()]
-            readable, _, _ = select.select(waiting, [], [], left_ns / NS_PER_S)
+            readable = _readable(waiting, left_ns)
             if self._woken.fileno() in readable:
                 self._woken.recv(4096)
                 self._heed_signals()
@@ -229,3 +232,13 @@ class Loop:
             self._service.say("realtime", "warning", f"no real-time priority: {refused}")
         else:
             self._service.say("realtime", "info", f"real-time priority granted to process {os.getpid()}")
+
+
+def _readable(waiting: list[int], left_ns: int) -> list[int]:
+    """Wait until a descriptor is readable or time is over; gives those that are."""
+    if max(waiting) < _SELECT_SIZE:
+        return select.select(waiting, [], [], left_ns / NS_PER_S)[0]
+    poller = select.poll()  # knows whole milliseconds only, but any descriptor
+    for descriptor in waiting:
+        poller.register(descriptor, select.POLLIN)
+    return [descriptor for descriptor, _ in poller.poll(left_ns // 1_000_000)]

@@ -14,7 +14,8 @@ import zmq
 
 from evapd.errors import StateError
 from evapd.security.access import Access
-from evapd.security.listener import BACKLOG, Listener, connections_by_port, descriptors
+from evapd.security.descriptors import descriptors
+from evapd.security.listener import Listener, connections_by_port
 from evapd.security.roles import LOCAL, Peer
 
 ZAP_DOMAIN = b"evapd"
@@ -23,7 +24,10 @@ _TURN_MS = 50
 _AGAIN_S = 0.2
 _REFRESH_S = 0.2
 _SAY_EVERY_S = 10.0
-_RESERVE = 48 + BACKLOG  # descriptors for the process's own files, and for what waits when a listener is shut
+_LEAST, _SHARE = (
+    4,
+    12,
+)  # connections at one socket, and the part of all descriptors: four sockets leave most of them
 _IPC_MODE = 0o660
 
 log = logging.getLogger(__name__)
@@ -221,19 +225,19 @@ class Gate:
 
     def _limit(self) -> None:
         """Shut the listeners that have their number of connections, and all when descriptors run out."""
-        limit = self.access.max_connections
         left, used = descriptors()
-        scarce = left < min(_RESERVE, (left + used) // 2)
-        if not scarce and used < limit and not any(listener.is_shut for listener in self._listeners):
-            return  # nobody can have reached a limit
+        limit = min(self.access.max_connections, max(_LEAST, (left + used) // _SHARE))
+        scarce = left < used // 3
+        if used < limit and not any(listener.is_shut for listener in self._listeners):
+            return  # nobody can have reached it
         counts = connections_by_port()
         for listener in self._listeners:
             here = counts.get(listener.port, 0)
             full = scarce or here >= limit
             if full and not listener.is_shut:
                 self._say(
-                    "%s has %d connections of at most %d, %d more files may be opened: new connections wait",
-                    listener.endpoint, here, limit, left,
+                    "%s has %d connections of at most %d%s: new connections wait",
+                    listener.endpoint, here, limit, ", and few files may still be opened" if scarce else "",
                 )  # fmt: skip
             listener.shut(shut=full)
 

@@ -7,15 +7,14 @@ duplicate of it (ZMQ_USE_FD), and a socket filter that lets nothing pass keeps n
 
 import ctypes
 import os
-import resource
 import socket
 import struct
 from collections import Counter
 
 from evapd.errors import StreamError
+from evapd.security.descriptors import DESCRIPTORS
 
 BACKLOG = 32  # what waits there is let in also after the listener was shut
-_DESCRIPTORS = "/proc/self/fd"
 _SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27  # asm-generic/socket.h
 _DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)  # BPF_RET | BPF_K, 0 bytes: linux/filter.h
 
@@ -94,31 +93,11 @@ class Listener:
 def connections_by_port() -> dict[int, int]:
     """Count this process's connected TCP sockets by their port here; nothing when none is left to look with."""
     try:
-        names = os.listdir(_DESCRIPTORS)  # noqa: PTH208 - names are enough, twenty times a second
+        names = os.listdir(DESCRIPTORS)  # noqa: PTH208 - names are enough, twenty times a second
     except OSError:
         return {}
     ports = (_connected_port(int(name)) for name in names)
     return Counter(port for port in ports if port is not None)
-
-
-def descriptors() -> tuple[int, int]:
-    """Count the files and sockets that this process may still open, and those that are open."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        used = len(os.listdir(_DESCRIPTORS))  # noqa: PTH208 - as above
-    except OSError:
-        used = soft  # not even one to look with
-    return max(0, soft - used), used
-
-
-def raise_descriptor_limit(to: int = 65536) -> int:
-    """Let this process open as many files as its hard limit allows, at most `to`; gives the limit from now on."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = to if hard == resource.RLIM_INFINITY else min(hard, to)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return soft
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return wanted
 
 
 def _connected_port(descriptor: int) -> int | None:
