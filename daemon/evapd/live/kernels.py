@@ -84,7 +84,7 @@ def _make_add_hits(source_digest: int) -> AddHits:
             if flight_s > 0.0:
                 path_m2 = 1e-6 * (a.path_mm2 + 1e-6 * (float(x) * x + float(y) * y))
                 mass = _ratio_da(a.factor, v_v + v_per_pulse * pulse[i], flight_s, path_m2)
-            if mass >= 0.0:  # false for NaN
+            if mass > 0.0:  # false for NaN
                 place = math.sqrt(mass) * a.bins_per_root
                 if place < len(spectrum):
                     spectrum[int(place)] += 1
