@@ -195,6 +195,9 @@ def test_an_account_that_is_full_of_segments_forgets_the_oldest(tmp_path):
     found = parts(list(scribe.older(HITS, 0, 199)))
     assert 0 < len(found) < 200
     assert found == parts(frames)[-len(found) :]
+    known = dict(scribe.older._catalogue._segments)
+    scribe.older.tend()
+    assert scribe.older._catalogue._segments == known, "what was forgotten is not read again and again"
     scribe.close()
 
 

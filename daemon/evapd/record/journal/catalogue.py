@@ -31,6 +31,7 @@ class _Segment:
     instance: str = ""
     walked: int = 0  # end of the last frame that is accounted for
     size: int = -1  # of the file when it was looked at last
+    complete: bool = False  # it was looked at when nothing more came to it
     rows: "array[int]" = field(default_factory=lambda: array("q"))
     span: list[int] = field(default_factory=lambda: [-1] * 2 * _KINDS)
 
@@ -71,6 +72,9 @@ class Catalogue:
     def __init__(self, tell: Callable[[str], None], max_blocks: int = MAX_BLOCKS) -> None:
         self._tell, self._max_blocks = tell, max_blocks
         self._segments: dict[Path, _Segment] = {}  # in the order in which they came
+        self._forgotten: dict[
+            tuple[Path, str], int
+        ] = {}  # number of the newest that there was no room for, by series
 
     @property
     def blocks(self) -> int:
@@ -79,18 +83,25 @@ class Catalogue:
 
     def tend(self, folder: Path, prefix: str, least_number: int = 0) -> Iterator[None]:
         """Account for what a series holds now; a step of the iterator is a small part of the work."""
+        least_number = max(least_number, self._forgotten.get((folder, prefix), 0) + 1)
         try:
             found = [path for path in segments(folder, prefix) if segment_number(path) >= least_number]
         except RecordError as error:
             self._tell(str(error))
             return
-        for gone in [path for path in self._segments if path.parent == folder and path not in found]:
+        kept = set(found)
+        for gone in [path for path in self._segments if path.parent == folder and path not in kept]:
             if gone.name.startswith(f"{prefix}-"):
                 del self._segments[gone]
         for path in found:
             segment = self._segments.setdefault(path, _Segment(path))
+            if segment.complete:
+                continue
             try:
                 yield from self._walk(segment)
+                segment.complete = (
+                    path != found[-1]
+                )  # once a newer one is there, nothing comes to an older one
             except (RecordError, OSError) as error:
                 self._tell(str(error))
         self._make_room()
@@ -149,6 +160,7 @@ class Catalogue:
             segment.join_blocks()
         for path in list(self._segments)[: max(0, excess)]:
             del self._segments[path]
+            self._forgotten[path.parent, path.name.rsplit("-", 1)[0]] = segment_number(path)
 
 
 def _proved_instance(place: FramePlace) -> str:
