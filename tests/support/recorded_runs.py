@@ -61,13 +61,13 @@ class Recorder:
     now_us: list[int]
 
     @classmethod
-    def at(cls, folder: Path, prefix: str, run: str) -> "Recorder":
+    def at(cls, folder: Path, prefix: str, run: str, segment_bytes: int = 2_000_000) -> "Recorder":
         now = [T_MONO]
         framer = Framer(prefix, lambda: now[0], lambda: T_UTC + now[0] - T_MONO, run=run)
         journal = JournalWriter(
             folder,
             prefix=prefix,
-            segment_bytes=2_000_000,
+            segment_bytes=segment_bytes,
             queue_bytes=1 << 30,
             reserve_bytes=0,
             on_fault=lambda what: None,

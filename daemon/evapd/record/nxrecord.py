@@ -133,6 +133,8 @@ def write_record(
     put(own, "live_pulses", np.uint64(max(0, live)))
     if info.recovery is not None:
         put(own, "recovery", json.dumps(info.recovery))
+    if "mode" not in (info.configuration.get("pulse") or {}):
+        put(own, "assumed", "pulse_mode: the record does not tell it, voltage is the default")
     if gathered.refused:
         put(own, "mass_to_charge_left_out", gathered.refused)
     if boxes:

@@ -7,9 +7,11 @@ import h5py
 import numpy as np
 
 from evapd.record.finalising.column import Column, TextColumn
+from evapd.record.finalising.deflate import unpacked
 from evapd.record.finalising.spool import Spool
 
 _TEXT_ROWS = 256
+_INDEX_BYTES = 2500  # that HDF5 keeps for the places of even one chunk
 
 
 def write_columns(
@@ -26,6 +28,9 @@ def write_columns(
     done = 0
     for column in spool.columns.values():
         if isinstance(column, TextColumn):
+            continue
+        if column.rows * column.row_bytes < column.chunks.bytes + _INDEX_BYTES:
+            done += _write_small(spool, file, column)
             continue
         dataset = _dataset(file, column)
         for number, (at, size) in enumerate(column.chunks):
@@ -53,6 +58,16 @@ def _parent(file: h5py.File, path: str) -> h5py.Group:
     return group
 
 
+def _write_small(spool: Spool, file: h5py.File, column: Column) -> int:
+    """Write a column plainly whose index of chunks would be larger than what is saved by compressing it."""
+    pieces = [unpacked(spool.read(at, size), column.dtype, column.width) for at, size in column.chunks]
+    values = np.concatenate(pieces)[: column.rows] if pieces else np.empty(0, column.dtype)
+    shape = (column.rows,) if column.width is None else (column.rows, column.width)
+    parent, name = _parent(file, column.path), column.path.rsplit("/", 1)[1]
+    _attributes(parent.create_dataset(name, data=values.reshape(shape)), column)
+    return column.chunks.bytes
+
+
 def _dataset(file: h5py.File, column: Column) -> h5py.Dataset:
     tail = () if column.width is None else (column.width,)
     # Filters that every HDF5 reader has; the level is a note only, the chunks come ready.
@@ -66,9 +81,13 @@ def _dataset(file: h5py.File, column: Column) -> h5py.Dataset:
         compression="gzip",
         compression_opts=1,
     )
+    _attributes(dataset, column)
+    return dataset
+
+
+def _attributes(dataset: h5py.Dataset, column: Column) -> None:
     for name, value in column.attributes.items():
         dataset.attrs[name] = value
-    return dataset
 
 
 def _texts(spool: Spool, columns: Iterable[TextColumn]) -> Iterable[list[str]]:

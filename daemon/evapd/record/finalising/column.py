@@ -82,6 +82,11 @@ class Column:
         """Rows given so far."""
         return self._written + self._pending_rows
 
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row."""
+        return self.dtype.itemsize * (self.width or 1)
+
     def append(self, values: NDArray[Any]) -> None:
         """Add rows; they are copied."""
         self._pending.append(np.array(values, dtype=self.dtype))

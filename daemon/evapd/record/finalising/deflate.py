@@ -19,6 +19,7 @@ _STORED_BYTES = 65535  # most of one stored block
 _RUNS = 0.55  # part of the bytes equal to the one before, from which on runs are looked for
 _NOISE_BITS = 7.5  # entropy of a byte, from which on a code saves less than it costs
 _SAMPLE = 8
+_GLANCE = 64
 
 
 def chunk(values: NDArray[Any], rows: int) -> bytes:
@@ -28,21 +29,34 @@ def chunk(values: NDArray[Any], rows: int) -> bytes:
         values: (n,) or (n, width), little endian, n at most `rows`.
         rows: of a whole chunk.
     """
+    size, filled = values.dtype.itemsize, values.size
     if len(values) < rows:
         whole = np.zeros((rows, *values.shape[1:]), values.dtype)
         whole[: len(values)] = values
         values = whole
-    size = values.dtype.itemsize
     planes = np.ascontiguousarray(np.ascontiguousarray(values).reshape(-1).view(np.uint8).reshape(-1, size).T)
+    rest = _constant(0, values.size - filled) if filled < values.size else b""
     parts = [_HEADER]
     for number, plane in enumerate(planes):
         # The sign of small numbers fills several planes with the same bytes.
-        same = number and plane[0] == planes[number - 1][0] and np.array_equal(plane, planes[number - 1])
-        parts.append(parts[-1] if same else _plane(plane))
+        same = number and np.array_equal(plane[:_GLANCE], planes[number - 1][:_GLANCE])
+        if same and np.array_equal(plane, planes[number - 1]):
+            parts.append(parts[-1])
+        else:
+            parts.append(_plane(plane[:filled]) + rest)
     return b"".join((*parts, _END, zlib.adler32(planes.data).to_bytes(4, "big")))
 
 
+def unpacked(data: bytes, dtype: np.dtype[Any], width: int | None = None) -> NDArray[Any]:
+    """Give what a chunk holds, filling included."""
+    planes = np.frombuffer(zlib.decompress(data), np.uint8).reshape(dtype.itemsize, -1)
+    values = np.ascontiguousarray(planes.T).reshape(-1).view(dtype)
+    return values if width is None else values.reshape(-1, width)
+
+
 def _plane(plane: NDArray[np.uint8]) -> bytes:
+    if not len(plane):
+        return b""
     equal = np.count_nonzero(plane[1:] == plane[:-1])
     if equal == len(plane) - 1:
         return _constant(int(plane[0]), len(plane))

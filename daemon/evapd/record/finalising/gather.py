@@ -33,7 +33,7 @@ _PLOTTED = {
     "v_dc_v": ("voltage", "measured standing voltage", "V", "v_dc_t_us"),
     "v_p_v": ("pulse_voltage", "measured pulse amplitude", "V", "v_p_t_us"),
     "pulse_energy_pj": ("pulse_energy", "measured energy of a laser pulse", "pJ", "t_mono_us"),
-    "pulse_energy_set_pj": ("pulse_energy_set", "energy asked for of a laser pulse", "pJ", "t_mono_us"),
+    "pulse_energy_set_pj": ("asked_pulse_energy", "energy asked for of a laser pulse", "pJ", "t_mono_us"),
     "rate": ("rate", "detected hits per live pulse", "1", "t_mono_us"),
     "target_rate": ("target_rate", "target of the control law, hits per live pulse", "1", "t_mono_us"),
     "sensitivity": ("sensitivity", "d ln(rate) / d ln(V), as identified", "1", "t_mono_us"),

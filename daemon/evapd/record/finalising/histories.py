@@ -1,5 +1,6 @@
 """Quantities against the time since the start of the run, each as a plot of its own."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from evapd.record.finalising.spool import Spool
 from evapd.units import US_PER_S
 
 _ROWS = 4096
+_UNFIT = re.compile(r"[^A-Za-z0-9_]")
+# NeXus gives these endings a meaning of their own, and a validator looks for the field they belong to.
+_RESERVED = ("_set", "_errors", "_mask", "_weights", "_indices", "_end", "_offset", "_scaling_factor")
 _TIME = "time since the start of the run"
 
 
@@ -43,7 +47,9 @@ class Histories:
 
     def series(self, name: str, title: str, units: str, owner: str = "") -> Series:
         """Give a history, made when it is not there; a second owner of a name gets one of its own."""
-        name = name.replace("/", "_")
+        name = _UNFIT.sub("_", name)
+        if name.endswith(_RESERVED):
+            name += "_reading"
         if self._owners.setdefault(name, owner) != owner:
             name = f"{name}_{owner.split('/', 1)[0]}"
             self._owners[name] = owner
