@@ -11,6 +11,8 @@ from support.web_rig import WebRig
 
 AXE = Path(os.environ.get("EVAPD_AXE", ".venv/axe/node_modules/axe-core/axe.min.js"))
 
+pytestmark = pytest.mark.timeout(400)  # a whole rig is started first
+
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_violation(browser: Browser, rig: WebRig, scheme: str) -> None:

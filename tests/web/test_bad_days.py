@@ -10,6 +10,7 @@ from support.browser import open_page
 from support.wait import wait_for
 from support.web_rig import web_rig
 
+pytestmark = pytest.mark.timeout(400)
 RUNNING = "document.querySelector('#chip-run dd').textContent.includes('unning')"
 STALE = "document.body.classList.contains('stale')"
 
@@ -64,8 +65,8 @@ def test_a_loss_is_unmistakable_and_the_page_comes_back_by_itself(browser: Brows
         rig.kill(which, signal.SIGKILL)
         rig.reap(which)
         watched.until(STALE)
-        said = watched.text("#strip")
-        assert "NO CONNECTION" in said if which == "web" else "SILENT" in said
+        words = "NO CONNECTION" if which == "web" else "THE DAEMON IS SILENT"
+        watched.until(f"document.querySelector('#strip').textContent.includes('{words}')")
         assert watched.page.locator("#controls").get_by_role("button", name="Start run").is_disabled()
         watched.shot(f"lost-{which}")
         rig.spawn(which)

@@ -2,12 +2,15 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Browser
 
 from evapd.client import Client
 from support.browser import Watched, open_page
 from support.wait import wait_for
 from support.web_rig import WebRig
+
+pytestmark = pytest.mark.timeout(400)  # a whole rig is started first
 
 
 def hits_shown(page: Watched) -> int:

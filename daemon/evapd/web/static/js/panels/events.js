@@ -8,10 +8,10 @@ const SHAPES = { alarm: "■ alarm", warning: "▲ warning", info: "○ info" };
 const UNSHOWN = new Set(["trace"]); // bytes of a device, for the record
 
 export function mount(root, store) {
-  const list = el("ol", { class: "events", role: "log", "aria-label": "events, newest first" });
+  const list = el("ol", { class: "events" });
   const note = el("p", { class: "said", role: "status" });
   const button = el("button", { type: "button", onclick: () => acknowledge(note) }, "Acknowledge alarms");
-  root.append(el("div", { class: "row" }, button, note), el("div", { class: "scroll", tabIndex: 0 }, list));
+  root.append(el("div", { class: "row" }, button, note), el("div", { class: "scroll", tabIndex: 0, role: "log", "aria-label": "events, newest first" }, list));
   store.on("event", (event) => {
     if (UNSHOWN.has(event.kind)) return;
     list.prepend(line(event));

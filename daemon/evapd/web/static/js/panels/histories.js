@@ -19,7 +19,7 @@ const ROWS = [
 ];
 
 export function mount(root, store) {
-  const place = el("div", { class: "plot", role: "img", "aria-label": "histories of voltage, rate, uncorrelated hits, pressure and temperature" });
+  const place = el("div", { class: "plot", role: "figure", "aria-label": "histories of voltage, rate, uncorrelated hits, pressure and temperature" });
   root.append(place);
   const kept = new Kept();
   let drawn = 0;

@@ -5,7 +5,7 @@ import { el, number, show } from "../dom.js";
 const NEAR = 0.3;
 
 export function mount(root, store) {
-  const list = el("div", { class: "scroll" });
+  const list = el("div", { class: "scroll", tabIndex: 0, role: "group", "aria-label": "margins of the guard's rules" });
   const chi = el("p", { class: "side" });
   const rows = new Map();
   root.append(chi, list);

@@ -8,7 +8,7 @@ const SHOWN = 50;
 export function mount(root, store) {
   const body = el("tbody");
   const said = el("p", { class: "said" });
-  root.append(el("div", { class: "scroll", tabIndex: 0 },
+  root.append(el("div", { class: "scroll", tabIndex: 0, role: "group", "aria-label": "list of runs" },
     el("table", {}, el("thead", {}, el("tr", {}, el("th", {}, "Run"), el("th", { class: "num" }, "Hits"), el("th", {}, "State"), el("th", {}, "Report"))), body)), said);
   let state = "";
   const refresh = async () => {

@@ -12,7 +12,7 @@ export function mount(root, store) {
   const scale = el("select", { id: "spectrum-scale", "aria-label": "scale of counts" },
     el("option", { value: "log" }, "logarithmic"), el("option", { value: "linear" }, "linear"));
   const side = el("p", { class: "side" });
-  const place = el("div", { class: "plot", role: "img", "aria-label": "mass spectrum" });
+  const place = el("div", { class: "plot", role: "figure", "aria-label": "mass spectrum" });
   const ratios = el("p", { class: "side" });
   root.append(el("div", { class: "row" }, what, scale), place, side, ratios);
   let drawn = 0;
