@@ -122,7 +122,8 @@ class ActiveRun:
                 clock=time.monotonic,
             )
         self._counter.reset()
-        self._bus.older.follow(self._store.journal, ACQUIRE_PREFIX)
+        journal = self._journal
+        self._bus.older.follow(self._store.journal, ACQUIRE_PREFIX, waiting=lambda: journal.queued_bytes > 0)
         self._bus.older.follow(self._store.guard_journal, GUARD_PREFIX)
         self._bus.open_journal(self._copy.journal if self._copy else self._journal, self.id)
         watch = None
@@ -300,6 +301,7 @@ class ActiveRun:
             "frames": journal.written.frames,
             "bytes": journal.written.bytes,
             "synced_frames": journal.synced.frames,
+            "sync_age_s": round(time.monotonic() - journal.synced_s, 3),
             "queued_bytes": journal.queued_bytes,
             "lost": journal.lost,
             "doubtful": journal.doubtful,

@@ -70,7 +70,7 @@ class JournalWriter(AbstractContextManager["JournalWriter"]):
         self._queue: deque[Frame | Path] = deque()  # a path is the order to go on in that folder
         self._queued_bytes = self._accepted = 0
         self._sync_goal = 0  # accepted frames that are to be synced without delay
-        self._written, self._synced = Count(), Count()
+        self._written, self._synced, self.synced_s = Count(), Count(), clock()  # the last sync, monotonic s
         self._lost = self._doubtful = 0
         self._losses = LossTold(clock)
         self._broken = self._sync_failed = self._closing = self._written_all = False
@@ -393,7 +393,7 @@ class JournalWriter(AbstractContextManager["JournalWriter"]):
                 continue
             with self._done:
                 if not self._sync_failed:
-                    self._synced = covered
+                    self._synced, self.synced_s = covered, self._clock()
                 self._done.notify_all()
             if self.low_space and self._policy.ends_at_reserve:
                 self._break(OSError(errno.ENOSPC, f"only {free / 1e6:.0f} MB are free"))
