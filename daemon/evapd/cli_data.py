@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -110,9 +111,15 @@ def export(
 
 def _finalise(run_path: Path, *, as_json: bool) -> None:
     from evapd.record.finalise import finalise
+    from evapd.record.finalising.pace import Pace
 
-    with typer.progressbar(length=1000, label="finalising", file=sys.stderr) as bar:
-        done = finalise(run_path, progress=lambda share: bar.update(int(1000 * share) - bar.pos))
+    live = sys.stderr.isatty()
+    pace = Pace(lambda now: typer.echo(f"\r\x1b[2K{now}", err=True, nl=False), time.monotonic)
+    try:
+        done = finalise(run_path, tell=pace if live else None)
+    finally:
+        if live:
+            typer.echo(err=True)
     _print({"file": str(done)}, as_json=as_json, text=str(done))
 
 

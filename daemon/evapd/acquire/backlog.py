@@ -5,10 +5,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from evapd.acquire.chore import Chore
-from evapd.acquire.finaliser import Finaliser
+from evapd.acquire.finaliser import NO_SPACE, Finaliser
 from evapd.config.record import Record
 from evapd.record.recover import EXIT_BUSY, is_pending, written_by
 from evapd.record.run import ACQUIRE_PREFIX, GUARD_PREFIX, RunEntry, RunStore, each_run, list_runs, read_entry
@@ -66,6 +66,17 @@ class Backlog:
         if self._present is not None:
             return self._present[1].progress if self._present[0] is not None else None
         return 0.0 if self._waiting else None
+
+    @property
+    def pace(self) -> dict[str, Any] | None:
+        """How fast the present finalising goes; None when there is none."""
+        chore = self._present[1] if self._present is not None else None
+        return chore.pace if isinstance(chore, Finaliser) else None
+
+    def failed(self, finaliser: Finaliser) -> None:
+        """Try a run's finalising again later, where a full disk was all that it failed for."""
+        if finaliser.code == NO_SPACE:
+            self._not_before[Job("finalise", finaliser.run_folder)] = self._mono() + _AGAIN_S
 
     @property
     def idle(self) -> bool:
@@ -143,6 +154,9 @@ class Backlog:
             self._done(job, chore)
         elif job.kind == "recover" and chore.code == EXIT_BUSY:
             self._not_before[job] = self._mono() + _BUSY_S
+        elif isinstance(chore, Finaliser):
+            self.failed(chore)
+            self._tell("finalise", "alarm", chore.failure)
         else:
             self._failed(job, chore.error)
 

@@ -352,11 +352,8 @@ class Conductor:
             self._bus.event("run", "info", f"finalised in {finaliser.run_folder}")
             self.machine.move(RunEvent.FINALISED)
         else:
-            self._bus.event(
-                "finalise",
-                "alarm",
-                f"finalising failed: {finaliser.error}; run `evapd export {finaliser.run_folder}`",
-            )
+            self._bus.event("finalise", "alarm", finaliser.failure)
+            self.backlog.failed(finaliser)
             self.machine.move(RunEvent.FAILED)
 
     def _identities(self) -> dict[str, Any]:
@@ -379,6 +376,7 @@ class Conductor:
             "run": run.as_dict() if run else None,
             "last_run": self.last_run,
             "finalising": self.finaliser.progress if self.finaliser else self.backlog.progress,
+            "finalising_pace": self.finaliser.pace if self.finaliser else self.backlog.pace,
             "journal": run.journal_status() if run else None,
             "time_sums": run.time_sums() if run else None,
             "guard": guard,

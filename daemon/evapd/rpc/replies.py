@@ -189,6 +189,7 @@ class Status(Result):
     run: RunStatus | None
     last_run: LastRun | None
     finalising: Any
+    finalising_pace: Document | None
     hits: int
     pulses: int
     words: int

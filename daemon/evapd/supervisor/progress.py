@@ -21,9 +21,15 @@ def line(status: dict[str, Any], *, starting: bool = False) -> str:
     v_dc_v = guard.get("v_dc_v")
     voltage = "V_dc unknown" if v_dc_v is None else f"V_dc {round(v_dc_v):6d} V"
     if status["run_state"] == "finalising":
-        return f"finalising {100 * (status.get('finalising') or 0.0):3.0f} %"
+        return f"finalising {100 * (status.get('finalising') or 0.0):3.0f} %{_pace(status.get('finalising_pace') or {})}"
     state = guard.get("energy_state", "starting" if starting else "guard silent")
     return f"{elapsed_s:6.1f} s  {status['run_state']:9s} {state:12s} {voltage}  {share}  {status['hits']:>9,d} hits"
+
+
+def _pace(pace: dict[str, Any]) -> str:
+    hits_per_s, remaining_s = pace.get("hits_per_s"), pace.get("remaining_s")
+    speed = f"  {hits_per_s / 1e6:.2f} Mhit/s" if hits_per_s else ""
+    return speed + (f"  {remaining_s:.0f} s left" if remaining_s is not None else "")
 
 
 def _rate(rate: float | None, target: float | None) -> str:

@@ -26,13 +26,13 @@ class Advance:
             "remaining_s": None if self.remaining_s is None else round(self.remaining_s, 1),
         }
 
+    def pace(self) -> str:
+        """Say how fast it goes and how long it will take, where that is known."""
+        speed = f"{self.hits_per_s / 1e6:.2f} Mhit/s" if self.hits_per_s else ""
+        return speed if self.remaining_s is None else f"{speed}  {self.remaining_s:.0f} s left".strip()
+
     def __str__(self) -> str:
-        text = f"finalising {self.part:6.1%}"
-        if self.hits_per_s:
-            text += f"  {self.hits_per_s / 1e6:.2f} Mhit/s"
-        if self.remaining_s is not None:
-            text += f"  {self.remaining_s:.0f} s left"
-        return text
+        return f"finalising {self.part:6.1%}  {self.pace()}".rstrip()
 
 
 class Pace:
