@@ -66,8 +66,8 @@ class Scribe:
 
     def begin_run(self, segment_bytes: int = 50_000) -> Path:
         folder = self.folder / "runs" / f"run-{next(self._runs)}" / "journal"
-        self.journal = make_writer(folder, "acquire", segment_bytes)
-        self.older.follow(folder, "acquire")
+        self.journal = journal = make_writer(folder, "acquire", segment_bytes)
+        self.older.follow(folder, "acquire", waiting=lambda: journal.queued_bytes > 0)
         self.older.follow(folder / "guard", "guard")
         self.bus.open_journal(self.journal, folder.parent.name)
         self.guard.move_to(folder / "guard")

@@ -160,7 +160,7 @@ static bool ours(Text header) {
     return member(header, "instance", &value) && is_text(value, instance);
 }
 
-/* Ask once for a part of a gap; gives up to which number the answer reaches, or -1 when to ask again, -2 for silence. */
+/* Ask once for a part of a gap; gives up to which number the answer reaches, or -2 for silence. */
 static long long ask(int topic, long long first, long long last, long long *taken) {
     char request[512], id[24];
     snprintf(id, sizeof id, "c-%lld", ++requests);
@@ -178,14 +178,13 @@ static long long ask(int topic, long long first, long long last, long long *take
         bool end = frame.topic.at < frame.topic.end && topic_of(frame.topic) < 0 &&
                    member(frame.payload, "id", &value) && is_text(value, id);
         long long through = end ? number_of(frame.payload, "through", last) : 0;
-        bool busy = end && member(frame.payload, "busy", &value) && *value.at == 't';
         if (!end && topic_of(frame.topic) == topic && ours(frame.header) && seq >= first && seq <= last) {
             take(topic, &frame);
             first = seq + 1;
             ++*taken;
         }
         release(&frame);
-        if (end) return busy ? -1 : through;
+        if (end) return through;
     }
     zmq_close(replay); /* a late answer must not be taken for that to the next request */
     replay = NULL;
@@ -199,12 +198,11 @@ static void repair(int topic, long long first, long long last) {
         long long until = last - first < MOST_FRAMES ? last : first + MOST_FRAMES - 1;
         long long through = ask(topic, first, until, &taken);
         if (through == -2) break;
-        if (through < 0) {
+        if (through < first) { /* busy */
             nanosleep(&(struct timespec){0, 100000000}, NULL);
             tries++;
-        } else {
-            first = through + 1;
         }
+        first = through + 1;
     }
     repaired += taken;
     lost += wanted - taken;

@@ -211,6 +211,18 @@ def test_the_account_is_kept_up_to_date_without_being_asked(scribe):
     assert scribe.older.blocks == 1
 
 
+def test_what_is_still_on_its_way_to_the_disk_is_not_called_missing(scribe):
+    folder = scribe.begin_run()
+    frames = emit_hits(scribe, 5)
+    scribe.settle()
+    scribe.older.follow(folder, "acquire", waiting=lambda: True)
+    *found, last = scribe.older(HITS, 0, 9)
+    assert parts(found) == parts(frames)
+    assert last is None
+    scribe.older.follow(folder, "acquire", waiting=lambda: False)
+    assert len(list(scribe.older(HITS, 0, 9))) == 5
+
+
 def test_stretches_are_few_where_numbers_run_side_by_side():
     origins = Origins()
     for step in range(1000):

@@ -302,6 +302,27 @@ def test_beyond_the_ring_the_journal_is_read():
     assert answers[-1][1]["missing"] == [[8, 8]]
 
 
+def test_frames_that_are_not_on_the_disk_yet_are_asked_for_again():
+    framer, asked = make_framer(), []
+    journal = [framer.hits(make_hits(1)) for _ in range(10)]
+
+    def older(topic: str, first: int, last: int) -> Iterator[Frame | None]:
+        asked.append(first)
+        there = journal[first : min(last + 1, 3 * len(asked))]  # three more whenever somebody asks
+        yield from there
+        if len(there) <= last - first:
+            yield None
+
+    settings = {"instance": framer.instance, "snapshot": dict, "next_seq": framer.next_seq}
+    with Publisher(TCP, TCP, TCP, budget_bytes=1_000_000, older=older, **settings) as store:
+        store.publish(journal[9])
+        wire = Wire(replay=store.replay_address)
+        wire.send(journal[9])
+        assert [wire.subscriber.receive(LIMIT_S).seq for _ in range(10)] == list(range(10))
+        wire.close()
+    assert asked == [0, 3, 6]
+
+
 def test_a_journal_that_fails_is_told_and_the_next_request_is_served(caplog):
     framer = make_framer()
 

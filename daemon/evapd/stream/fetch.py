@@ -67,7 +67,7 @@ class Fetcher:
             if time.monotonic() < self._not_before_s:
                 break
             answer, busy = self._ask(asked)
-            if answer is not None and not busy:
+            if answer is not None and not (busy and answer.through < gap.first_seq):
                 # Where nothing is left, the next step is the longest; memory is bounded by bytes in any case.
                 self._at_once = AT_ONCE if answer.messages else MAX_RANGE
                 return answer
@@ -147,7 +147,7 @@ def _is_end(message: Message, request_id: str) -> bool:
 def _ended(answer: Answer, gap: Gap, document: dict[str, Any]) -> Answer:
     """Read the end document, which may be anything."""
     through, newest = document.get("through"), document.get("newest")
-    after = answer.messages[-1].seq if answer.messages else gap.first_seq
+    after = answer.messages[-1].seq if answer.messages else gap.first_seq - 1
     if type(through) is int and after <= through <= gap.last_seq:
         answer.through = through
     if type(newest) is int and document.get("error") == "":

@@ -33,8 +33,9 @@ _ENDING_S = 3.0
 BUDGET_BYTES = 4 * 1024 * 1024  # for one client that does not read
 
 log = logging.getLogger(__name__)
-Older = Callable[[str, int, int], Iterable[Frame]]
-"""Gives the frames of a topic from first to last number, as far as it has them, in ascending order."""
+Older = Callable[[str, int, int], Iterable[Frame | None]]
+"""Gives the frames of a topic from first to last number, as far as it has them, in ascending order; None ends them where
+the rest may be there a moment later."""
 
 Sequence = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 
@@ -80,7 +81,7 @@ class _Job:
         self._fault, self._busy = fault, busy
         self._missing: list[list[int]] = []
         self._sent = 0
-        self._through = request.last_seq
+        self._through = request.first_seq - 1 if busy else request.last_seq
         self._messages = self._make()
         self._next: list[bytes | memoryview] | None = None
 
@@ -99,6 +100,9 @@ class _Job:
             seq, room = self._request.first_seq, self._request.max_bytes or MAX_INTEGER
             try:
                 for found, frame in self._frames():
+                    if frame is None:
+                        self._through, self._busy = seq - 1, True
+                        break
                     self._miss(seq, found - 1)
                     seq = found + 1
                     self._sent += 1
@@ -114,8 +118,8 @@ class _Job:
             self._miss(seq, self._through)
         yield self._end()
 
-    def _frames(self) -> Iterator[tuple[int, Frame]]:
-        """Frames in order: what the ring has, and runs of what it lacks from the journal."""
+    def _frames(self) -> Iterator[tuple[int, Frame | None]]:
+        """Frames in order: what the ring has, and runs of what it lacks from the journal; None: not there yet."""
         topic, lacking = self._request.topic, self._request.first_seq
         for seq in range(self._request.first_seq, self._request.last_seq + 1):
             frame = self._ring.get(topic, seq)
@@ -125,11 +129,14 @@ class _Job:
                 lacking = seq + 1
         yield from self._from_journal(lacking, self._request.last_seq)
 
-    def _from_journal(self, first: int, last: int) -> Iterator[tuple[int, Frame]]:
+    def _from_journal(self, first: int, last: int) -> Iterator[tuple[int, Frame | None]]:
         if self._older is None or last < first:
             return
         wanted = first
         for frame in self._older(self._request.topic, first, last):
+            if frame is None:
+                yield wanted, None
+                return
             seq = frame.seq
             if wanted <= seq <= last:
                 yield seq, frame

@@ -125,6 +125,11 @@ class Catalogue:
                         self._segments.pop(segment.path, None)  # an old run has been removed
                     break
 
+    def newest(self, instance: str, kind: int) -> int:
+        """Give the highest number of one kind, -1 when there is none."""
+        spans = (one.span[2 * (kind - 1) + 1] for one in self._segments.values() if one.instance == instance)
+        return max(spans, default=-1)
+
     def _walk(self, segment: _Segment) -> Iterator[None]:
         try:
             size = segment.path.stat().st_size

@@ -7,7 +7,7 @@ again. Checksums decide: a damaged or removed place is missing, never wrong.
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -63,6 +63,7 @@ class OlderFrames:
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="older-frames", daemon=True)
         self._told: set[str] = set()
+        self._waiting: Callable[[], bool] = lambda: False
 
     @property
     def blocks(self) -> int:
@@ -79,7 +80,15 @@ class OlderFrames:
         self._ending.set()
         self._thread.join()
 
-    def follow(self, folder: Path, prefix: str, *, least_number: int = 0, standing: bool = False) -> None:
+    def follow(
+        self,
+        folder: Path,
+        prefix: str,
+        *,
+        least_number: int = 0,
+        standing: bool = False,
+        waiting: Callable[[], bool] | None = None,
+    ) -> None:
         """From now on look into a series of segments too.
 
         Args:
@@ -87,11 +96,13 @@ class OlderFrames:
             prefix: name of the series.
             least_number: the first segment that may hold frames of this start.
             standing: it grows as long as this process lives; others are taken as complete after two more runs.
+            waiting: tells whether frames of ours still wait to be written there.
         """
         folder = folder.absolute()
         with self._noting:
             if all((folder, prefix) != known[:2] for known in (*self._standing, *self._transient)):
                 (self._standing if standing else self._transient).append((folder, prefix, least_number))
+            self._waiting = waiting or self._waiting
 
     def relayed(self, frame: Frame, origin: str, origin_seq: int) -> None:
         """Remember of which frame of another process this one was made."""
@@ -113,16 +124,35 @@ class OlderFrames:
             complete = [one for one in self._transient if one in series][:-_TRANSIENT]
             self._transient = [one for one in self._transient if one not in complete]
 
-    def __call__(self, topic: str, first: int, last: int) -> Iterator[Frame]:
-        """Give the frames of a topic from first to last number that there are, in ascending order."""
+    def __call__(self, topic: str, first: int, last: int) -> Iterator[Frame | None]:
+        """Give the frames of a topic from first to last number that there are, in ascending order.
+
+        None in place of a frame ends it: what follows may still be on its way to the disk.
+        """
         kind = KIND_OF_TOPIC.get(topic)
         if kind is None:
             return
         self._catch_up()
         for begin in range(first, last + 1, CHUNK):
-            found = self._find(topic, kind, begin, min(last, begin + CHUNK - 1))
-            for path, those in groupby((found[seq] for seq in sorted(found)), key=lambda one: one.place.path):
+            end = min(last, begin + CHUNK - 1)
+            found = self._find(topic, kind, begin, end)
+            unsure = end + 1
+            if len(found) <= end - begin:
+                waiting = (
+                    self._waiting()
+                )  # asked first: what does not wait by now is on the disk when it is looked for
+                self._catch_up()
+                found = self._find(topic, kind, begin, end)
+                if waiting:
+                    written = self._catalogue.newest(self._instance, kind)
+                    lacking = (seq for seq in range(max(begin, written + 1), end + 1) if seq not in found)
+                    unsure = next(lacking, unsure)
+            ordered = (found[seq] for seq in sorted(found) if seq < unsure)
+            for path, those in groupby(ordered, key=lambda one: one.place.path):
                 yield from self._read(topic, path, those)
+            if unsure <= end:
+                yield None
+                return
 
     def _catch_up(self) -> None:
         if self._reading.acquire(timeout=_CATCH_UP_S):  # else a disk is slow: what is known is given
