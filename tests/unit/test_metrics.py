@@ -23,6 +23,8 @@ from evapd.metrics.model import Snapshot
 from evapd.metrics.page import BEGIN, END, markdown
 from evapd.metrics.recording import RUN_STATES, SUM_STATES
 from evapd.metrics.server import MOST_CONNECTIONS, Endpoint
+from evapd.rpc import Command, Dispatcher, NoArgs
+from evapd.stream.jsontext import to_json
 from support.wait import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,6 +85,22 @@ def test_values_are_those_of_the_status_in_base_units():
     assert found["evapd_energy_state", "safe"] == 0
     assert found["evapd_device_errors_total", "DeviceTimeout", "hv"] == 2
     assert found["evapd_alarm_active", "alarm", "arc", "guard"] == 1
+
+
+def test_control_requests_are_counted_by_command_and_result():
+    dispatcher = Dispatcher([Command("look", NoArgs, lambda _: {})])
+    for number, command in enumerate(["look", "look", "nothing"]):
+        dispatcher.answer(b"x", to_json({"v": 1, "id": f"r{number}", "cmd": command}))
+    found = scraped(STATUS, requests=dict(dispatcher.requests))
+    assert found["evapd_control_requests_total", "look", "ok"] == 2
+    assert found["evapd_control_requests_total", "InvalidRequest", "unknown"] == 1
+
+
+def test_the_second_copy_and_the_lease_are_told():
+    copy = {"frames": 9, "queued_bytes": 0, "lost": 1, "problem": ""}
+    found = scraped(STATUS | {"journal": {"second_copy": copy}, "lease": {"holder": "x", "remaining_s": 3.0}})
+    assert (found["evapd_journal_copy_whole",], found["evapd_control_lease_held",]) == (0, 1)
+    assert scraped(STATUS | {"lease": None})["evapd_control_lease_held",] == 0
 
 
 def test_what_is_not_known_is_nan_and_never_zero():

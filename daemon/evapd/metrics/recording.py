@@ -55,12 +55,18 @@ def _journal(name: str) -> Any:
     return status("journal", name)
 
 
-def _copy(snapshot: Snapshot) -> list[Sample]:
-    copy = within(snapshot.status, "journal", "copy")
-    if not isinstance(copy, Mapping):
-        return []
-    found = {str(key): number(value) for key, value in copy.items() if isinstance(value, int | float)}
-    return [((key,), value) for key, value in sorted(found.items())]
+def _copy(name: str) -> Any:
+    return status("journal", "second_copy", name)
+
+
+def _copy_whole(snapshot: Snapshot) -> list[Sample]:
+    copy = within(snapshot.status, "journal", "second_copy")
+    return [
+        (
+            (),
+            NAN if not isinstance(copy, Mapping) else float(not copy.get("lost") and not copy.get("problem")),
+        )
+    ]
 
 
 def _layers(key: str) -> Any:
@@ -131,8 +137,11 @@ RECORDING = (
     Metric("evapd_journal_lost_frames_total", "counter", "Frames that the journal could not take.", _journal("lost")),
     Metric("evapd_journal_faults_total", "counter", "Faults of the journal in this run.", _faults),
     Metric("evapd_journal_free_bytes", "gauge", "What may still be written to the disk of the runs.", count("free_bytes")),
-    Metric("evapd_journal_copy", "gauge", "The second copy of the journal, by the names of `status`; none where none is configured.",
-           _copy, ("value",)),
+    Metric("evapd_journal_doubtful_frames_total", "counter", "Frames that a sync which failed may have cost.", _journal("doubtful")),
+    Metric("evapd_journal_copy_whole", "gauge", "1 while the second copy of the journal lacks nothing; NaN where there is none.", _copy_whole),
+    Metric("evapd_journal_copy_frames_total", "counter", "Frames written to the second copy.", _copy("frames")),
+    Metric("evapd_journal_copy_queued_bytes", "gauge", "Bytes that wait for the second copy.", _copy("queued_bytes")),
+    Metric("evapd_journal_copy_lost_frames_total", "counter", "Frames that the second copy lacks.", _copy("lost")),
     Metric("evapd_stream_frames_total", "counter", "Frames published.", stream("frames")),
     Metric("evapd_stream_bytes_total", "counter", "Bytes published.", stream("nbytes")),
     Metric("evapd_stream_dropped_frames_total", "counter", "Frames that found the queue of the stream full, by topic.",
