@@ -20,6 +20,7 @@ from evapd.errors import FrameError, StreamError
 from evapd.rpc import Args, Command, Service
 from evapd.stream.frame import HITS, LOOP
 from evapd.stream.jsontext import from_json, to_json
+from support.scripted_service import scripted
 from support.stream_daemon import Daemon
 from support.stream_parts import make_hits
 
@@ -101,8 +102,18 @@ def test_a_hundred_requests_at_a_time_each_get_their_own_answer(run, daemon):
     assert sorted(int(args["text"]) for _, args in daemon.calls) == list(range(50))
 
 
-class Number(Args):
-    n: int
+def test_no_reply_is_overlooked_among_many_that_cross_with_requests(run):
+    async def ask(evapd: AsyncClient) -> None:
+        for n in range(500):
+            assert await evapd.request("number", n=n) == {"n": n}
+
+    async def main() -> None:
+        async with AsyncClient(service.address, timeout_s=5.0) as evapd, asyncio.TaskGroup() as group:
+            for _ in range(3):
+                group.create_task(ask(evapd))
+
+    with scripted(lambda request: {"result": request["args"]}) as service:
+        run(main())
 
 
 class LateService:

@@ -143,12 +143,13 @@ class _Link:
             self._writable.clear()
             try:
                 self._socket.send(body, flags=zmq.NOBLOCK)
-            except zmq.Again:
-                await self._writable.wait()
-            else:
                 waiting.sent = True
-                self._look()  # sending may have swallowed the edge that tells of a reply
+            except zmq.Again:
+                pass  # nobody is there yet
+            self._look()  # sending may have swallowed the edge that tells of something
+            if waiting.sent:
                 return
+            await self._writable.wait()
 
     def close(self) -> None:
         """Close the socket."""
@@ -163,19 +164,17 @@ class _Link:
         self._writable.set()
 
     def _look(self) -> None:
-        """Take everything in; the descriptor tells of an edge only."""
-        if self._socket.closed:
-            return
+        """Take everything in. The descriptor tells of an edge only, so go on until nothing is there."""
         for _ in range(_REPLIES_PER_TURN):
-            try:
-                parts = self._socket.recv_multipart(flags=zmq.NOBLOCK)
-            except zmq.Again:
-                break
-            found = reply_in(parts)
+            if self._socket.closed:
+                return
+            events = int(self._socket.getsockopt(zmq.EVENTS))
+            if events & zmq.POLLOUT:
+                self._writable.set()
+            if not events & zmq.POLLIN:
+                return
+            found = reply_in(self._socket.recv_multipart(flags=zmq.NOBLOCK))
             waiting = self._waiting.get(found[0]) if found else None
             if found and waiting is not None and not waiting.reply.done():
                 waiting.reply.set_result(found[1])
-        else:
-            self._loop.call_soon(self._look)  # others may have their turn first
-        if int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLOUT:
-            self._writable.set()
+        self._loop.call_soon(self._look)  # others may have their turn first

@@ -36,8 +36,7 @@ class Commands:
         """Ask how everything stands."""
         status = Status.read((yield from self._ask("status", reads=True)))
         self._instance = status.instance
-        if self._guard is None:
-            self._guard = status.guard_address
+        self._guard = status.guard_address or self._guard
         return status
 
     @command

@@ -122,6 +122,7 @@ class Connection(Commands):
 
 def client_name(name: str | None) -> str:
     """Make a name that nobody else uses, of at most 64 characters, from what the program is called."""
-    given = name or Path(sys.argv[0] if sys.argv else "").stem or "python"
+    script = Path(sys.argv[0] if sys.argv else "")
+    given = name or (script.parent.name if script.stem == "__main__" else script.stem) or "python"
     plain = re.sub(r"[^A-Za-z0-9._ -]", "_", given)[:_NAME_LENGTH]
     return f"{plain}-{uuid.uuid4().hex[:12]}"
