@@ -5,9 +5,10 @@ from contextlib import suppress
 
 from evapd.security.keys import VARIABLE
 
-_GREETING = (
-    b"\xff" + bytes(8) + b"\x7f" + b"\x03\x00" + b"NULL".ljust(20, b"\0") + b"\0" + bytes(31)
-)  # RFC 23
+_BEGINNING = (
+    b"\xff" + bytes(8) + b"\x7f\x03\x00"
+)  # of a greeting, RFC 23: the other side tells its own and waits
+_GREETING_BYTES = 64
 _LOOK_S = 0.5
 
 
@@ -18,8 +19,8 @@ def mechanism_at(address: str) -> str:
         return ""
     greeting = b""
     with suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), _LOOK_S) as link:
-        link.sendall(_GREETING)
-        while len(greeting) < len(_GREETING) and (more := link.recv(len(_GREETING) - len(greeting))):
+        link.sendall(_BEGINNING)
+        while len(greeting) < _GREETING_BYTES and (more := link.recv(_GREETING_BYTES - len(greeting))):
             greeting += more
     if len(greeting) < 32 or greeting[0] != 0xFF or greeting[9] != 0x7F:
         return ""
