@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import inspect
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
@@ -76,6 +78,12 @@ def test_both_clients_have_the_same_commands_with_the_same_signatures():
     assert blocking == waiting
     assert {"status", "start", "stop", "abort", "set", "note", "resume"} <= set(blocking)
     assert str(blocking["note"]) == "(text: str) -> evapd.client.status.Outcome"
+
+
+def test_the_client_is_imported_without_asyncio_and_without_kernels():
+    code = "import sys, evapd.client; print([m for m in ('asyncio', 'numba', 'h5py', 'rich') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_commands_and_refusals_are_those_of_the_blocking_client(run, daemon):

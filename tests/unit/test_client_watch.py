@@ -2,6 +2,7 @@
 
 import io
 import json
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -144,6 +145,27 @@ def test_the_live_view_shows_events_as_they_come():
             watch(daemon.publisher.address, daemon.service.address, out=out, as_json=True, ended=ended) == 0
         )
     assert "the tip is cold" in out.getvalue()
+
+
+def test_the_live_view_goes_on_over_a_restart_and_counts_it(tmp_path):
+    addresses = [f"ipc://{tmp_path}/{name}.ipc" for name in ("control", "stream", "replay")]
+    out, running, instances = io.StringIO(), ExitStack(), ["second-start"]
+
+    def ended() -> bool:
+        lines = out.getvalue().splitlines()
+        newest = json.loads(lines[-1]) if lines else {"status": None, "stream": {"age_s": None}}
+        if newest["status"] and newest["stream"]["age_s"] is not None and instances:
+            running.close()
+            running.enter_context(Daemon(*addresses, instance=instances.pop()))
+        told = newest["stream"].get("restarts") == 1 and newest["status"]["instance"] == "second-start"
+        return len(lines) > 100 or told
+
+    with running:
+        running.enter_context(Daemon(*addresses))
+        watch(addresses[1], addresses[0], out=out, as_json=True, ended=ended)
+    newest = json.loads(out.getvalue().splitlines()[-1])
+    assert newest["stream"]["restarts"] == 1
+    assert newest["status"]["instance"] == "second-start"
 
 
 def test_the_live_view_draws_on_a_terminal(monkeypatch):
