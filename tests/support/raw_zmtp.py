@@ -15,6 +15,8 @@ def greeting(mechanism: bytes = b"NULL", version: bytes = b"\x03\x00", *, as_ser
 def command(name: bytes, body: bytes = b"") -> bytes:
     """A command of the handshake."""
     content = bytes([len(name)]) + name + body
+    if len(content) > 255:
+        return b"\x06" + struct.pack(">Q", len(content)) + content
     return b"\x04" + bytes([len(content)]) + content
 
 
