@@ -61,6 +61,20 @@ def test_disk_is_full(shimmed: tuple[FaultRig, Shim]) -> None:
     shim.set()
 
 
+def test_disk_is_nearly_full(shimmed: tuple[FaultRig, Shim]) -> None:
+    rig, shim = shimmed
+    with rig.fault("8", "disk nearly full", "the file system says that 10 MB are free, 20 are to be (C library shim)",
+                   "run stops in good order < 10 s, before anything is lost: GOOD") as fault:  # fmt: skip
+        fault.now(lambda: shim.set(free_bytes=10_000_000))
+        fault.inhibited_within(10.0)
+        fault.descends_within(10.0)
+        told = fault.closed("GOOD")
+        assert "MB free" in told.info.end_reason
+        assert told.whole
+        fault.rises_at_most(20.0)
+    shim.set()
+
+
 def test_disk_gives_errors(shimmed: tuple[FaultRig, Shim]) -> None:
     rig, shim = shimmed
     with rig.fault("9", "disk gives EIO", "every write of the journal fails (C library shim)",

@@ -12,7 +12,7 @@ import yaml
 from support.daemon import Daemon
 
 _SOURCE = Path(__file__).with_name("faults_shim.c")
-_FAULTS = struct.Struct("<9q")
+_FAULTS = struct.Struct("<10q")
 _LEDGER_ROW = struct.Struct("<3q")
 _LEDGER_ROWS = 1024
 _PLUGIN = '''
@@ -114,6 +114,7 @@ class Shim:
         dir_error: int = 0,
         open_error: int = 0,
         whose: str = "acquire",
+        free_bytes: int = -1,
     ) -> None:
         """Switch faults; without arguments all is well. `whose` journals the disk fails: acquire, both, guard."""
         values = _FAULTS.pack(
@@ -126,6 +127,7 @@ class Shim:
             dir_error,
             open_error,
             ("acquire", "both", "guard").index(whose),
+            free_bytes,
         )
         with self._path.open("r+b" if self._path.exists() else "wb") as file:
             file.write(values)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,7 +15,9 @@ import zmq
 
 from evapd.record.journal import JournalReport, read_journal, segments
 from evapd.record.journal.reader import scan
+from evapd.record.recover import is_pending
 from evapd.record.run import ACQUIRE_PREFIX, GUARD_PREFIX, RunStore
+from evapd.record.secondcopy import copy_of
 from evapd.stream.frame import EVENT, HITS, STATE, WORDS
 from support.faults_machine import Shim
 from support.faults_rig import FaultRig, fault_rig
@@ -141,7 +144,14 @@ class KillScene:
         rig.await_run("idle", 90.0)
         sums.kills += 1
         for run in set(self._runs()) - before:
-            self._compare_run(RunStore(rig.daemon.loaded.layout.runs / run), sums)
+            store = RunStore(rig.daemon.loaded.layout.runs / run)
+            wait_for(
+                lambda store=store: _settled(store),
+                f"recovery and copy\n{rig.daemon.logs()}",
+                60.0,
+                every_s=0.2,
+            )  # type: ignore[misc]
+            self._compare_run(store, sums)
 
     def _runs(self) -> list[str]:
         return [path.name for path in self.rig.daemon.loaded.layout.runs.iterdir()]
@@ -198,16 +208,28 @@ class KillScene:
         return bool(numbers) and min(numbers) <= key[2] <= max(numbers)
 
 
+def _settled(store: RunStore) -> bool:
+    """Whether the backlog is done with a run: counted, and its second copy compared."""
+    info = store.load()
+    copied = info.second_copy is not None and info.second_copy.state == "whole"
+    # A run.json that recovery made anew does not know of a copy.
+    return info.finished and not is_pending(info) and (copied or copy_of(info) is None)
+
+
+def _changes(second: str) -> dict[str, Any]:
+    return {
+        "guard": {"start_ramp_v_per_s": 3000, "ramp_down_v_per_s": 6000},
+        "record": {"segment_mb": 1, "second_copy": second},
+    }
+
+
 @contextmanager
 def kill_scene() -> Iterator[KillScene]:
     """A rig whose law has hits at once, in segments small enough to be killed between two."""
-    changes: dict[str, Any] = {
-        "guard": {"start_ramp_v_per_s": 3000, "ramp_down_v_per_s": 6000},
-        "record": {"segment_mb": 1},
-    }
     shims: list[Shim] = []
     with (
-        fault_rig(changes, prepare=lambda daemon: shims.append(Shim(daemon))) as rig,
+        TemporaryDirectory(prefix="second") as second,
+        fault_rig(_changes(second), prepare=lambda daemon: shims.append(Shim(daemon))) as rig,
         Ears(rig.daemon.loaded.rig.sockets.stream) as ears,
     ):
         yield KillScene(rig, shims[0], ears)

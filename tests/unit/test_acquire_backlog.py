@@ -174,3 +174,16 @@ def test_many_finished_runs_are_looked_at_a_few_at_a_time(tmp_path: Path) -> Non
         backlog.tick()
         ticks += 1
     assert ticks > 5
+
+
+def test_a_run_that_was_recorded_meanwhile_is_looked_at_too(tmp_path: Path) -> None:
+    backlog = Backlog(tmp_path / "runs", lambda *_: None)
+    finish(backlog)
+    backlog.pause()  # a run begins
+    store, _ = record_run(tmp_path / "runs", 0.1)
+    store.update(
+        state="finished",
+        configuration={"record": {"second_copy": str(tmp_path / "other"), "finalise": False}},
+    )
+    finish(backlog)
+    assert store.load().second_copy.state == "whole"

@@ -248,9 +248,10 @@ def list_runs(runs: Path) -> list[RunEntry]:
 
 
 def each_run(runs: Path) -> Iterator[RunEntry]:
-    """Give the run folders of a rig one by one, oldest first, as they are when they are asked for."""
-    folders = sorted(path for path in runs.iterdir() if path.is_dir()) if runs.is_dir() else []
-    return map(read_entry, folders)
+    """Give the run folders of a rig one by one, oldest first: those that are there when the first is asked for."""
+    yield from map(
+        read_entry, sorted(path for path in runs.iterdir() if path.is_dir()) if runs.is_dir() else []
+    )
 
 
 def read_entry(folder: Path) -> RunEntry:
