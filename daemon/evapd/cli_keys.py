@@ -100,6 +100,7 @@ def list_(folder: Folder = _FOLDER, *, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
+@app.command("revoke", hidden=True)  # the same by the other word for it
 @app.command()
 def remove(
     name: Annotated[str, typer.Argument(help="as `evapd keys list` shows it")],
