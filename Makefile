@@ -27,8 +27,12 @@ $(VENV)/axe/.ready: $(VENV)/.ready
 	npm install --silent --no-audit --no-fund --prefix $(VENV)/axe axe-core@4
 	touch $@
 
-test-web: $(VENV)/.ready $(VENV)/axe/.ready  ## the page in a real browser, about 3 minutes
+.PHONY: chromium
+chromium:
 	command -v chromium > /dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; }
+
+# EVAPD_PAGE_HOURS=8 feeds the page as many frames as eight hours bring.
+test-web: $(VENV)/.ready $(VENV)/axe/.ready chromium  ## the page in a real browser, about 4 minutes
 	$(BIN)/python -m pytest tests/web '--override-ini=norecursedirs=.*'
 
 lint: $(VENV)/.ready
@@ -41,7 +45,7 @@ format: $(VENV)/.ready
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.ready  ## measured numbers beside the goals, the machine named
+bench: $(VENV)/.ready chromium  ## measured numbers beside the goals, the machine named
 	$(BIN)/python -m pytest tests/bench '--override-ini=norecursedirs=.*' -m bench -s -q --no-header
 
 # EVAPD_SEEDS=3 for a quick look; PAGE=docs/control.md PICTURES=docs/control writes tables and pictures where they stand.

@@ -33,9 +33,10 @@ async function whoLooks() {
   }
 }
 
+export const store = new Store();
+
 async function main() {
   takeTokenFromAddress();
-  const store = new Store();
   abort.mount(store); // first of all, and independent of everything that follows
   status.mount(store);
   for (const [name, panel] of Object.entries(PANELS)) panel.mount(document.getElementById(name), store);
