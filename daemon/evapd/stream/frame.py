@@ -209,8 +209,17 @@ class Message:
     topic: str
     header: dict[str, Any]
     payload: bytes | memoryview
-    columns: dict[str, NDArray[Any]]
+    places: tuple[Place, ...]
     document: Any = None
+    _columns: dict[str, NDArray[Any]] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """The columns by name, made when they are first asked for: whoever only counts frames needs none."""
+        if not self._columns:
+            n = self.header["n"]
+            self._columns.update((place.name, _view(place, n, self.payload)) for place in self.places)
+        return self._columns
 
     @property
     def seq(self) -> int:
@@ -277,20 +286,20 @@ def decode(topic: bytes, header: bytes, payload: bytes | memoryview) -> Message:
         n = _natural(fields, "n")
         if not isinstance(fields["instance"], str):
             raise FrameError("the instance in a header is not a text")
-        columns = {place.name: _view(place, n, payload) for place in places}
-        document = None if columns or not len(payload) else from_json(bytes(payload))
+        size = len(payload)
+        for place in places:
+            if place.offset + n * place.itemsize > size:
+                raise FrameError(f"column {place.name!r} does not lie within its payload")
+        document = None if places or not len(payload) else from_json(bytes(payload))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FrameError(f"not a frame: {type(error).__name__}: {error}") from None
-    return Message(name, fields, payload, columns, document)
+    return Message(name, fields, payload, places, document)
 
 
 def _view(place: Place, n: int, payload: bytes | memoryview) -> NDArray[Any]:
-    name, dtype, offset = place
-    if offset + n * dtype.itemsize > len(payload):
-        raise FrameError(f"column {name!r} does not lie within its payload")
     if n == 0:
-        return np.empty(0, dtype=dtype)
-    view = np.frombuffer(payload, dtype, n, offset)
+        return np.empty(0, dtype=place.dtype)
+    view = np.frombuffer(payload, place.dtype, n, place.offset)
     if not isinstance(payload, bytes):  # of bytes it is read-only by itself
         view.flags.writeable = False
     return view

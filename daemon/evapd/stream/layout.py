@@ -24,6 +24,7 @@ class Place(NamedTuple):
     name: str
     dtype: np.dtype[Any]
     offset: int
+    itemsize: int
 
 
 def read_header(header: bytes) -> tuple[dict[str, Any], tuple[Place, ...]]:
@@ -65,7 +66,8 @@ def _place(entry: dict[str, Any]) -> Place:
         raise FrameError(
             f"column {entry['name']!r} has dtype {str(entry['dtype'])[:40]!r}, which is not of the protocol"
         )
-    return Place(str(entry["name"]), np.dtype(entry["dtype"]), natural(entry, "offset"))
+    dtype = np.dtype(entry["dtype"])
+    return Place(str(entry["name"]), dtype, natural(entry, "offset"), dtype.itemsize)
 
 
 def natural(fields: dict[str, Any], name: str) -> int:

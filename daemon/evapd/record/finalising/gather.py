@@ -203,7 +203,8 @@ class Gatherer:
         if not all(type(number) is int and 0 <= number <= MAX_INTEGER for number in numbers):
             raise FrameError("hits with numbers that no run has")
         first, end, inhibited, _, _, loss, segment, t_frame_us = numbers
-        Loss(loss)
+        if loss:
+            Loss(loss)  # refuses what is no flag
         covered = Covered(
             first, end - 1, len(columns[0]), inhibited, Anchor(anchor_pulse, anchor_us), loss, segment
         )
