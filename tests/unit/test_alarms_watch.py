@@ -143,6 +143,22 @@ def test_a_latched_alarm_whose_cause_is_over_waits_until_a_person_acknowledges_a
     assert scene.go().alarm("readback").acknowledged_s is not None
 
 
+def test_a_latched_alarm_that_came_and_went_between_two_looks_is_told_once_and_waits():
+    scene = Scene()
+    scene.guard["alarm_list"] = [rule("acquire-lost", latch=True, active=False)]
+    alarm = scene.go(10).alarm("acquire-lost")
+    assert (alarm.active, alarm.open, alarm.times) == (False, True, 1)
+
+
+def test_a_latched_alarm_that_was_acknowledged_does_not_come_anew_while_the_guard_lists_it():
+    scene = Scene()
+    scene.guard["alarm_list"] = [rule("acquire-lost", latch=True, active=False)]
+    scene.go()
+    scene.core.acknowledge(None, scene.now_s)
+    scene.core.due(scene.now_s + 3600.0)
+    assert scene.go(5).alarm("acquire-lost") is None
+
+
 def test_a_latched_alarm_that_went_with_its_guard_was_seen_by_nobody():
     scene = Scene()
     scene.guard["alarm_list"] = [rule("readback", latch=True)]

@@ -25,7 +25,7 @@ def _rules() -> dict[str, Entry]:
 
 OWN: Mapping[str, Entry] = {
     "acquire-gone": Entry("alarms", "Acquire does not answer: nothing is recorded any more.",
-                          "look whether `evapd run` or the service restarts it; the guard ramps down by itself, see below"),
+                          "look whether `evapd run` or the service restarts it; the guard ramps down by itself: see Energy"),
     "acquire-restarted": Entry("alarms", "Acquire has died and another has taken its place; a run that was under way is over.",
                                "`evapd runs` shows the run as recovered; look into log/acquire.log; start a new run"),
     "control-silent": Entry("alarms", "Acquire records and publishes, but does not answer at its control socket.",

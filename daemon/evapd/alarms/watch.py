@@ -12,6 +12,7 @@ from evapd.config.alarms import Severity
 from evapd.guard.rules.table import RULES
 
 START_S = 30.0  # for a daemon that is being started
+BEATS_S = 1.5  # three beats: a stream that said something within it is alive
 OLD_S = 20.0  # events of before are told again when acquire begins anew
 _EVENTS = 2_000
 _QUIET = ("off", "standby", "safe")
@@ -49,7 +50,7 @@ class Watch:
         self._seen: OrderedDict[tuple[Any, ...], None] = OrderedDict()
         self._now_s = self._utc_s = now_s
         for alarm in escalation.alarms:
-            if alarm.active:
+            if alarm.active or (alarm.lasting and alarm.waits):
                 self._lasting[alarm.name] = (alarm.source, now_s, alarm.waits)
 
     # What is heard.
@@ -130,7 +131,7 @@ class Watch:
         what = f"the guard has not answered for {silent_s or 0.0:.0f} s; the energy state was {was}"
         self._silence("guard-gone", silent_s is not None, what, waits=was not in _QUIET)
         silent_s = self.acquire.silent_s(now_s, self._started_s, self._allowed_s)
-        beats = self._beat_s is not None and now_s - self._beat_s <= self._allowed_s
+        beats = self._beat_s is not None and now_s - self._beat_s <= min(BEATS_S, self._allowed_s)
         gone = f"acquire has not answered for {silent_s or 0.0:.0f} s; {_what_of_run(self.acquire.status)}"
         run = bool(_run_of(self.acquire.status))
         self._silence("acquire-gone", silent_s is not None and not beats, gone, waits=run)
@@ -219,13 +220,11 @@ class Watch:
             severity: Severity = "warning" if one.get("severity") == "warning" else "alarm"
             waits = bool(one.get("latch"))
             listed.add(name)
-            if one.get("active", True):
-                effect = str(one.get("effect", ""))
+            effect, active = str(one.get("effect", "")), bool(one.get("active", True))
+            if active or name not in self._lasting:  # what came and went between two looks waits all the same
                 self._note(name, severity, what, source=source, effect=effect, lasting=True, waits=waits)
-            elif name in self._lasting:
-                self._escalation.over(
-                    name, self._now_s
-                )  # its cause is over, it waits: the process still lists it
+            if not active:  # its cause is over, it waits for a person: the process still lists it
+                self._escalation.over(name, self._now_s)
         for name, (whose, noted_s, waits) in list(self._lasting.items()):
             if whose == source and name not in listed and noted_s < asked_s:
                 self._over(name, seen=waits and seen)
