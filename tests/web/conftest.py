@@ -15,7 +15,7 @@ def browser() -> Iterator[Browser]:
         yield one
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def rig() -> Iterator[WebRig]:
     """A running twin whose specimen evaporates, with its display."""
     with web_rig() as one:

@@ -9,7 +9,7 @@ from support.browser import Watched, open_page
 from support.web_rig import WebRig
 
 pytestmark = pytest.mark.timeout(3000)
-HOURS = float(os.environ.get("EVAPD_PAGE_HOURS", "0.2"))
+HOURS = float(os.environ.get("EVAPD_PAGE_HOURS", "0.05"))
 FRAMES_PER_HOUR = 5 * 3600
 ROUNDS = 10
 _FEED = """async (frames) => {

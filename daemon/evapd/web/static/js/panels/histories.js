@@ -12,7 +12,7 @@ const MOST = 4000;
 // the row: the noise of a thermometer shall not look like a storm.
 const ROWS = [
   { title: "V_dc, kV", columns: [{ name: "v_dc_v", scale: 1e-3 }] },
-  { title: "rate, %", columns: [{ name: "rate_per_pulse", scale: 100 }, { name: "target_rate", scale: 100, dash: "dot" }], band: true },
+  { title: "rate, %", columns: [{ name: "rate_per_pulse", scale: 100 }, { name: "target_rate", scale: 100, dash: "dot" }], band: true, least: 0.1 },
   { title: "uncorr., %", columns: [{ name: "uncorrelated", scale: 100 }] },
   { title: "p, Pa", columns: [{ name: "pressure_pa", scale: 1 }], log: true, least: 1 },
   { title: "T, K", columns: [{ name: "temperature_k", scale: 1 }], least: 2 },
