@@ -188,8 +188,8 @@ def test_a_copy_ends_itself_before_its_disk_is_full(journal) -> None:
     one.writer.append(one.framer.document(EVENT, {"what": "note"}))
     wait_for(lambda: one.writer.broken, "the end", 5.0)
     assert one.read() == [0, 1, 2, 0]
-    assert "MB are free" in one.faults[0]
-    assert "make room" in one.faults[0]
+    assert "MB are free" in one.writer.faults[0]
+    assert "make room" in one.writer.faults[0]
 
 
 def test_old_segments_of_a_standing_folder_make_room_while_it_is_written(journal, tmp_path: Path) -> None:
