@@ -1,3 +1,4 @@
+import io
 import json
 import threading
 import time
@@ -14,6 +15,8 @@ from evapd.cli_alarms import seconds
 from evapd.config import load_rig
 from evapd.errors import StateError
 from evapd.rpc import Service
+from evapd.supervisor.progress import Progress
+from evapd.supervisor.supervisor import Supervisor
 from support.rig_files import rig_folder, write_rig
 from support.wait import wait_for
 
@@ -143,6 +146,17 @@ def test_a_test_of_one_hook_does_not_count_as_an_alarm(place):
     assert "TEST" in post.titles()[0]
     with pytest.raises(StateError, match="no hook 'else'"):
         office.test("else")
+
+
+def test_the_process_is_started_where_there_are_hooks_and_only_there(place):
+    with rig_folder() as folder:
+        silent = Supervisor(load_rig(write_rig(folder)), Progress(io.StringIO()))
+    speaking = Supervisor(place, Progress(io.StringIO()))
+    try:
+        assert ("alarms" in silent.children, "alarms" in speaking.children) == (False, True)
+    finally:
+        silent.stop()
+        speaking.stop()
 
 
 # The command line.

@@ -214,7 +214,7 @@ def test_a_person_who_acknowledges_at_the_guard_has_seen_what_is_over():
 
 
 @pytest.mark.parametrize(
-    ("conditions", "severity"), [([], "info"), (["TAINTED"], "warning"), (["ABORTED"], "alarm")]
+    ("conditions", "severity"), [(["GOOD"], "info"), (["TAINTED"], "warning"), (["ABORTED"], "alarm")]
 )
 def test_the_end_of_a_run_is_as_grave_as_what_became_of_it(conditions, severity):
     scene = Scene().go()

@@ -20,6 +20,7 @@ _MOMENTARY = frozenset(rule.name for rule in RULES if rule.momentary)
 _LATCHED = frozenset(rule.name for rule in RULES if rule.latch)
 _RULES = frozenset(rule.name for rule in RULES)
 _COMMAND = "command"
+_GOOD = "GOOD"  # the flag of a run without a doubt
 
 
 @dataclass(slots=True)
@@ -234,7 +235,7 @@ class Watch:
         if not isinstance(ended, Mapping) or ended == before.get("last_run"):
             return
         given = ended.get("conditions")
-        conditions = [str(one) for one in given] if isinstance(given, list) else []
+        conditions = [str(one) for one in given if one != _GOOD] if isinstance(given, list) else []
         severity: Severity = "alarm" if "ABORTED" in conditions else "warning" if conditions else "info"
         what = f"run {ended.get('id')} has ended: {ended.get('end_reason')}"
         self._note("run-ended", severity, what + (f" ({', '.join(conditions)})" if conditions else ""))
