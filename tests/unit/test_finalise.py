@@ -14,6 +14,8 @@ import pytest
 from evapd.blocks import NO_ANCHOR, HitBlock, Loss
 from evapd.errors import RecordError
 from evapd.record.finalise import finalise
+from evapd.record.finalising.histories import Histories
+from evapd.record.finalising.spool import Spool
 from evapd.record.hdf5file import GuardedFile
 from evapd.record.journal import segments
 from evapd.record.nxs import RunFile, open_run
@@ -220,6 +222,77 @@ def test_types_are_those_of_the_definition(big) -> None:
         assert file["entry1/specimen/is_simulation"].dtype == np.bool_
         filters = {probe[path].compression for path in kinds}
         assert filters == {"gzip"}  # no plugin is needed at the reader
+
+
+def test_fields_of_the_definition_carry_no_attribute_that_it_does_not_know(big) -> None:
+    # One of the validators calls a file that has others not valid.
+    with h5py.File(big[0].nexus_path) as file:
+        found: list[str] = []
+
+        def look(name: str, item: h5py.Group | h5py.Dataset) -> None:
+            plotted = item.parent.attrs.get("NX_class") == "NXdata"
+            if isinstance(item, h5py.Dataset) and not name.startswith("entry1/evapd") and not plotted:
+                found.extend(f"{name}@{key}" for key in set(item.attrs) - {"units", "version", "depends_on"})
+
+        file.visititems(look)
+        assert found == []
+
+
+def test_a_viewer_is_led_to_the_voltage(big) -> None:
+    with h5py.File(big[0].nexus_path) as file:
+        place: h5py.Group = file
+        while "default" in place.attrs:
+            place = place[place.attrs["default"]]
+        assert place.attrs["NX_class"] == "NXdata"
+        assert place[place.attrs["signal"]].attrs["units"] == "V"
+
+
+def test_everything_measured_by_the_guard_has_units(big) -> None:
+    with h5py.File(big[0].nexus_path) as file:
+        without: list[str] = []
+        for part in ("loop", "devices", "pulses", "blocks"):
+            file[f"entry1/evapd/{part}"].visititems(
+                lambda name, item: (
+                    without.append(name)
+                    if isinstance(item, h5py.Dataset) and "units" not in item.attrs
+                    else None
+                )
+            )
+        assert without == []
+        assert file["entry1/evapd/devices/vacuum/pressure_pa_analysis/value"].attrs["units"] == "Pa"
+
+
+def test_what_the_run_says_about_itself_is_in_the_file(big) -> None:
+    with h5py.File(big[0].nexus_path) as file:
+        own = file["entry1/evapd"]
+        expected = {
+            "run_json", "configuration", "configuration_source", "anode", "calibration", "devices_identified", "versions",
+            "segments", "notes", "states", "counters", "end_reason", "losses", "conditions", "live_pulses", "columns",
+        }  # fmt: skip
+        assert expected <= set(own)
+        assert own["live_pulses"][()] == 20_000_000 - 10_000
+
+
+def test_names_that_nexus_keeps_for_itself_are_not_given_to_plots(tmp_path: Path) -> None:
+    with Spool(tmp_path / "work", "key") as spool:
+        histories = Histories(spool, "plots", 0)
+        histories.series("temperature_heater_set", "a sensor", "K")
+        histories.series("pressure_ch 1/a", "a gauge", "Pa")
+
+        assert set(histories.titles) == {"temperature_heater_set_reading", "pressure_ch_1_a"}
+
+
+def test_black_boxes_are_kept_with_the_run(tmp_path: Path) -> None:
+    store, _ = record_run(tmp_path, 0.2, state="finished")
+    (store.folder / "blackbox").mkdir()
+    (store.folder / "blackbox" / "trip-1.npz").write_bytes(b"a box")
+
+    finalise(store.folder)
+
+    with h5py.File(store.nexus_path) as file:
+        note = file["entry1/evapd/black_boxes/trip-1"]
+        assert note["data"][()].tobytes() == b"a box"
+        assert note["file_name"].asstr()[()] == "blackbox/trip-1.npz"
 
 
 def test_finalising_again_gives_the_same_data_and_leaves_no_part(tmp_path: Path) -> None:

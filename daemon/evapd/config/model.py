@@ -70,6 +70,7 @@ class Instrument(Section):
     beta: Annotated[float, Field(ge=0, lt=2)] = 0.7  # part of V_p that accelerates, voltage mode
     tof_window_ns: Window = (50.0, 5000.0)  # hits that count for control
     background_window_ns: Window | None = None  # a window without ions, for the uncorrelated rate
+    mcp_efficiency: Annotated[float, Field(gt=0, le=1)] | None = None  # open area and gain; recorded, not used
 
 
 class Specimen(Section):
@@ -103,6 +104,10 @@ class Pulse(Section):
     energy_pj: Annotated[Picojoule, Field(ge=0)] | None = None
     energy_min_pj: Annotated[Picojoule, Field(ge=0)] | None = None
     energy_max_pj: Annotated[Picojoule, Field(gt=0)] | None = None
+    # Of the light, for the record.
+    wavelength_nm: Annotated[Nanometre, Field(gt=0)] | None = None
+    spot_um: Annotated[float, Field(gt=0)] | None = None  # diameter at 1/e^2 of the intensity
+    polarisation_deg: Annotated[float, Field(ge=-180, le=180)] | None = None  # from the specimen's axis
     actuator: Literal["voltage", "energy", "split"] = (
         "voltage"  # what the law moves; voltage mode: V_dc alone
     )

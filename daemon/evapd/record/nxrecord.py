@@ -130,7 +130,7 @@ def write_record(
     put(own, "configuration", json.dumps(info.configuration, indent=1), digest=info.configuration_digest)
     put(own, "conditions", [str(flag) for flag in info.conditions])
     live = gathered.pulses.pulses - gathered.pulses.inhibited
-    put(own, "live_pulses", np.uint64(max(0, live)))
+    put(own, "live_pulses", np.uint64(max(0, live)), "1")
     if info.recovery is not None:
         put(own, "recovery", json.dumps(info.recovery))
     if "mode" not in (info.configuration.get("pulse") or {}):

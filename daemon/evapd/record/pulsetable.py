@@ -53,11 +53,13 @@ class PulseTable:
         codes = {"kind": {"codes": _CODES}}
         flags = {"loss": {"flags": [f"{flag.value}: {flag.name}" for flag in Loss]}}
         self._runs = [
-            spool.column(f"{runs}/{name}", dtype, rows=_ROWS, attributes=codes.get(name))
+            spool.column(f"{runs}/{name}", dtype, rows=_ROWS, units="1", attributes=codes.get(name))
             for name, dtype in _RUNS.items()
         ]
         self._blocks = [
-            spool.column(f"{blocks}/{name}", dtype, rows=_ROWS, units=units, attributes=flags.get(name))
+            spool.column(
+                f"{blocks}/{name}", dtype, rows=_ROWS, units=units or "1", attributes=flags.get(name)
+            )
             for name, (dtype, units) in _BLOCKS.items()
         ]
         self._run_rows: list[tuple[int, ...]] = []
