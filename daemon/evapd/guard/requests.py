@@ -16,7 +16,7 @@ class RunBeginArgs(Args):
     """A run that acquire has armed and records."""
 
     run_id: str = Field(min_length=1, max_length=200)
-    folder: Path
+    folder: Path = Field(strict=False)  # a text in JSON
     digest: str = Field(max_length=128, description="digest of acquire's configuration")
     asked_s: float | None = Field(
         default=None,

@@ -13,9 +13,9 @@ LeaseRule = Literal["needed", "not needed", "not needed to lower the energy"]
 
 
 class Args(BaseModel):
-    """Base of a command's arguments: unknown keys, NaN and infinity are errors."""
+    """Base of a command's arguments: unknown keys, NaN, infinity and values of another type (`"on": 0`) are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
 
 class NoArgs(Args):
