@@ -6,16 +6,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zmq
 
 from evapd.blocks import Column
-from evapd.client import Client, RequestError, RequestTimeout, Status, abort_now
+from evapd.client import Client, ClientKeys, RequestError, RequestTimeout, Status, abort_now
 from evapd.config.layout import Layout
 from evapd.errors import StreamError
 from evapd.rpc import Args, Command, Service
+from evapd.security.keys import Secret
 from evapd.stream.frame import EVENT, HITS, LOOP
 from support.stream_daemon import STATUS, Daemon
 from support.stream_parts import make_hits, wait_for
 
+KEYS = ClientKeys(*(2 * [zmq.curve_keypair()[0]]), Secret(zmq.curve_keypair()[1]))
 NOBODY = "tcp://127.0.0.1:9"  # the discard port: nobody listens
 
 
@@ -220,6 +223,17 @@ def test_a_client_learns_the_guards_address_from_the_status(tmp_path, guard):
         client.status()
         daemon.service.stop()
         assert client.abort().via == "guard"
+
+
+def test_the_guards_address_on_another_machine_is_no_address_here():
+    far, near = (Client(control, keys=KEYS) for control in ("tcp://192.0.2.1:17604", "tcp://127.0.0.1:17604"))
+    with far, near:
+        for client in (far, near):
+            script = client.__class__.status(client)
+            next(script)
+            with pytest.raises(StopIteration):
+                script.send(STATUS | {"guard_address": "ipc:///run/guard.ipc"})
+        assert (far._guard, near._guard) == (None, "ipc:///run/guard.ipc")
 
 
 def test_an_abort_that_nobody_confirms_tells_the_operator_to_act():

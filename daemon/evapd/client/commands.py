@@ -26,8 +26,9 @@ class Commands:
     may have been executed), and `LeaseLost` when this client had a lease and has it no longer.
     """
 
-    def __init__(self, *, guard: str | None, timeout_s: float, retry_s: float) -> None:
+    def __init__(self, *, guard: str | None, near: bool, timeout_s: float, retry_s: float) -> None:
         self._guard, self._timeout_s, self._retry_s = guard, timeout_s, retry_s
+        self._near = near  # on the daemon's own machine, where the guard's own socket is
         self._instance = ""  # the daemon's start that was heard of last
         self._term: Term | None = None
 
@@ -36,7 +37,8 @@ class Commands:
         """Ask how everything stands."""
         status = Status.read((yield from self._ask("status", reads=True)))
         self._instance = status.instance
-        self._guard = status.guard_address or self._guard
+        if self._near:  # elsewhere the same path would be another instrument's guard
+            self._guard = status.guard_address or self._guard
         return status
 
     @command

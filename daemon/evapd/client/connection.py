@@ -18,6 +18,7 @@ from evapd.config.model import Sockets
 from evapd.errors import ConfigError, StateError
 from evapd.security.keys import ClientKeys
 from evapd.stream.frame import Message
+from evapd.stream.sockets import check_address, reachable
 from evapd.stream.subscriber import Subscriber
 
 _DEFAULT = Sockets()
@@ -55,7 +56,7 @@ class Connection(Commands):
         timeout_s: float = 2.0,
         retry_s: float = 0.0,
     ) -> None:
-        super().__init__(guard=guard, timeout_s=timeout_s, retry_s=retry_s)
+        super().__init__(guard=guard, near=_is_near(control), timeout_s=timeout_s, retry_s=retry_s)
         self._control, self._stream, self._replay, self._live = control, stream, replay, live
         self._keys = keys
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -82,7 +83,7 @@ class Connection(Commands):
 
         loaded = load_rig(Path(path))
         sockets = loaded.rig.sockets
-        addresses = {name: getattr(sockets, name) for name in _PORTS}
+        addresses: dict[str, Any] = {name: reachable(getattr(sockets, name)) for name in _PORTS}
         if sockets.keys is not None and "keys" not in options:
             options["keys"] = ClientKeys.load(sockets.keys)
         return cls(**addresses, guard=Layout(loaded.layout.folder.absolute()).guard_ipc, **options)
@@ -118,6 +119,14 @@ class Connection(Commands):
 
     def _displays(self) -> "Callable[[], Source[dict[str, Any]]]":
         return lambda: LiveSource(self._live, keys=self._keys, context=self._context)
+
+
+def _is_near(address: str) -> bool:
+    try:
+        check_address(address, keyed=False)
+    except ConfigError:
+        return False
+    return True
 
 
 def client_name(name: str | None) -> str:
