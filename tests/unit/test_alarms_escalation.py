@@ -277,7 +277,7 @@ _STEPS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(_policies(), _STEPS)
 def test_any_course_of_things_keeps_the_rules(policy, steps):
     desk = Desk(policy)

@@ -237,7 +237,7 @@ def test_a_disk_that_fills_is_told_before_its_reserve_is_reached(free, severity)
 _JSON = st.recursive(st.none() | st.booleans() | st.floats() | st.text(max_size=5) | st.integers(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["name", "what", "instance", "alarm_list", "run", "id", "hits", "last_run", "kind", "severity", "rule", "t_mono_us", "energy_state"]), inner, max_size=5), max_leaves=12)  # fmt: skip
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(
     st.dictionaries(
         st.sampled_from(["alarm_list", "run", "last_run", "instance", "run_state", "energy_state", "hits"]),
