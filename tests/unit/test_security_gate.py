@@ -27,7 +27,7 @@ TCP = "tcp://127.0.0.1:*"
 COMMANDS = [
     Command("look", NoArgs, lambda _: {"seen": True}, who=Role.READ),
     Command("touch", NoArgs, lambda _: {"touched": True}),
-    Command("abort", NoArgs, lambda _: {"accepted": True}, who=Role.READ),
+    Command("abort", NoArgs, lambda _: {"accepted": True}, always=True),
 ]
 
 

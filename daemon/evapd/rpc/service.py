@@ -191,7 +191,7 @@ class Service:
 def _receive(socket: "zmq.Socket[bytes]", *, keyed: bool) -> tuple[list[bytes], zmq.Frame | None, bool]:
     """Read one message; parts beyond the protocol's are thrown away one by one, never gathered.
 
-    Where peers have keys the last frame comes along, which knows its peer; it costs 2 us more than the bytes alone.
+    Where peers have keys the last frame comes along, which knows its peer; looking that up costs 0.6 us.
     """
     parts, last = [socket.recv(flags=zmq.NOBLOCK)], None
     overlong = False
