@@ -285,6 +285,25 @@ def test_a_client_that_never_reads_costs_a_few_megabytes_and_nobody_else_waits(s
     hostile.close()
 
 
+def test_programs_that_never_read_cannot_keep_all_places(scribe, foreign, monkeypatch):
+    monkeypatch.setattr("evapd.stream.replay._MAX_JOBS", 4)
+    monkeypatch.setattr("evapd.stream.replay._GIVE_WAY_S", 0.05)
+    scribe.begin_run(5_000_000)
+    for seed in range(100):
+        scribe.emit(scribe.framer.hits(make_hits(10_000, seed)))
+    scribe.settle()
+    hostile = [scribe.publisher._context.socket(zmq.DEALER) for _ in range(4)]
+    for dealer in hostile:
+        dealer.linger, dealer.rcvhwm = 0, 1
+        dealer.connect(scribe.publisher.replay_address)
+        request = {"v": 1, "id": "x", "instance": "first-start", "topic": HITS}
+        dealer.send(json.dumps(request | {"first_seq": 0, "last_seq": 99}).encode())
+    wait_for(lambda: len(scribe.publisher._replay._jobs) == 4)
+    wait_for(lambda: foreign.ask(0, 0)[1]["sent"] == 1)
+    for dealer in hostile:
+        dealer.close()
+
+
 def test_a_request_too_many_is_told_to_come_again_and_the_fetcher_does(scribe, monkeypatch):
     scribe.begin_run()
     emit(scribe, 50)

@@ -29,6 +29,7 @@ _PORTION = 8
 _RETRY_MS = 2
 _RETRY_MOST_MS = 32
 _STALLED_S = 30.0
+_GIVE_WAY_S = 1.0  # of stalling, where all places are taken
 _ENDING_S = 3.0
 BUDGET_BYTES = 4 * 1024 * 1024  # for one client that does not read
 
@@ -257,6 +258,8 @@ class ReplayServer:
                 self.rejected += 1
                 continue
             fault = request.fault(self._instance)
+            while len(self._jobs) >= _MAX_JOBS and self._drop_stalled():
+                pass
             theirs = sum(job.peer == peer for job in self._jobs)
             busy = not fault and (len(self._jobs) >= _MAX_JOBS or theirs >= _MAX_JOBS_PER_PEER)
             if busy:
@@ -268,6 +271,14 @@ class ReplayServer:
                 self.rejected += 1  # not even a refusal can be queued
                 continue
             self._jobs.append(_Job(peer, request, self._ring, self._older, fault, busy=busy))
+
+    def _drop_stalled(self) -> bool:
+        """Make room, if possible: whoever does not read, while others wait for a place, has had its turn."""
+        longest = min(self._jobs, key=lambda job: job.moved_s)
+        if time.monotonic() - longest.moved_s <= _GIVE_WAY_S:
+            return False
+        self._jobs.remove(longest)
+        return True
 
     def _send_portions(self, socket: "zmq.Socket[bytes]") -> bool:
         """Send a portion of every job; False when no client took anything."""
