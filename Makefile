@@ -63,6 +63,9 @@ kills: $(VENV)/.ready  ## kill -9 of acquire and of the guard, 100 times each: e
 conformance: $(VENV)/.ready  ## every driver through the kit with 10 000 random replies of each kind, about half an hour
 	EVAPD_CONFORMANCE_REPLIES=10000 $(BIN)/python -m pytest tests/conformance/test_kit.py -o timeout=0 -q
 
+validate: $(VENV)/.ready  ## finished files of every kind through two NeXus validators in an environment of their own
+	PYTHONPATH=tests $(BIN)/python -m support.validators build/validate
+
 lock:  ## refresh the locked versions (needs uv)
 	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 	    --extra dev pyproject.toml -o requirements-dev.lock

@@ -58,7 +58,7 @@ def write_rig(folder: Path, changes: dict[str, Any] | None = None, source: str =
         name: f"tcp://127.0.0.1:{next(ports)}" for name in ("stream", "live", "replay", "control")
     }
     content["metrics"] = {"address": f"127.0.0.1:{next(ports)}"}
-    content["web"] = {"address": f"127.0.0.1:{next(ports)}"}
+    content["web"] = {"address": f"127.0.0.1:{next(ports)}", "enabled": False}
     for device in content["devices"].values():
         settings = device["settings"]
         kind, _, rest = settings["connect"].partition(":")

@@ -3,7 +3,6 @@
 Every rule works on the sections that are valid by themselves, so its complaints appear beside all others.
 """
 
-import ipaddress
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +14,9 @@ from evapd.config.descriptor import Descriptor, UnixDescriptor, address
 from evapd.config.layout import MAX_SOCKET_PATH, Layout
 from evapd.config.model import DeviceSpec, Sockets, limit_conflicts
 from evapd.config.problem import KeyPath
+from evapd.config.web import Web
 from evapd.config.wiring import DETECTOR_ROLES, Contacts
+from evapd.webaddress import is_loopback
 
 PROTOCOLS_OF_ROLE = {
     "specimen": ("HighVoltageSupply",),
@@ -152,6 +153,21 @@ def _sockets(parts: Parts) -> Iterator[Complaint]:
             )
 
 
+def _display(parts: Parts) -> Iterator[Complaint]:
+    web: Web | None = parts.sections.get("web")
+    if web is None:
+        return
+    host, _, port = web.address.rpartition(":")
+    if not 0 < int(port) < 65536:
+        yield ("web", "address"), f"there is no port {port}, allowed is 1 to 65535"
+    elif web.tokens is None and not is_loopback(host.strip("[]")):
+        what = (
+            f"{web.address} can be reached from other machines, which needs a file of tokens in web.tokens (docs/display.md); "
+            "allowed without is a loopback address such as 127.0.0.1:17606"
+        )
+        yield ("web", "address"), what
+
+
 def _bad_endpoint(text: str, layout: Layout, *, keyed: bool) -> str:
     if text.startswith("ipc://"):
         path = text.removeprefix("ipc://")
@@ -165,7 +181,7 @@ def _bad_endpoint(text: str, layout: Layout, *, keyed: bool) -> str:
         host, port = None, None
     if _is_strange(text) or host is None or not port:
         return f"'{text}' is not an address, allowed is tcp://127.0.0.1:PORT (1 to 65535) or ipc://PATH"
-    if not keyed and not _is_loopback(host):
+    if not keyed and not is_loopback(host):
         return (
             f"'{text}' can be reached from other machines, which needs CURVE keys: name their folder in sockets.keys "
             "(docs/security.md); allowed without is a loopback address such as tcp://127.0.0.1:17601"
@@ -177,15 +193,6 @@ def _is_strange(text: str) -> bool:
     """Whether a socket address has parts that ZeroMQ would not understand."""
     head, _, port = text.rpartition(":")
     return not head.startswith("tcp://") or any(mark in head[6:] for mark in "/@?#;") or not port.isdecimal()
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _socket_paths(parts: Parts) -> Iterator[Complaint]:
@@ -272,6 +279,7 @@ _RULES: tuple[Callable[[Parts], Iterator[Complaint]], ...] = (
     _limits,
     _windows,
     _sockets,
+    _display,
     _socket_paths,
     _detector,
     _contacts,

@@ -70,7 +70,9 @@ class Instrument(Section):
     beta: Annotated[float, Field(ge=0, lt=2)] = 0.7  # part of V_p that accelerates, voltage mode
     tof_window_ns: Window = (50.0, 5000.0)  # hits that count for control
     background_window_ns: Window | None = None  # a window without ions, for the uncorrelated rate
-    mcp_efficiency: Annotated[float, Field(gt=0, le=1)] | None = None  # open area and gain; recorded, not used
+    mcp_efficiency: Annotated[float, Field(gt=0, le=1)] | None = (
+        None  # open area and gain; recorded, not used
+    )
 
 
 class Specimen(Section):

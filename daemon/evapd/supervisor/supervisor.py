@@ -26,9 +26,8 @@ POLL_S = 0.1
 READY_S = 60.0  # unless a child says that it needs more
 REQUEST_S = 1.0
 RESTART_DELAYS_S = (0.0, 0.5, 1.0, 2.0, 5.0)
-BESIDE = (
-    "alarms",
-)  # what the daemon works without: started last, never waited for, restarted ever more slowly
+# What the daemon works without: started last, never waited for, restarted ever more slowly.
+BESIDE = ("alarms", "web")
 BESIDE_DELAYS_S = (1.0, 5.0, 20.0, 60.0)
 BESIDE_ENDS_S = 10.0
 EXIT_CONFIG = 78
@@ -61,6 +60,8 @@ class Supervisor:
         self._add("acquire", "evapd.acquire", [])
         if loaded.rig.alarms.hooks:
             self._add("alarms", "evapd.alarms", [])
+        if loaded.rig.web.enabled:
+            self._add("web", "evapd.web", [])
 
     def _add(self, name: str, module: str, words: list[str]) -> None:
         layout = self.loaded.layout
@@ -102,6 +103,8 @@ class Supervisor:
         self._await_ready(needed)
         for name in self.children.keys() - needed:
             self._start_again(self.children[name])
+        if "web" in self.children and not self._ending():
+            self._progress.say(f"  the display is at http://{self.loaded.rig.web.address}/")
 
     def _await_ready(self, names: list[str]) -> None:
         deadline_s = time.monotonic() + READY_S

@@ -4,7 +4,6 @@ Three checks, each by itself enough to refuse: the name under which the server w
 a request comes from (against other sites in the same browser), and the viewer's token.
 """
 
-import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from evapd.security.roles import Role
 from evapd.web.tokens import Tokens
+from evapd.webaddress import is_loopback
 
 TOKEN_PROTOCOL = "evapd.token."  # noqa: S105 - the name of a WebSocket subprotocol, behind which a token stands
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
@@ -46,7 +46,7 @@ class Access:
 
     def __init__(self, address: str, tokens: Tokens | None, hosts: Iterable[str], local_role: Role) -> None:
         host, _, port = address.rpartition(":")
-        names = {host, *_LOOPBACK} if is_loopback(host) else {host}
+        names = {host, *_LOOPBACK} if is_loopback(host.strip("[]")) else {host}
         self._hosts = {f"{name}:{port}".lower() for name in names} | {name.lower() for name in hosts}
         if port == "80":
             self._hosts |= {name.lower() for name in names}
@@ -72,19 +72,9 @@ class Access:
             )
         # A reverse proxy speaks from this machine for somebody who is not on it.
         forwarded = any(name in headers for name in _FORWARDED)
-        if is_loopback(peer_host) and not forwarded:
+        if is_loopback(peer_host.strip("[]")) and not forwarded:
             return Viewer("local", self._local_role)
         return Refusal(401, "a token is needed: ask who runs evapd")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is of this machine alone; names are not resolved, but for `localhost`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def token_of(headers: Mapping[str, str]) -> str:

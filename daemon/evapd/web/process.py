@@ -12,8 +12,10 @@ from evapd.config import LoadedRig, load_rig
 from evapd.errors import ConfigError, EvapdError
 from evapd.logging import setup
 from evapd.notify import Notifier
+from evapd.security.access import Access as DoorKeys
 from evapd.security.roles import Role
-from evapd.web.access import Access, is_loopback
+from evapd.stream.sockets import reachable
+from evapd.web.access import Access
 from evapd.web.app import Parts, make_app
 from evapd.web.commands import Commands
 from evapd.web.hub import Hub
@@ -21,6 +23,7 @@ from evapd.web.relay import Relay
 from evapd.web.runs import run_routes
 from evapd.web.server import listen, make_server
 from evapd.web.tokens import Tokens
+from evapd.webaddress import is_loopback
 
 EXIT_CONFIG = 78
 
@@ -46,19 +49,20 @@ def _serve(loaded: LoadedRig) -> int:
     web = loaded.rig.web
     host, _, port = web.address.rpartition(":")
     tokens = Tokens(loaded.path.parent / web.tokens) if web.tokens is not None else None
-    if not is_loopback(host) and tokens is None:
+    if not is_loopback(host.strip("[]")) and tokens is None:
         raise ConfigError(
             f"{loaded.path}: web.address {web.address} can be reached from other machines: name a file of tokens in "
             "web.tokens (evapd web-token makes it), or stay on 127.0.0.1 and put a reverse proxy in front"
         )
     hub = Hub()
     sockets = loaded.rig.sockets
+    own = DoorKeys.load(sockets.keys).own
     access = Access(web.address, tokens, web.hosts, Role(web.local_role))
     parts = Parts(
         access=access,
         hub=hub,
-        relay=Relay(sockets.stream, sockets.live, hub),
-        commands=Commands(sockets.control, loaded.layout.guard_ipc),
+        relay=Relay(reachable(sockets.stream), reachable(sockets.live), hub, keys=own),
+        commands=Commands(reachable(sockets.control), loaded.layout.guard_ipc, keys=own),
         max_clients=web.max_clients,
         title=loaded.rig.name,
         routes=tuple(run_routes(loaded.layout.runs, loaded.layout.folder / "cache" / "reports", access)),
