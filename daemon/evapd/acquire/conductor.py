@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 _ATTEND_S = 5.0
 TDC_READY_S = 5.0
 GUARD_GONE_S = 1.0
+UNSEEN_S = 2.0  # a guard that died right after it had taken a run: its successor has never heard of it
 DOWN = ("off", "standby", "safe", "ramping_down", "fault_latched")
 STANDING = ("ramping", "holding", "paused", "aligning", "inhibited")
 
@@ -58,6 +59,7 @@ class Conductor:
         self._asked_s = 0.0  # when the present run was asked for
         self._stop_wanted: tuple[str, str] | None = None  # reason, condition flag or ""
         self._guard_gone_s: float | None = None
+        self._begun_s = 0.0  # when the guard took the run
         self._guard_lost = 0  # frames that the guard's disk had not taken when the run began
         self._energy_asked = False  # the guard may have begun to raise the voltage
         self._steps: dict[RunState, Callable[[], None]] = {
@@ -196,6 +198,7 @@ class Conductor:
             self.machine.move(RunEvent.FAILED)
             return
         self._guard_gone_s = None
+        self._begun_s = time.monotonic()
         self._guard_lost = int((self._guard.status or {}).get("journal_lost", 0))
         self.machine.move(RunEvent.ARMED)
 
@@ -256,7 +259,7 @@ class Conductor:
             run.guard_seen = True
             if status["energy_state"] in DOWN:
                 return f"the guard went to {status['energy_state']}: {_newest_alarm(status)}"
-        elif run.guard_seen:
+        elif run.guard_seen or time.monotonic() - self._begun_s > UNSEEN_S:
             return (
                 f"the guard no longer knows this run and is {status['energy_state']}: {_newest_alarm(status)}"
             )
