@@ -61,7 +61,7 @@ class Commands:
             raise Forbidden(
                 f"{viewer.name} may look and abort, not {command}: ask who runs evapd for a token"
             )
-        return self._requester(viewer).request(command, args)
+        return self._requester(viewer).request(command, args, asked_by={"name": viewer.name[:64]})
 
     def _requester(self, viewer: Viewer) -> Requester:
         with self._lock:

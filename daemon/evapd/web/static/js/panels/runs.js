@@ -33,6 +33,7 @@ function row(run) {
   const id = encodeURIComponent(run.id);
   const report = run.report
     ? el("span", {}, el("a", { href: `/runs/${id}/report`, target: "_blank", rel: "noopener" }, "page"), " ",
+        el("a", { href: `/runs/${id}/report?download`, download: `${run.id}.html` }, "HTML"), " ",
         el("a", { href: `/runs/${id}/report.png`, download: `${run.id}.png` }, "PNG"))
     : el("span", { class: "side" }, "–");
   const hits = Number(run.hits);
