@@ -154,3 +154,13 @@ def test_the_viewers_command_stands_in_the_record(page: Watched, rig: WebRig) ->
                 if message.document["kind"] == "command":
                     break
         assert "display local" in str(message.document)
+
+
+def test_a_value_beyond_the_rigs_limits_is_not_even_asked_for(page: Watched, rig: WebRig) -> None:
+    page.until("document.querySelector('#set-target_rate').max !== ''")
+    target = (rig.guard_status() or {})["target_rate"]
+    page.page.locator("#set-target_rate").fill("99")
+    page.page.locator("#set-target_rate").press("Enter")
+    assert not page.page.locator("#confirm").is_visible()
+    assert page.page.evaluate("document.querySelector('#set-target_rate').validity.rangeOverflow")
+    assert (rig.guard_status() or {})["target_rate"] == target

@@ -68,9 +68,9 @@ async function resume(store, said) {
 
 // Settings whose rise raises energy; `of` finds the present value, `scale` what the person sees per unit of the command's.
 const SETTINGS = [
-  { name: "target_rate", label: "Target", unit: "% of pulses", scale: 100, step: 0.01, of: (live) => live.target_rate },
-  { name: "pulse_fraction", label: "Pulse fraction", unit: "%", scale: 100, step: 0.5, of: (live) => live.pulse_fraction },
-  { name: "energy_pj", label: "Pulse energy", unit: "pJ", scale: 1, step: 1, of: (live) => live.energy_pj },
+  { name: "target_rate", label: "Target", unit: "% of pulses", scale: 100, step: "any", of: (live) => live.target_rate },
+  { name: "pulse_fraction", label: "Pulse fraction", unit: "%", scale: 100, step: "any", of: (live) => live.pulse_fraction },
+  { name: "energy_pj", label: "Pulse energy", unit: "pJ", scale: 1, step: "any", of: (live) => live.energy_pj },
 ];
 
 function settings(store, said) {
@@ -93,6 +93,10 @@ function settings(store, said) {
     const value = Number((Number(input.value) / one.scale).toPrecision(9));
     const before = one.of(store.live ?? {});
     if (input.value === "" || !Number.isFinite(value)) return;
+    if (input.validity.rangeUnderflow || input.validity.rangeOverflow) {
+      input.reportValidity();
+      return;
+    }
     const rises = !(value <= before);
     const text = `${one.label}: from ${number(before * one.scale, 2)} to ${number(value * one.scale, 2)} ${one.unit}.`;
     if (rises && !(await confirmed(`Raise ${one.label.toLowerCase()}?`, text, "Raise"))) return;
@@ -126,8 +130,9 @@ function settings(store, said) {
       for (const parameter of described.parameters ?? []) {
         const one = made.find((row) => row.name === parameter.name);
         if (one) {
-          if (Number.isFinite(parameter.minimum)) one.input.min = parameter.minimum * one.scale;
-          if (Number.isFinite(parameter.maximum)) one.input.max = parameter.maximum * one.scale;
+          if (Number.isFinite(parameter.min)) one.input.min = parameter.min * one.scale;
+          if (Number.isFinite(parameter.max)) one.input.max = parameter.max * one.scale;
+          one.input.title = `${parameter.doc}; allowed here: ${one.input.min || "any"} to ${one.input.max || "any"} ${one.unit}`;
         }
         if (parameter.name === "law" && Array.isArray(parameter.choices)) {
           law.replaceChildren(...parameter.choices.map((name) => el("option", { value: name }, name)));
