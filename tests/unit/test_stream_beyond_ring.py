@@ -304,6 +304,23 @@ def test_programs_that_never_read_cannot_keep_all_places(scribe, foreign, monkey
         dealer.close()
 
 
+def test_refusals_that_a_flood_does_not_read_take_no_place_of_others(scribe, foreign):
+    scribe.begin_run(5_000_000)
+    for seed in range(100):
+        scribe.emit(scribe.framer.hits(make_hits(10_000, seed)))
+    scribe.settle()
+    hostile = scribe.publisher._context.socket(zmq.DEALER)
+    hostile.linger, hostile.rcvhwm = 0, 1
+    hostile.connect(scribe.publisher.replay_address)
+    request = {"v": 1, "id": "x", "instance": "first-start", "topic": HITS}
+    for _ in range(2000):
+        hostile.send(json.dumps(request | {"first_seq": 0, "last_seq": 99}).encode())
+    wait_for(lambda: scribe.publisher._replay.rejected > 1000)
+    end = foreign.ask(0, 0)[1]
+    assert (end["sent"], end["busy"]) == (1, False)
+    hostile.close()
+
+
 def test_a_request_too_many_is_told_to_come_again_and_the_fetcher_does(scribe, monkeypatch):
     scribe.begin_run()
     emit(scribe, 50)

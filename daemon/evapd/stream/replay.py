@@ -25,6 +25,8 @@ MAX_RANGE = 10_000  # frames of one request
 _MAX_REQUEST_BYTES = 1024
 _MAX_JOBS = 64
 _MAX_JOBS_PER_PEER = 4
+_MAX_REFUSALS = 128
+_MAX_REFUSALS_PER_PEER = 64
 _PORTION = 8
 _RETRY_MS = 2
 _RETRY_MOST_MS = 32
@@ -77,6 +79,7 @@ class _Job:
         self, peer: bytes, request: ReplayRequest, ring: Ring, older: Older | None, fault: str, *, busy: bool
     ) -> None:
         self.peer = peer
+        self.refused = bool(fault)  # such a one takes no place of those that are served
         self.moved_s = time.monotonic()
         self._request, self._ring, self._older = request, ring, older
         self._fault, self._busy = fault, busy
@@ -257,24 +260,42 @@ class ReplayServer:
             except ValueError:
                 self.rejected += 1
                 continue
-            fault = request.fault(self._instance)
-            while len(self._jobs) >= _MAX_JOBS and self._drop_stalled():
-                pass
-            theirs = sum(job.peer == peer for job in self._jobs)
-            busy = not fault and (len(self._jobs) >= _MAX_JOBS or theirs >= _MAX_JOBS_PER_PEER)
-            if busy:
-                fault = (
-                    f"{len(self._jobs)} requests are under way, {theirs} of them yours; at most {_MAX_JOBS} and "
-                    f"{_MAX_JOBS_PER_PEER} may be: ask again later"
-                )
-            if len(self._jobs) >= 2 * _MAX_JOBS:
-                self.rejected += 1  # not even a refusal can be queued
-                continue
-            self._jobs.append(_Job(peer, request, self._ring, self._older, fault, busy=busy))
+            self._queue(peer, request)
+
+    def _queue(self, peer: bytes, request: ReplayRequest) -> None:
+        """Give a request a place, or a refusal; who does not read its refusals gets no more of them.
+
+        Neither the places nor the refusals of one client can take those of another away.
+        """
+        fault = request.fault(self._instance)
+        while self._served() >= _MAX_JOBS and self._drop_stalled():
+            pass
+        theirs = [job for job in self._jobs if job.peer == peer]
+        refused = sum(job.refused for job in theirs)
+        served, all_served = len(theirs) - refused, self._served()
+        busy = not fault and (all_served >= _MAX_JOBS or served >= _MAX_JOBS_PER_PEER)
+        if busy:
+            fault = (
+                f"{all_served} requests are under way, {served} of them yours; at most {_MAX_JOBS} and "
+                f"{_MAX_JOBS_PER_PEER} may be: ask again later"
+            )
+        if fault and refused >= _MAX_REFUSALS_PER_PEER:
+            self.rejected += 1  # not even a refusal can be queued
+            return
+        if fault and len(self._jobs) - all_served >= _MAX_REFUSALS:
+            self._jobs.remove(self._longest(refused=True))  # who reads has had it long ago
+        self._jobs.append(_Job(peer, request, self._ring, self._older, fault, busy=busy))
+
+    def _served(self) -> int:
+        return sum(not job.refused for job in self._jobs)
+
+    def _longest(self, *, refused: bool) -> _Job:
+        """Give the job of this kind that has not moved for the longest time; there is one."""
+        return min((job for job in self._jobs if job.refused == refused), key=lambda job: job.moved_s)
 
     def _drop_stalled(self) -> bool:
         """Make room, if possible: whoever does not read, while others wait for a place, has had its turn."""
-        longest = min(self._jobs, key=lambda job: job.moved_s)
+        longest = self._longest(refused=False)
         if time.monotonic() - longest.moved_s <= _GIVE_WAY_S:
             return False
         self._jobs.remove(longest)
