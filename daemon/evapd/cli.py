@@ -25,10 +25,9 @@ from evapd import (
 from evapd.config import check_rig, schema_text
 from evapd.config.model import Sockets
 from evapd.errors import ConfigError, EvapdError
+from evapd.process import EXIT_CONFIG, EXIT_FAILED
 from evapd.security.keys import keys_from_environment
 
-EXIT_FAILED = 1
-EXIT_CONFIG = 78
 
 app = typer.Typer(
     name="evapd",

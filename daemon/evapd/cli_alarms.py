@@ -11,6 +11,7 @@ import typer
 
 from evapd.config.layout import Layout
 from evapd.errors import ConfigError, RequestTimeout, StreamError
+from evapd.process import EXIT_CONFIG
 
 alarms = typer.Typer(
     help="Alarms: list, acknowledge, and test the hooks that tell people.", no_args_is_help=True
@@ -19,7 +20,6 @@ alarms = typer.Typer(
 Folder = Annotated[Path, typer.Option(help="the rig's folder, where the alarm process' own socket lies")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 FOLDER = Path("evapd-data")
-EXIT_CONFIG = 78
 _ANSWER_S = 2.0
 _UNITS = {"s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _TEST_MORE_S = 15.0

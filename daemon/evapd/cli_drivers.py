@@ -9,12 +9,12 @@ import typer
 
 from evapd.config.model import Sockets
 from evapd.errors import ConfigError, DeviceError, EvapdError, RequestTimeout, StateError
+from evapd.process import EXIT_CONFIG
 
 if TYPE_CHECKING:
     from evapd.device.probe import Answer, Found
 
 EXIT_USAGE = 2
-EXIT_CONFIG = 78
 _ANSWER_S = 2.0
 
 

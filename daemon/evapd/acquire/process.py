@@ -3,38 +3,22 @@
 import logging
 import os
 import signal
-import sys
 from pathlib import Path
 
 from evapd.config import LoadedRig, load_rig
 from evapd.device.portlock import PortLock
-from evapd.errors import ConfigError, EvapdError
-from evapd.logging import setup
 from evapd.notify import Notifier
+from evapd.process import run_process
 from evapd.record.recover import recover_unfinished
 from evapd.security.descriptors import raise_descriptor_limit
 
 _log = logging.getLogger(__name__)
-EXIT_CONFIG = 78
 START_SIGN_S = 30.0  # longer than reading a thousand frames from any disk takes
 
 
 def main(config: Path, folder: Path | None) -> int:
     """Run the acquire process; gives its exit code: 0 done, 1 failed, 78 invalid configuration."""
-    stop_logging = setup("acquire")
-    try:
-        return _run(config, folder)
-    except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
-        return EXIT_CONFIG
-    except (EvapdError, OSError) as error:
-        _log.error("%s", error)
-        return 1
-    except Exception:  # noqa: BLE001 - the last words of the process: one line in its log instead of a traceback on a terminal
-        _log.exception("acquire ends by a fault of its own: please report this line")
-        return 1
-    finally:
-        stop_logging()
+    return run_process("acquire", lambda: _run(config, folder))
 
 
 def _run(config: Path, folder: Path | None) -> int:

@@ -2,7 +2,6 @@
 
 import logging
 import signal
-import sys
 from pathlib import Path
 from types import FrameType
 
@@ -10,37 +9,26 @@ from evapd.alarms.office import TURN_S, Office, make_ears
 from evapd.alarms.service import make_commands
 from evapd.config import LoadedRig, load_rig
 from evapd.device.portlock import PortLock
-from evapd.errors import ConfigError, EvapdError
-from evapd.logging import setup
 from evapd.notify import Notifier
+from evapd.process import run_process
 from evapd.rpc import Service
 
 _log = logging.getLogger(__name__)
-EXIT_CONFIG = 78
 
 
 def main(config: Path, folder: Path | None) -> int:
     """Run the process; gives its exit code: 0 done, 1 failed, 78 invalid configuration."""
-    stop_logging = setup("alarms")
+    return run_process("alarms", lambda: _run(config, folder))
+
+
+def _run(config: Path, folder: Path | None) -> int:
+    loaded = load_rig(config, folder)
+    loaded.layout.make()
+    lock = PortLock(f"{loaded.layout.folder}/alarms")
     try:
-        loaded = load_rig(config, folder)
-        loaded.layout.make()
-        lock = PortLock(f"{loaded.layout.folder}/alarms")
-        try:
-            _serve(loaded)
-        finally:
-            lock.release()
-    except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
-        return EXIT_CONFIG
-    except (EvapdError, OSError) as error:
-        _log.error("%s", error)
-        return 1
-    except Exception:  # noqa: BLE001 - the last words of the process: one line in its log instead of a traceback on a terminal
-        _log.exception("the alarm process ends by a fault of its own: please report this line")
-        return 1
+        _serve(loaded)
     finally:
-        stop_logging()
+        lock.release()
     return 0
 
 

@@ -6,7 +6,6 @@ import os
 import select
 import signal
 import socket
-import sys
 import time
 import uuid
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import Self
 
 from evapd.config import LoadedRig
 from evapd.device.portlock import PortLock
-from evapd.errors import ConfigError, EvapdError
 from evapd.guard import last_good
 from evapd.guard.energy import DOWNWARD, EnergyState
 from evapd.guard.lastresort import LastResort
@@ -28,14 +26,13 @@ from evapd.guard.realtime import (
     quiet_collector,
 )
 from evapd.guard.service import GuardService
-from evapd.logging import setup
 from evapd.notify import Notifier
+from evapd.process import run_process
 from evapd.security.descriptors import raise_descriptor_limit
 from evapd.stream.frame import Framer
 from evapd.units import NS_PER_S
 
 _log = logging.getLogger(__name__)
-EXIT_CONFIG = 78
 READY_S = 5.0  # ready is said by then, also with a device that does not answer
 UNSEEN_S = 3.0  # how long a stop waits for a supply that was never there
 _COLLECT_S = 1.0
@@ -46,25 +43,19 @@ _IDLE = frozenset({EnergyState.OFF, EnergyState.STANDBY, EnergyState.SAFE})
 
 def main(config: Path, folder: Path | None) -> int:
     """Run the guard process; gives its exit code: 0 done, 1 failed, 78 no valid configuration, not even an earlier one."""
-    stop_logging = setup("guard")
     faulthandler.enable()  # a watchdog's SIGABRT then shows where the loop hung
+    return run_process("guard", lambda: _run(config, folder))
+
+
+def _run(config: Path, folder: Path | None) -> int:
+    loaded, problem = last_good.load_or_last_good(config, folder)
+    loaded.layout.make()
+    raise_descriptor_limit()  # libzmq ends the process when none is left for a connection
+    lock = PortLock(f"{loaded.layout.folder}/guard")  # before a socket or an instrument is touched
     try:
-        loaded, problem = last_good.load_or_last_good(config, folder)
-        loaded.layout.make()
-        raise_descriptor_limit()  # libzmq ends the process when none is left for a connection
-        lock = PortLock(f"{loaded.layout.folder}/guard")  # before a socket or an instrument is touched
-        try:
-            return _serve(loaded, problem)
-        finally:
-            lock.release()
-    except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
-        return EXIT_CONFIG
-    except (EvapdError, OSError) as error:
-        _log.error("the guard cannot start: %s", error)
-        return 1
+        return _serve(loaded, problem)
     finally:
-        stop_logging()
+        lock.release()
 
 
 def _serve(loaded: LoadedRig, problem: str) -> int:

@@ -43,13 +43,21 @@ def group(parent: h5py.Group, name: str, nx_class: str) -> h5py.Group:
 
 
 def put(parent: h5py.Group, name: str, value: Any, units: str = "", **attributes: Any) -> h5py.Dataset:
-    """Write one small field."""
-    dataset = parent.create_dataset(name, data=value)
+    """Write one small field; texts as HDF5 can hold them."""
+    dataset = parent.create_dataset(name, data=_writable(value) if isinstance(value, str) else value)
     if units:
         dataset.attrs["units"] = units
     for key, content in attributes.items():
-        dataset.attrs[key] = content
+        dataset.attrs[key] = _writable(content) if isinstance(content, str) else content
     return dataset
+
+
+def _writable(text: str) -> str:
+    """Give a text without what HDF5 refuses: a note with a NUL must not keep a run from its file.
+
+    NUL becomes its picture, U+2400; halves of surrogate pairs become question marks.
+    """
+    return text.replace("\0", "\u2400").encode(errors="replace").decode()
 
 
 def number(value: object) -> float:

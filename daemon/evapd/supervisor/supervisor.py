@@ -14,6 +14,7 @@ from typing import Any
 from evapd.config import LoadedRig
 from evapd.config.model import Start
 from evapd.errors import EvapdError, RequestError, StreamError
+from evapd.process import EXIT_CONFIG
 from evapd.rpc import Requester
 from evapd.security.access import Access
 from evapd.stream.sockets import reachable
@@ -30,7 +31,6 @@ RESTART_DELAYS_S = (0.0, 0.5, 1.0, 2.0, 5.0)
 BESIDE = ("alarms", "web")
 BESIDE_DELAYS_S = (1.0, 5.0, 20.0, 60.0)
 BESIDE_ENDS_S = 10.0
-EXIT_CONFIG = 78
 
 
 class RunLost(EvapdError):

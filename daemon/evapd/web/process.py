@@ -3,15 +3,14 @@
 import asyncio
 import logging
 import socket
-import sys
 from pathlib import Path
 
 import uvicorn
 
 from evapd.config import LoadedRig, load_rig
-from evapd.errors import ConfigError, EvapdError
-from evapd.logging import setup
+from evapd.errors import ConfigError
 from evapd.notify import Notifier
+from evapd.process import run_process
 from evapd.security.access import Access as DoorKeys
 from evapd.security.roles import Role
 from evapd.stream.sockets import reachable
@@ -25,24 +24,12 @@ from evapd.web.server import listen, make_server
 from evapd.web.tokens import Tokens
 from evapd.webaddress import is_loopback
 
-EXIT_CONFIG = 78
-
 log = logging.getLogger(__name__)
 
 
 def main(config: Path, folder: Path | None) -> int:
     """Run the web process; gives its exit code: 0 done, 1 failed, 78 invalid configuration."""
-    stop_logging = setup("web")
-    try:
-        return _serve(load_rig(config, folder))
-    except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
-        return EXIT_CONFIG
-    except (EvapdError, OSError) as error:
-        log.error("%s", error)  # noqa: TRY400 - said on purpose: a message, not a traceback
-        return 1
-    finally:
-        stop_logging()
+    return run_process("web", lambda: _serve(load_rig(config, folder)))
 
 
 def _serve(loaded: LoadedRig) -> int:
