@@ -28,7 +28,6 @@ from evapd.errors import ConfigError, EvapdError
 from evapd.process import EXIT_CONFIG, EXIT_FAILED
 from evapd.security.keys import keys_from_environment
 
-
 app = typer.Typer(
     name="evapd",
     help="The field-evaporation daemon: acquisition, control and recording for home-built atom probes.",
