@@ -1,5 +1,6 @@
 """The parts of finalising by themselves: columns that grow, voltages by pulse, masses."""
 
+import json
 import zlib
 from pathlib import Path
 
@@ -13,14 +14,18 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from evapd.blocks import Anchor, Column, HitBlock
 from evapd.mass import mass_to_charge_da
 from evapd.record.columns import GrowingColumn
+from evapd.record.finalise import finalise
 from evapd.record.finalising.assemble import write_columns
 from evapd.record.finalising.deflate import chunk
 from evapd.record.finalising.histories import Histories
 from evapd.record.finalising.spool import Spool
+from evapd.record.nxapm import put
+from evapd.record.run import RunStore
+from evapd.record.runinfo import Note
 from evapd.record.slowtable import LoopFrames, LoopTable, SlowTable
 from evapd.record.voltage import PulseClock, Readback
 from evapd.stream.frame import LOOP, SLOW, Frame, Framer, Message, decode
-from support.recorded_runs import blocks
+from support.recorded_runs import blocks, info_of
 
 FLIGHT = {"flight_path_mm": 110.0, "t0_ps": 0.0, "alpha": 1.0, "beta": 0.7}
 
@@ -234,3 +239,23 @@ def test_the_generated_run_is_the_same_every_time(tmp_path: Path) -> None:
     first, second = (np.concatenate([block.tof_ps for block in blocks(1.0)]) for _ in range(2))
 
     np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"), [("a\0b", "a␀b"), ("half \ud800", "half ?"), ("Müller ☃", "Müller ☃")]
+)
+def test_no_text_of_a_person_keeps_a_run_from_its_file(tmp_path: Path, told: str, kept: str) -> None:
+    with h5py.File(tmp_path / "one.h5", "w") as file:
+        put(file, "note", told, by=told)
+        assert (file["note"].asstr()[()], file["note"].attrs["by"]) == (kept, kept)
+
+
+def test_a_run_finalises_whatever_its_notes_hold(tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "20261120T204000Z-tip")
+    store.create(info_of(store.folder, name="t\0p", end_reason="b\0d", notes=(Note(t_utc=0, text="a\0b"),)))
+
+    finalise(store.folder)
+
+    with h5py.File(store.nexus_path) as file:
+        assert file["entry1/evapd/end_reason"].asstr()[()] == "b␀d"
+        assert json.loads(file["entry1/evapd/notes"].asstr()[()])[0]["text"] == "a\0b"
