@@ -22,7 +22,7 @@ from evapd.rpc.description import Description, describe
 from evapd.rpc.lease import Holder, Lease
 from evapd.rpc.memory import REPLY_BYTES, Done, Memory
 from evapd.rpc.reply import failure, repeated, success
-from evapd.rpc.request import Request, caller_of, explain, lenient_args, problems, read, usable_id
+from evapd.rpc.request import Request, caller_of, explain, lenient_args, loosely, problems, read, usable_id
 from evapd.security.roles import LOCAL, Peer, Role
 from evapd.stream.jsontext import from_json, to_json
 
@@ -96,10 +96,12 @@ class Dispatcher:
             peer: Who asks, as the connection proved it.
         """
         content = _object_in(body)
+        found = list(problems(content, len(body))) if content else []
+        if not content and (content := self._abort_in(body)):
+            found = ["this is not JSON as it should be: only its texts were read"]
         request_id = content["id"] if usable_id(content.get("id")) else None
         name = content.get("cmd")
         command = self._commands.get(name) if isinstance(name, str) else None
-        found = list(problems(content, len(body))) if content else []
         if command is not None and command.always:
             request = read(command, content, found, routing_id, peer)
             return self._carry_out(request, request_id, lenient_args(request), self._clock())
@@ -115,6 +117,12 @@ class Dispatcher:
             args, caller = content.get("args"), caller_of(content, peer)
             self._note(command, args if isinstance(args, dict) else {}, caller, refused)
             return failure(request_id, refused.kind, refused.message, refused.fields)
+
+    def _abort_in(self, body: bytes) -> dict[str, Any]:
+        """Give the object of a command that is carried out whatever is wrong with it; else an empty one."""
+        content = loosely(body)
+        command = self._commands.get(content.get("cmd", ""))
+        return content if command is not None and command.always else {}
 
     def _known(self, command: Command | None, name: object, found: list[str]) -> Command:
         """Give the command of an envelope without a fault."""

@@ -1,5 +1,6 @@
 """What a request must look like, and what it says; every value in it is somebody else's word."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,29 @@ class Request:
     caller: Caller
     owner: bytes
     problems: list[str] = field(default_factory=list)  # of a command that is carried out all the same
+
+
+# Reads on where a strict reader stops, so that an abort is heard: numbers that nobody asked for become null.
+_LOOSE = json.JSONDecoder(parse_constant=lambda _: None, parse_float=lambda _: None, parse_int=lambda _: None)
+
+
+def loosely(body: bytes) -> dict[str, Any]:
+    """Give the texts of an object that is not JSON as evapd reads it; an empty one where there is none.
+
+    For aborts only, from a program with a fault: NaN, numbers without an end, deep nesting, bytes that are not UTF-8 or
+    stand behind the object (the closing zero of a C string).
+    """
+    try:
+        content, _ = _LOOSE.raw_decode(body.decode(errors="replace").lstrip())
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    args = content.get("args")
+    told = {key: value for key, value in content.items() if isinstance(value, str) and "\ufffd" not in value}
+    return told | {
+        "args": {k: v for k, v in args.items() if isinstance(v, str)} if isinstance(args, dict) else {}
+    }
 
 
 def usable_id(value: object) -> bool:
