@@ -26,7 +26,7 @@ from evapd.stream.tracker import Gap, SequenceTracker
 
 BUDGET_BYTES = 64 * 1024 * 1024
 _NOTICES = 1000
-_HEARTBEAT_MS = 5000
+_KEEPALIVE = 5, 2, 3  # seconds of silence, seconds between questions, questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +156,9 @@ class Subscriber:
             send_hwm=1000,
             receive_hwm=high_water_mark(budget_bytes),
         )
-        socket.heartbeat_ivl = (
-            _HEARTBEAT_MS  # a peer that vanished without a word is noticed, and connected anew
-        )
+        # A peer that vanished without a word is noticed by TCP. Not by heartbeats of libzmq: when one expires while
+        # the queue here is full, because its reader was busy, libzmq ends the process (its issue 3937, open in 4.3.5).
+        socket.tcp_keepalive_idle, socket.tcp_keepalive_intvl, socket.tcp_keepalive_cnt = _KEEPALIVE
         connect(socket, self.address, keys)
         for topic in {*self.topics, BEAT}:
             socket.subscribe(topic)
