@@ -107,7 +107,6 @@ class Status(Answer):
     rate_per_pulse: float | None = None
     words: int = 0
     losses: dict[str, Any] = Field(default_factory=dict)
-    stream: dict[str, Any] | None = None
     journal: dict[str, Any] | None = None
     devices: dict[str, DeviceStatus] = Field(default_factory=dict)
     guard: GuardStatus | None = None
