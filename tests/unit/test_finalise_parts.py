@@ -1,6 +1,7 @@
 """The parts of finalising by themselves: columns that grow, voltages by pulse, masses."""
 
 import json
+import shutil
 import zlib
 from pathlib import Path
 
@@ -19,13 +20,14 @@ from evapd.record.finalising.assemble import write_columns
 from evapd.record.finalising.deflate import chunk
 from evapd.record.finalising.histories import Histories
 from evapd.record.finalising.spool import Spool
+from evapd.record.journal import JournalReport, read_journal, segments
 from evapd.record.nxapm import put
 from evapd.record.run import RunStore
 from evapd.record.runinfo import Note
 from evapd.record.slowtable import LoopFrames, LoopTable, SlowTable
 from evapd.record.voltage import PulseClock, Readback
 from evapd.stream.frame import LOOP, SLOW, Frame, Framer, Message, decode
-from support.recorded_runs import blocks, info_of
+from support.recorded_runs import blocks, info_of, record_acquire
 
 FLIGHT = {"flight_path_mm": 110.0, "t0_ps": 0.0, "alpha": 1.0, "beta": 0.7}
 
@@ -259,3 +261,17 @@ def test_a_run_finalises_whatever_its_notes_hold(tmp_path: Path) -> None:
     with h5py.File(store.nexus_path) as file:
         assert file["entry1/evapd/end_reason"].asstr()[()] == "b␀d"
         assert json.loads(file["entry1/evapd/notes"].asstr()[()])[0]["text"] == "a\0b"
+
+
+def test_a_segment_that_lies_there_twice_counts_once(tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "20261120T204000Z-tip")
+    store.create(info_of(store.folder))
+    record_acquire(store, 1.0)
+    [segment] = segments(store.journal, "acquire")
+    report = JournalReport()
+    once = sum(1 for _ in read_journal(store.journal, "acquire"))
+
+    shutil.copy(segment, segment.with_name("acquire-000002.evj"))
+
+    assert sum(1 for _ in read_journal(store.journal, "acquire", report)) == once
+    assert report.duplicates == once

@@ -196,8 +196,8 @@ def read_segment(path: Path, report: JournalReport | None = None, start: int = 0
             report.undecodable += 1
             report.problems.append(f"{path.name}: frame at byte {frame.offset}: {error}")
             continue
-        report.count(message)
-        yield message
+        if report.count(message):  # one that was there already, of a segment copied by hand, is counted only
+            yield message
 
 
 def read_journal(
