@@ -5,10 +5,11 @@ written again would reach subscribers with the new content (zero copy above 64 K
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntFlag
 from fractions import Fraction
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,3 +170,52 @@ def _joined(blocks: Sequence[TdcBlock] | Sequence[HitBlock]) -> dict[str, Any]:
         "loss": loss,
         "inhibited_pulses": sum(block.inhibited_pulses for block in blocks),
     }
+
+
+B = TypeVar("B", TdcBlock, HitBlock)
+
+
+def split(block: B, most: int) -> list[B]:
+    """Cut a block into consecutive ones of `most` rows or fewer; a pulse that has more by itself is left whole.
+
+    Joined again they are the block: the same pulses, empty ones included, the anchor and loss flags in each part, and
+    as many inhibited pulses in all.
+    """
+    cuts: list[int] = _cuts(block, most)
+    if len(cuts) == 2:
+        return [block]
+    offset: int = block.first_pulse if isinstance(block, HitBlock) else 0
+    firsts = [
+        block.first_pulse,
+        *(int(block.pulse[cut]) + offset for cut in cuts[1:-1]),
+        block.last_pulse + 1,
+    ]
+    told = [round(block.inhibited_pulses * (first - firsts[0]) / block.pulses) for first in firsts]
+    parts: list[B] = []
+    for k, (a, b) in enumerate(pairwise(cuts)):
+        names = TDC_COLUMNS if isinstance(block, TdcBlock) else HIT_COLUMNS
+        columns: dict[str, Any] = {column.name: getattr(block, column.name)[a:b] for column in names}
+        if isinstance(block, HitBlock):
+            columns["pulse"] = columns["pulse"] - np.uint32(firsts[k] - offset)
+        parts.append(
+            replace(
+                block, first_pulse=firsts[k], last_pulse=firsts[k + 1] - 1, inhibited_pulses=told[k + 1] - told[k],
+                **columns,
+            )
+        )  # fmt: skip
+    return parts
+
+
+def _cuts(block: TdcBlock | HitBlock, most: int) -> list[int]:
+    """Rows at which parts begin, and the end; always at the first row of a pulse."""
+    cuts = [0]
+    while block.n - cuts[-1] > most:
+        a = cuts[-1]
+        pulse = block.pulse[a + most]
+        cut = int(np.searchsorted(block.pulse, pulse, "left"))
+        if cut <= a:  # a pulse of more than `most` rows
+            cut = int(np.searchsorted(block.pulse, pulse, "right"))
+        if cut >= block.n:
+            break
+        cuts.append(cut)
+    return [*cuts, block.n]

@@ -13,13 +13,17 @@ from typing import Protocol
 
 from evapd.acquire.counts import Counter
 from evapd.acquire.readout import Readout
-from evapd.blocks import HitBlock, TdcBlock, join_hits, join_words
+from evapd.blocks import HitBlock, TdcBlock, join_hits, join_words, split
 from evapd.stream.frame import Frame, Framer
 
 _log = logging.getLogger(__name__)
 FLUSH_HITS = 10_000
 FLUSH_WORDS = 200_000
 FLUSH_S = 0.05
+FRAME_HITS, FRAME_WORDS = (
+    14_000,
+    19_000,
+)  # so that a frame fits into what queues count on, LARGEST_FRAME_BYTES
 _WAIT_S = 0.01
 HARDWARE = "hardware"  # calibration of hits that no matcher of ours has made
 
@@ -130,9 +134,11 @@ class Pipeline:
         if self._words:
             words = join_words(self._words)
             if words.n or words.loss:
-                self._sink.emit(self._framer.words(words))
+                for part in split(words, FRAME_WORDS):
+                    self._sink.emit(self._framer.words(part))
         if self._hits:
-            self._sink.emit(self._framer.hits(join_hits(self._hits)))
+            for portion in split(join_hits(self._hits), FRAME_HITS):
+                self._sink.emit(self._framer.hits(portion))
         self._words.clear()
         self._hits.clear()
         self._pending_hits = self._pending_words = 0

@@ -13,7 +13,7 @@ from evapd.security.keys import ClientKeys
 from evapd.stream.frame import MAX_PAYLOAD_BYTES, VERSION, Message, decode
 from evapd.stream.jsontext import MAX_INTEGER, to_json
 from evapd.stream.replay import END_TOPIC, MAX_RANGE
-from evapd.stream.sockets import LARGEST_FRAME_BYTES, connect, high_water_mark, open_socket
+from evapd.stream.sockets import connect, high_water_mark, open_socket
 from evapd.stream.tracker import Gap
 
 AT_ONCE = 1000  # frames of one request
@@ -53,7 +53,6 @@ class Fetcher:
         self._context = context
         self._socket: zmq.Socket[bytes] | None = None
         self._not_before_s = 0.0
-        self._largest = LARGEST_FRAME_BYTES
         self._at_once = AT_ONCE
 
     def fetch(self, gap: Gap) -> Answer:
@@ -120,7 +119,7 @@ class Fetcher:
             zmq.DEALER,
             max_message_bytes=MAX_PAYLOAD_BYTES,
             send_hwm=4,
-            receive_hwm=high_water_mark(AT_ONCE_BYTES, self._largest),
+            receive_hwm=high_water_mark(AT_ONCE_BYTES),
         )
         socket.immediate = True
         connect(socket, self.address, self._keys)
@@ -130,9 +129,6 @@ class Fetcher:
     def _decode(self, parts: list[bytes]) -> Message | None:
         if len(parts) != 3:
             return None
-        if len(parts[2]) > self._largest and self._socket is not None:
-            self._largest = len(parts[2])  # fewer of the larger frames may wait
-            self._socket.rcvhwm = high_water_mark(AT_ONCE_BYTES, self._largest)
         try:
             return decode(*parts)
         except FrameError as error:

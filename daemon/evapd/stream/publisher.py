@@ -22,7 +22,7 @@ from evapd.stream.frame import TOPICS, VERSION, Frame
 from evapd.stream.jsontext import to_json
 from evapd.stream.replay import Older, ReplayServer
 from evapd.stream.ring import BULK, Ring
-from evapd.stream.sockets import LARGEST_FRAME_BYTES, Waker, bind, check_address, high_water_mark, open_socket
+from evapd.stream.sockets import Waker, bind, check_address, high_water_mark, open_socket
 
 LIVE_TOPIC = b"live."
 WELCOME_TOPIC = "welcome."
@@ -231,13 +231,12 @@ class Publisher:
         poller = zmq.Poller()
         poller.register(stream, zmq.POLLIN)
         poller.register(self._waker.fd, zmq.POLLIN)
-        largest = LARGEST_FRAME_BYTES
         try:
             while True:
                 poller.poll()
                 self._waker.clear()
                 stopping = self._stopping  # read before the queue: what was queued before a stop still leaves
-                largest = self._send_queued(stream, largest)
+                self._send_queued(stream)
                 with self._lock:
                     document, self._live = self._live, None
                 if document is not None:
@@ -253,15 +252,11 @@ class Publisher:
             stream.close()
             live.close()
 
-    def _send_queued(self, stream: "zmq.Socket[bytes]", largest: int) -> int:
+    def _send_queued(self, stream: "zmq.Socket[bytes]") -> None:
         with self._lock:
             frames = list(self._queue)
             self._queue.clear()
         for seq, frame in frames:
-            if frame.nbytes > largest:
-                # libzmq counts messages: fewer of the larger ones, so that the budget in bytes still holds.
-                largest = -(-frame.nbytes // LARGEST_FRAME_BYTES) * LARGEST_FRAME_BYTES
-                stream.sndhwm = high_water_mark(self._budget_bytes, largest)
             # Copied into libzmq: costs as much as sending without a copy at this size, and needs no care for buffers.
             stream.send_multipart(frame.parts(), flags=zmq.NOBLOCK)
             with self._lock:
@@ -269,7 +264,6 @@ class Publisher:
                 self._frames += 1
                 self._nbytes += frame.nbytes
             self._next[frame.topic] = seq + 1
-        return largest
 
     def _answer(self, stream: "zmq.Socket[bytes]") -> None:
         """Take subscriptions, which may be any bytes, and welcome those that ask for it."""

@@ -18,7 +18,7 @@ from evapd.security.gate import Gate
 from evapd.stream.frame import TOPICS, VERSION, Frame
 from evapd.stream.jsontext import MAX_INTEGER, from_json, to_json
 from evapd.stream.ring import Ring
-from evapd.stream.sockets import LARGEST_FRAME_BYTES, Waker, bind, high_water_mark, open_socket
+from evapd.stream.sockets import Waker, bind, high_water_mark, open_socket
 
 END_TOPIC = "replay."
 MAX_RANGE = 10_000  # frames of one request
@@ -188,7 +188,6 @@ class ReplayServer:
         self._ring, self._instance, self._older, self._context = ring, instance, older, context
         self._jobs: deque[_Job] = deque()
         self._stop = threading.Event()
-        self._largest = LARGEST_FRAME_BYTES
         self._grace_s = self._asked_s = self._ending_s = 0.0
 
     def start(self) -> None:
@@ -317,7 +316,6 @@ class ReplayServer:
             message = job.next()
             if message is None:
                 return False, sent
-            self._keep_budget(socket, len(message[2]))
             try:
                 socket.send_multipart([job.peer, *message], flags=zmq.NOBLOCK)
             except zmq.Again:
@@ -329,9 +327,3 @@ class ReplayServer:
             self.sent += 1
             job.advance()
         return True, _PORTION
-
-    def _keep_budget(self, socket: "zmq.Socket[bytes]", nbytes: int) -> None:
-        """Let fewer of the larger frames wait: libzmq counts messages, memory is counted in bytes."""
-        if nbytes > self._largest:
-            self._largest = -(-nbytes // LARGEST_FRAME_BYTES) * LARGEST_FRAME_BYTES
-            socket.sndhwm = high_water_mark(BUDGET_BYTES, self._largest)

@@ -19,14 +19,18 @@ from evapd.errors import ConfigError, StreamError
 from evapd.security.gate import ZAP_DOMAIN, Door, Gate
 from evapd.security.keys import ClientKeys
 
-LARGEST_FRAME_BYTES = 256 * 1024  # 10 000 hits of 18 bytes and their header, rounded up
+LARGEST_FRAME_BYTES = 256 * 1024  # of hits and words, whose blocks are cut to it (evapd.acquire.pipeline)
 _LEAST_HWM = 4
 HANDSHAKE_MS = 3000  # who has not said who it is by then is sent away
 _HOST = re.compile(r"\*|\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?", re.ASCII)
 
 
 def high_water_mark(budget_bytes: int, largest_frame_bytes: int = LARGEST_FRAME_BYTES) -> int:
-    """Turn a bytes budget into the messages that libzmq counts, at least 4."""
+    """Turn a bytes budget into the messages that libzmq counts, at least 4.
+
+    It is set before a socket connects or binds and never changed: lowered later, it may leave a connection without a
+    word for ever, because libzmq 4.3.5 waits for an acknowledgement that the other end of its queue has no reason to send.
+    """
     return max(_LEAST_HWM, budget_bytes // largest_frame_bytes)
 
 

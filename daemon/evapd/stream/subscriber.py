@@ -16,7 +16,6 @@ from evapd.stream.fetch import Fetcher
 from evapd.stream.frame import BEAT, MAX_PAYLOAD_BYTES, TOPICS, Message, decode
 from evapd.stream.jsontext import MAX_INTEGER
 from evapd.stream.sockets import (
-    LARGEST_FRAME_BYTES,
     check_address,
     connect,
     high_water_mark,
@@ -95,7 +94,6 @@ class Subscriber:
         self._own_context = context is None
         self._context: zmq.Context[zmq.Socket[bytes]] = context or zmq.Context()
         self._fetcher = Fetcher(replay_address, self._context, keys=keys) if replay_address else None
-        self._budget_bytes, self._largest = budget_bytes, LARGEST_FRAME_BYTES
         self._socket = self._open(budget_bytes, keys)
 
     @property
@@ -176,9 +174,6 @@ class Subscriber:
         """Put what arrived into the backlog; every byte is treated as hostile."""
         if len(parts) != 3:
             raise FrameError(f"a message of {len(parts)} parts, frames have 3")
-        if len(parts[2]) > self._largest:
-            self._largest = len(parts[2])  # libzmq counts messages: fewer of the larger ones may wait
-            self._socket.rcvhwm = high_water_mark(self._budget_bytes, self._largest)
         message = decode(*parts)
         if parts[0] == self._welcome_topic:
             gaps, restarted = self._tracker.welcome(message.instance, _numbers(message, "next_seq"))
