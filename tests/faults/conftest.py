@@ -10,6 +10,7 @@ from support.daemon import STRICT
 from support.faults_rig import FaultRig, fault_rig
 from support.faults_table import AGAIN, ROWS, markdown, order, summary, write_page
 from support.kernels import warm_kernels
+from support.soak_page import write
 
 # `make faults` is for these: their goals are times and volts, which a busy machine cannot keep.
 collect_ignore_glob = [] if STRICT else ["test_faults_*.py"]
@@ -37,6 +38,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(summary(rows))
     for why in AGAIN:
         terminalreporter.write_line(f"begun once more before a fault: {why}")
+    write("faults", f"Faults let into a run; {summary(rows)}", markdown(rows).rstrip())
     page = os.environ.get("EVAPD_FAULTS_PAGE")
     if page:
         write_page(Path(page), rows)

@@ -1,17 +1,17 @@
 """kill -9 at moments that nobody chose: every frame whose write had returned is read back, and is what subscribers got.
 
-EVAPD_KILLS says how often each process is killed, EVAPD_KILLS_PAGE where the table is written.
+EVAPD_KILLS says how often each process is killed, EVAPD_PROOF_PAGE on which page the table is written.
 """
 
 import os
-import platform
 import random
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from support.bench_table import machine
 from support.kills import KillScene, Sums, kill_scene
+from support.soak_page import write
 
 KILLS = int(os.environ.get("EVAPD_KILLS", "1"))
 TABLE: list[Sums] = []
@@ -21,12 +21,8 @@ TABLE: list[Sums] = []
 def scene() -> Iterator[KillScene]:
     with kill_scene() as made:
         yield made
-    page = os.environ.get("EVAPD_KILLS_PAGE")
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}, Python {platform.python_version()}"
-    text = f"{Sums.markdown(TABLE)}\n\n{machine}\n"
-    print(text)
-    if page:
-        Path(page).write_text(text)
+    print(f"{Sums.markdown(TABLE)}\n\n{machine()}\n")
+    write("kills", f"`kill -9`, {KILLS} times each, under load with two copies", Sums.markdown(TABLE))
 
 
 @pytest.mark.timeout(120 + 40 * KILLS)

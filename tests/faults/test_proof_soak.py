@@ -15,7 +15,7 @@ from evapd.record.journal import JournalReport
 from evapd.rpc import Requester
 from evapd.stream.frame import HITS, WORDS
 from support.bench_processes import cpu_s
-from support.bench_table import Row, machine
+from support.bench_table import Row
 from support.soak_load import Load
 from support.soak_memory import Fit, Holdings
 from support.soak_page import tell
@@ -128,7 +128,6 @@ def test_a_soak_loses_nothing_and_holds_its_memory() -> None:
             Row("the machine", watch.load.told()),
             Row("state of the run", ", ".join(conditions), "GOOD"),
         ],
-        machine(),
     )  # fmt: skip
     assert done["words"] == rows[WORDS] == words == told[0]["rows"][WORDS]
     assert [one["rows"][HITS] for one in told] == [rows[HITS]] * 3 == [done["hits"]] * 3

@@ -55,17 +55,18 @@ def test_fifty_a_second_come_and_go_and_nothing_grows(rig: SoakRig) -> None:
         churn(rig, min(CHURN_S, 5.0))  # the first ones fill caches
         wait_for(lambda: subscriptions(rig) == 2, "only those who stay", 20.0, every_s=0.1)
         holding.sample()
+        ring_mb = rig.metrics()["evapd_stream_ring_bytes"] / 1e6
         standing = threads(rig.pid("acquire"))
         joined = churn(rig, CHURN_S, holding)
         wait_for(lambda: subscriptions(rig) == 2, "only those who stay", 20.0, every_s=0.1)
         load.sample()
         holding.sample()
+        ring_mb = rig.metrics()["evapd_stream_ring_bytes"] / 1e6 - ring_mb
         left = threads(rig.pid("acquire"))
         done = rig.finish()
         told = end_all([one, other])
     rows, _, _ = recorded(rig.store())
     waits_ms = 1e3 * np.array(joined["waits_s"])
-    fit = holding.fit(holding.t_s[0])
     tell(
         "churn", f"50 subscribers a second join, are welcomed, read for 0.5 s and leave, for {joined['took_s']:.0f} s, beside {HITS_PER_S:.0f} hits/s with words",
         [
@@ -74,7 +75,7 @@ def test_fifty_a_second_come_and_go_and_nothing_grows(rig: SoakRig) -> None:
             Row("socket opened to welcome, p50 / p99 / max", f"{np.median(waits_ms):.1f} / {np.quantile(waits_ms, 0.99):.1f} / {waits_ms.max():.1f} ms", "p50 < 5 ms"),
             Row("descriptors of acquire before, most, after", f"{holding.fds[0]}, {max(holding.fds)}, {holding.fds[-1]}", "as before"),
             Row("threads of acquire before, after", f"{standing}, {left}", "as before"),
-            Row("memory of acquire before, after", f"{holding.mb[0]:.1f} MB, {holding.mb[-1]:.1f} MB; {fit}", "no growth beyond ring and caches"),
+            Row("memory of acquire before, after", f"{holding.mb[0]:.1f} MB, {holding.mb[-1]:.1f} MB; the replay ring filled by {ring_mb:.1f} MB meanwhile", "no more than the ring"),
             Row("hits: counted, in the journal, at the two who stayed", f"{done['hits']:,}, {rows[HITS]:,}, " + ", ".join(f"{one['rows'][HITS]:,}" for one in told), "equal"),
             Row("frames lost by the two who stayed; fetched again", ", ".join(f"{one['lost']}; {one['recovered']}" for one in told), "0"),
             Row("the machine", load.told()),
@@ -84,7 +85,7 @@ def test_fifty_a_second_come_and_go_and_nothing_grows(rig: SoakRig) -> None:
     assert holding.fds[-1] <= holding.fds[0] + 2
     assert [one["lost"] for one in told] == [0, 0]
     assert [one["rows"][HITS] for one in told] == [rows[HITS]] * 2 == [done["hits"]] * 2
-    assert holding.mb[-1] - holding.mb[0] < 40.0
+    assert holding.mb[-1] - holding.mb[0] - ring_mb < 20.0
 
 
 @pytest.mark.timeout(120 + 6 * STALL_S)
@@ -145,9 +146,13 @@ def churn(rig: SoakRig, seconds: float, holding: Holdings | None = None) -> dict
         [sys.executable, str(_CHURN), str(rig.config), str(PER_S), str(seconds)],
         stdout=subprocess.PIPE, text=True, env={**os.environ, **rig.env["acquire"]},
     ) as process:  # fmt: skip
-        while process.poll() is None and holding is not None and holding.t_s:
-            let_time_pass(0.5, holding)
-        told, _ = process.communicate(timeout=60.0 + 2 * seconds)
+        while True:
+            try:
+                told, _ = process.communicate(timeout=0.5)
+                break
+            except subprocess.TimeoutExpired:
+                if holding is not None:
+                    holding.sample()
         return dict(json.loads(told))
 
 

@@ -31,12 +31,16 @@ def put(text: str, name: str, content: str) -> str:
     return f"{before}{begin}\n\n{content}\n\n{end}{after}"
 
 
-def tell(name: str, title: str, rows: list[Row], said: str = "") -> None:
-    """Print a table; write it where EVAPD_PROOF_PAGE says. `machine` is told as it is now, unless `said` tells it."""
+def tell(name: str, title: str, rows: list[Row]) -> None:
+    """Print a table; write it where EVAPD_PROOF_PAGE says."""
     print_table(title, rows)
+    write(name, title, markdown(rows))
+
+
+def write(name: str, title: str, table: str) -> None:
+    """Write a Markdown table where EVAPD_PROOF_PAGE says, with the day and the machine as it is now."""
     page = os.environ.get("EVAPD_PROOF_PAGE")
     if page:
         path = Path(page)
-        day = datetime.now(UTC).date()
-        content = f"{title}; {day}, {said or machine()}\n\n{markdown(rows)}"
+        content = f"{title}. {datetime.now(UTC).date()}, {machine()}.\n\n{table}"
         path.write_text(put(path.read_text(), name, content))

@@ -54,6 +54,7 @@ def main(rig: str, topics: str, every_s: float, stall_s: float) -> None:
         "garbage": counts.garbage,
         "restarts": counts.restarts,
         "stalls": stalls,
+        "notices": [notice.text for notice in feed.notices()][-5:],
         "age_ms": [round(1e3 * float(age), 2) for age in (*np.quantile(ages, [0.5, 0.99]), ages.max())],
     }
     print(json.dumps(told), flush=True)

@@ -20,6 +20,8 @@ from evapd.rpc.description import reply_schema, request_schema
 from evapd.rpc.lease import Lease
 from evapd.rpc.lease_commands import lease_commands
 from evapd.security.roles import Role
+from support.bench_table import Row
+from support.soak_page import tell
 
 MUTATIONS = int(os.environ.get("EVAPD_MUTATIONS", "5000"))
 MODELS = {
@@ -142,7 +144,14 @@ def test_mutated_messages_crash_nothing_and_carry_out_nothing_that_no_schema_adm
         if done == ["abort"]:
             assert b'"abort"' in body  # an abort is heard in bytes, too, that are no proper JSON
             counts["aborts"] += 1
-    print(f"\n{MUTATIONS} mutated messages: {dict(counts)}")
+    tell(
+        "mutations",
+        f"{MUTATIONS:,} mutated and malformed messages at the dispatcher",
+        [
+            *(Row(kind, f"{count:,}") for kind, count in sorted(counts.items()) if kind != "InternalError"),
+            Row("InternalError", str(counts["InternalError"]), "0"),
+        ],
+    )
     assert counts["InternalError"] == 0
     assert (
         json.loads(dispatcher.answer(b"c", b'{"v": 1, "id": "last", "cmd": "status"}') or b"{}")["ok"] is True
