@@ -14,6 +14,8 @@ from support.soak_page import write
 
 # `make faults` is for these: their goals are times and volts, which a busy machine cannot keep.
 collect_ignore_glob = [] if STRICT else ["test_faults_*.py"]
+# `make proofs` is for these: what they say takes minutes.
+collect_ignore = [] if "EVAPD_CHURN_S" in os.environ else ["test_proof_subscribers.py"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -22,7 +22,7 @@ from support.soak_page import tell
 from support.soak_rig import FollowingProcess, SoakRig, recorded, soak_rig
 from support.soak_source import sent
 
-SOAK_S = float(os.environ.get("EVAPD_SOAK_S", "6"))
+SOAK_S = float(os.environ.get("EVAPD_SOAK_S", "3"))
 HITS_PER_S = float(os.environ.get("EVAPD_SOAK_HITS_PER_S", "200000"))
 LONG_S = 600.0  # from here on memory is judged: before, caches are still being filled
 WARM_UP_S = min(300.0, SOAK_S / 3)

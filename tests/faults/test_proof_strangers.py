@@ -25,7 +25,7 @@ from support.soak_page import tell
 from support.soak_rig import FollowingProcess, SoakRig, end_all, recorded, soak_rig
 from support.wait import wait_for
 
-STRANGERS_S = float(os.environ.get("EVAPD_STRANGERS_S", "2"))
+STRANGERS_S = float(os.environ.get("EVAPD_STRANGERS_S", "1"))
 HELD = 30  # half-open connections at each socket
 ABORTS = 200 if STRANGERS_S >= 20 else 20
 HITS_PER_S = 20_000.0

@@ -1,6 +1,7 @@
 """Subscribers that join and leave, stall and die, beside a run: nothing grows, and those who stay lose nothing.
 
-EVAPD_CHURN_S says how long 50 a second come and go (`make proofs`: 60 s), EVAPD_STALL_S how long one is stopped (20 s).
+Runs where EVAPD_CHURN_S says how long 50 a second come and go (`make proofs`: 60 s); EVAPD_STALL_S, how long one is stopped
+(20 s). Welcome, repair and memory have short tests of their own among the unit tests of the stream.
 """
 
 import json
@@ -16,7 +17,6 @@ import numpy as np
 import pytest
 
 from evapd.stream.frame import HITS, WORDS
-from evapd.stream.subscriber import Subscriber
 from support.bench_processes import rss_mb
 from support.bench_table import Row
 from support.soak_load import Load
@@ -131,13 +131,6 @@ def test_who_is_stopped_gets_all_of_it_later_and_who_dies_costs_nothing(rig: Soa
     assert done["hits"] == rows[HITS]
     assert fds_after <= fds + 2
     assert most_mb - mb < 4 * 64.0
-
-
-def test_a_reader_that_is_busy_is_never_ended_by_a_heartbeat() -> None:
-    # libzmq's issue 3937: a heartbeat that expires while the receiving queue is full ends the process.
-    with Subscriber("tcp://127.0.0.1:9", None, (HITS,)) as subscriber:
-        assert subscriber._socket.heartbeat_ivl == 0
-        assert subscriber._socket.tcp_keepalive == 1
 
 
 def churn(rig: SoakRig, seconds: float, holding: Holdings | None = None) -> dict[str, object]:

@@ -27,3 +27,10 @@ def test_after_a_frame_that_is_larger_than_usual_a_subscriber_hears_all_that_com
             assert message is not None
             assert message.header["n"] == size
         assert subscriber.counts.lost == {}
+
+
+def test_a_reader_that_is_busy_is_never_ended_by_a_heartbeat():
+    # libzmq's issue 3937: a heartbeat that expires while the receiving queue is full ends the process.
+    with Subscriber("tcp://127.0.0.1:9", None, (HITS,)) as subscriber:
+        assert subscriber._socket.heartbeat_ivl == 0
+        assert subscriber._socket.tcp_keepalive == 1
