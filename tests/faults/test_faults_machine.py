@@ -15,11 +15,18 @@ from support.wait import wait_for
 
 
 @pytest.fixture(scope="module")
-def shimmed() -> Iterator[tuple[FaultRig, Shim]]:
+def shim_rig() -> Iterator[tuple[FaultRig, Shim]]:
     made: list[Shim] = []
     # Segments so small that a new one begins every few seconds.
     with fault_rig({"record": {"segment_mb": 1}}, prepare=lambda daemon: made.append(Shim(daemon))) as rig:
         yield rig, made[0]
+
+
+@pytest.fixture
+def shimmed(shim_rig: tuple[FaultRig, Shim]) -> Iterator[tuple[FaultRig, Shim]]:
+    """All is well again for the next one, whatever became of this."""
+    yield shim_rig
+    shim_rig[1].set()
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +106,14 @@ def test_disk_cannot_keep_what_it_took(shimmed: tuple[FaultRig, Shim], what: str
             rig.finish_run("the folder of the next one fails")
             rig.await_ready()
             shim.set(dir_error=errno.EIO)
+            before = (rig.daemon.status() or {}).get("last_run")
             rig.daemon.ask("start")
+            wait_for(
+                lambda: (rig.daemon.status() or {}).get("last_run") != before,
+                "the end of the run",
+                60.0,
+                every_s=0.05,
+            )
             rig.await_run("idle", 60.0)
             rig.run_id = str((rig.daemon.status() or {})["last_run"]["id"])
             fault.now(lambda: None)

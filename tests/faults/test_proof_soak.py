@@ -63,9 +63,9 @@ class Watch:
                     assert status["run_state"] == "running", status["alarms"]
                 time.sleep(ASK_S)
 
-    def fits(self) -> dict[str, Fit]:
-        """Memory after the warm-up."""
-        return {name: one.fit(one.t_s[0] + WARM_UP_S) for name, one in self.holdings.items()}
+    def fits(self, after_s: float = WARM_UP_S) -> dict[str, Fit]:
+        """Memory after the warm-up, or from a later time on."""
+        return {name: one.fit(one.t_s[0] + after_s) for name, one in self.holdings.items()}
 
     def dropped(self) -> int:
         """Frames that found the stream's own queue full."""
@@ -105,6 +105,7 @@ def test_a_soak_loses_nothing_and_holds_its_memory() -> None:
         rows, frames, report = recorded(rig.store())
         conditions = done["last_run"]["conditions"]
     fits, latency_ms = watch.fits(), 1e3 * np.array(watch.latency_s)
+    late = watch.fits(2 * took_s / 3)
     slow = told[2]
     tell(
         "soak",
@@ -121,6 +122,7 @@ def test_a_soak_loses_nothing_and_holds_its_memory() -> None:
             Row("journal", f"{report.bytes / 1e9:.2f} GB in {report.segments} segments, {frames[HITS]:,} frames of hits, checksums wrong {_wrong(report)}", "0 wrong"),
             Row("memory of acquire after the warm-up", str(fits["acquire"]), "flat within 2 %"),
             Row("memory of guard after the warm-up", str(fits["guard"])),
+            *(Row(f"memory of {name} in the last third", str(fit)) for name, fit in late.items()),
             Row("descriptors of acquire, first and last", f"{watch.holdings['acquire'].fds[0]}, {watch.holdings['acquire'].fds[-1]}", "equal"),
             Row(f"`status` answered, p50 / p99 / max of {len(latency_ms)}", _ms(latency_ms)),
             Row("frame made to frame decoded, p50 / p99 / max, stalls left out", "; ".join(f"{one['age_ms'][0]:.1f} / {one['age_ms'][1]:.1f} / {one['age_ms'][2]:.0f} ms" for one in told)),
