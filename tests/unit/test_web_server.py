@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from evapd.security.roles import Role
+from evapd.web import server
 from evapd.web.tokens import Tokens, new_token
 from support.stream_daemon import Daemon
 from support.wait import wait_for
@@ -209,6 +210,17 @@ def test_viewers_beyond_the_limit_are_told_to_come_later(daemon: Daemon, tmp_pat
         kinds(first, "hello")
         with pytest.raises(InvalidStatus), viewing(web):
             pass
+
+
+@pytest.mark.parametrize("words", [b"", b"GET / HTTP/1.1\r\nHost: "])
+def test_a_request_that_never_becomes_whole_is_ended(
+    web: WebServer, monkeypatch: pytest.MonkeyPatch, words: bytes
+) -> None:
+    monkeypatch.setattr(server, "REQUEST_S", 0.2)
+    with viewing(web) as viewer, socket.create_connection(web.address.split(":"), timeout=20) as raw:
+        raw.sendall(words)
+        assert raw.recv(100) == b""
+        kinds(viewer, "daemon")  # who asked for the feed in time keeps it
 
 
 def test_the_server_ends_while_viewers_are_connected(daemon: Daemon, tmp_path: Path) -> None:

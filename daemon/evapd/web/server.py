@@ -1,15 +1,42 @@
 """The HTTP server, every limit set."""
 
+import asyncio
 import socket
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from evapd.errors import StreamError
 
 _CLOSE_S = 2
 _MOST_READ_BYTES = 4096  # of one WebSocket message: the page sends none
 _BACKLOG = 64
+REQUEST_S = 5.0  # from the connection to a whole request's head
+
+
+class _Punctual(H11Protocol):
+    """Ends a connection whose first request does not come: half a head, byte by byte, would hold it for ever."""
+
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._late = self.loop.call_later(REQUEST_S, self._end_if_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._late is not None:
+            self._late.cancel()
+        super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self, event: object) -> None:
+        if self._late is not None:
+            self._late.cancel()
+        super().handle_websocket_upgrade(event)  # type: ignore[arg-type]  # h11's own event
+
+    def _end_if_late(self) -> None:
+        if not self.cycle:
+            self.transport.close()
 
 
 def make_server(app: ASGIApp, max_clients: int) -> uvicorn.Server:
@@ -21,6 +48,7 @@ def make_server(app: ASGIApp, max_clients: int) -> uvicorn.Server:
             log_level="warning",
             access_log=False,
             server_header=False,
+            http=_Punctual,
             ws="websockets-sansio",
             ws_max_size=_MOST_READ_BYTES,
             ws_per_message_deflate=False,  # loopback is faster than any compression
