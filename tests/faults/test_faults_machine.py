@@ -115,7 +115,7 @@ def test_disk_cannot_keep_what_it_took(shimmed: tuple[FaultRig, Shim], what: str
                 every_s=0.05,
             )
             rig.await_run("idle", 60.0)
-            rig.run_id = str((rig.daemon.status() or {})["last_run"]["id"])
+            rig.run_id = fault.run_id = str((rig.daemon.status() or {})["last_run"]["id"])
             fault.now(lambda: None)
         else:
             fault.now(lambda: shim.set(sync_error=errno.EIO))
