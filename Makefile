@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo replay test test-web lint format bench bench-control faults kills soak proofs conformance lock clean
+.PHONY: demo replay test test-web lint format bench bench-control faults kills soak proofs conformance validate lock clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.ready: requirements-dev.lock pyproject.toml

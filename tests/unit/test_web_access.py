@@ -114,3 +114,17 @@ def test_a_token_comes_in_a_header_or_as_a_subprotocol() -> None:
     assert token_of({"authorization": "Bearer abc"}) == "abc"
     assert token_of({"sec-websocket-protocol": "evapd.1, evapd.token.abc"}) == "abc"
     assert token_of({"authorization": "Basic abc", "sec-websocket-protocol": "evapd.1"}) == ""
+
+
+def test_at_every_address_a_token_is_asked_for_and_the_machine_itself_needs_none(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.yaml"
+    token = new_token(path, "kiosk", Role.READ)
+    access = Access("0.0.0.0:17606", Tokens(path), (), Role.OPERATE)
+    there = {"host": "192.168.1.5:17606"}
+    asked = access.judge(there, "192.168.1.9", "")
+    assert isinstance(asked, Refusal)
+    assert asked.status == 401  # so that the page asks for one
+    assert access.judge(there, "192.168.1.9", token) == Viewer("kiosk", Role.READ)
+    assert access.judge({"host": "127.0.0.1:17606"}, "127.0.0.1", "") == Viewer("local", Role.OPERATE)
+    # A foreign name that leads to this machine makes nobody local.
+    assert isinstance(access.judge({"host": "evil.example:17606"}, "127.0.0.1", ""), Refusal)

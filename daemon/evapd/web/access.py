@@ -46,17 +46,19 @@ class Access:
 
     def __init__(self, address: str, tokens: Tokens | None, hosts: Iterable[str], local_role: Role) -> None:
         host, _, port = address.rpartition(":")
-        names = {host, *_LOOPBACK} if is_loopback(host.strip("[]")) else {host}
+        self._any_host = host in ("0.0.0.0", "[::]")  # noqa: S104 - compared with, not bound to
+        local = self._any_host or is_loopback(host.strip("[]"))
+        names = {host, *_LOOPBACK} if local else {host}
         self._hosts = {f"{name}:{port}".lower() for name in names} | {name.lower() for name in hosts}
         if port == "80":
             self._hosts |= {name.lower() for name in names}
-        self._any_host = host in ("0.0.0.0", "[::]")  # noqa: S104 - compared with, not bound to
         self._tokens, self._local_role = tokens, local_role
 
     def judge(self, headers: Mapping[str, str], peer_host: str, token: str) -> Viewer | Refusal:
         """Judge one request by its headers (lower-case names), its peer's address, and its token ("" for none)."""
         host = headers.get("host", "").lower()
-        if host not in self._hosts and not (self._any_host and token):
+        # A server that listens at every address has names that it does not know: there a token is proof enough, and asked for.
+        if host not in self._hosts and not self._any_host:
             return Refusal(403, f"this server is not called {host!r}: name it in web.hosts")
         origin = headers.get("origin")
         if origin is not None and origin.lower() not in {f"http://{host}", f"https://{host}"}:
@@ -72,7 +74,7 @@ class Access:
             )
         # A reverse proxy speaks from this machine for somebody who is not on it.
         forwarded = any(name in headers for name in _FORWARDED)
-        if is_loopback(peer_host.strip("[]")) and not forwarded:
+        if host in self._hosts and is_loopback(peer_host.strip("[]")) and not forwarded:
             return Viewer("local", self._local_role)
         return Refusal(401, "a token is needed: ask who runs evapd")
 

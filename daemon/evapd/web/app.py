@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anyio
 import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -29,6 +30,8 @@ from evapd.web.relay import Relay, envelope
 STATIC = Path(__file__).parent / "static"
 PROTOCOL = "evapd.1"
 _MOST_BODY_BYTES = 64 * 1024
+_AGAIN_S = 1.0
+_ABORTS_AT_ONCE = 32
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +71,11 @@ class _Routes:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._plotly = _find_plotly()
+        self._for_aborts = anyio.CapacityLimiter(_ABORTS_AT_ONCE)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        relaying = asyncio.create_task(self._parts.relay.run())
+        relaying = asyncio.create_task(self._relay_for_ever())
         try:
             yield
         finally:
@@ -79,6 +83,15 @@ class _Routes:
             with contextlib.suppress(asyncio.CancelledError):
                 await relaying
             self._parts.commands.close()
+
+    async def _relay_for_ever(self) -> None:
+        """Begin again after a fault: a page without data would look like a daemon that is silent."""
+        while True:
+            try:
+                await self._parts.relay.run()
+            except Exception:
+                log.exception("the display lost the daemon's sockets by a fault; it subscribes again")
+            await asyncio.sleep(_AGAIN_S)
 
     async def page(self, _request: Request) -> Response:
         return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
@@ -111,7 +124,11 @@ class _Routes:
         if not isinstance(command, str) or not isinstance(args, dict):
             return _refused(Refusal(400, "send cmd, a text, and args, an object"))
         try:
-            result = await anyio.to_thread.run_sync(self._parts.commands.carry_out, viewer, command, args)
+            # Threads of its own: an abort never waits behind commands that nobody answers.
+            limiter = self._for_aborts if command == "abort" else None
+            result = await anyio.to_thread.run_sync(
+                self._parts.commands.carry_out, viewer, command, args, limiter=limiter
+            )
         except (Forbidden, StreamError) as error:
             status, why = refusal(error)
             return JSONResponse({"ok": False, "error": why}, status, headers=_NOT_KEPT)

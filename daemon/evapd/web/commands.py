@@ -1,7 +1,6 @@
 """From the page to the control socket: what a viewer may ask is passed on as it is, judged there, and answered."""
 
 import threading
-from collections import OrderedDict
 from typing import Any
 
 import zmq
@@ -21,7 +20,6 @@ _OPERATE = frozenset(
         "detector_on", "detector_off", "lease_take", "lease_renew", "lease_release",
     }
 )  # fmt: skip
-_MOST_REQUESTERS = 64
 
 
 class Forbidden(Exception):
@@ -40,7 +38,7 @@ class Commands:
     def __init__(self, control: str, guard: str | None, *, keys: ClientKeys | None = None) -> None:
         self._control, self._guard, self._keys = control, guard, keys
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._requesters: OrderedDict[str, Requester] = OrderedDict()
+        self._requesters: dict[str, Requester] = {}  # by viewer: as many as there are tokens
         self._lock = threading.Lock()
 
     def carry_out(self, viewer: Viewer, command: str, args: dict[str, Any]) -> dict[str, Any]:
@@ -70,9 +68,6 @@ class Commands:
                 found = Requester(self._control, TIMEOUT_S, context=self._context, keys=self._keys)
                 found.client = f"display {viewer.name}"[:64]
                 self._requesters[viewer.name] = found
-            self._requesters.move_to_end(viewer.name)
-            while len(self._requesters) > _MOST_REQUESTERS:
-                self._requesters.popitem(last=False)  # its sockets end with the threads that made them
             return found
 
     def close(self) -> None:

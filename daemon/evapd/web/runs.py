@@ -5,7 +5,6 @@ neither hold up the page nor leave its memory here.
 """
 
 import asyncio
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -73,11 +72,10 @@ class Reports:
 
 async def _draw(source: Path, target: Path) -> None:
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "evapd", "plot", str(source), "-o", str(target)),
+        *("nice", "-n", "15", sys.executable, "-m", "evapd", "plot", str(source), "-o", str(target)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
-        preexec_fn=_humbly,
     )
     try:
         _, said = await asyncio.wait_for(child.communicate(), REPORT_S)
@@ -89,10 +87,6 @@ async def _draw(source: Path, target: Path) -> None:
         ) from None
     if child.returncode:
         raise RecordError(said.decode(errors="replace").strip()[-_TOLD_BYTES:] or "it could not be drawn")
-
-
-def _humbly() -> None:
-    os.nice(15)
 
 
 def run_routes(runs: Path, cache: Path, access: Access) -> Iterator[Route]:

@@ -28,9 +28,18 @@ async function whoLooks() {
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       if (error.status === 401) setToken(await askForToken(error.message));
-      else await new Promise((done) => setTimeout(done, 1000)); // the server is being restarted
+      else {
+        if (error.status) say(error.message);
+        await new Promise((done) => setTimeout(done, 1000)); // the server is being restarted, or does not know this name
+      }
     }
   }
+}
+
+function say(text) {
+  const strip = document.getElementById("strip");
+  strip.textContent = text;
+  strip.hidden = false;
 }
 
 export const store = new Store();
