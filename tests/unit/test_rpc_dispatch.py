@@ -1,5 +1,6 @@
 """Requests and replies as bytes: what is refused, what is remembered, what never escapes."""
 
+import itertools
 import json
 import logging
 from typing import Any
@@ -38,9 +39,9 @@ def handler() -> Recorder:
 
 @pytest.fixture
 def dispatcher(handler: Recorder) -> Dispatcher:
-    return Dispatcher(
-        [Command("set", SetArgs, handler, True, "Change settings."), Command("ping", NoArgs, handler)]
-    )
+    commands = [Command("set", SetArgs, handler, True, "Change settings."), Command("ping", NoArgs, handler)]
+    # A second between two looks at the clock: nobody here asks too often, however fast the machine is.
+    return Dispatcher(commands, clock=itertools.count().__next__)
 
 
 def request(cmd: str = "set", args: Any = None, **more: Any) -> bytes:
