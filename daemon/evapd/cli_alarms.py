@@ -1,5 +1,6 @@
 """Commands of `evapd alarms`: who is told of what, and whether it arrives."""
 
+import getpass
 import json
 import os
 import re
@@ -33,9 +34,9 @@ def _fail(message: str, code: int = 1) -> NoReturn:
 def _ask(folder: Path, command: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
     from evapd.rpc import Requester
 
-    with Requester(Layout(folder.absolute()).alarms_ipc, _ANSWER_S) as requester:
+    with Requester(Layout(folder.absolute()).alarms_ipc, _ANSWER_S, client="evapd alarms") as requester:
         try:
-            return requester.request(command, args or {})
+            return requester.request(command, args or {}, asked_by={"name": _user()})
         except RequestTimeout:
             _fail(
                 f"no alarm process answers in {folder}: `evapd run` starts one where the rig file has alarms: hooks; "
@@ -200,7 +201,9 @@ def seconds(text: str) -> float:
 
 
 def _row(alarm: dict[str, Any]) -> str:
-    how = "acknowledged" if alarm["acknowledged"] else "there" if alarm["active"] else "over, waits for you"
+    how = "there" if alarm["active"] else "over, waits for you"
+    if alarm["acknowledged"]:
+        how = f"acknowledged by {alarm.get('acknowledged_by') or 'somebody'}"
     if alarm["silent_for_s"]:
         how += f", silent for {_age(alarm['silent_for_s'])}"
     times = "" if alarm["times"] == 1 else f" ({alarm['times']} times)"
@@ -214,6 +217,13 @@ def _age(age_s: float) -> str:
     if age_s < 120:
         return f"{age_s:.0f} s"
     return f"{age_s / 60:.0f} min" if age_s < 7200 else f"{age_s / 3600:.1f} h"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()[:64]
+    except (KeyError, OSError):  # a user without a name
+        return f"user {os.getuid()}"
 
 
 def _plain(text: str) -> str:

@@ -14,7 +14,7 @@ from evapd.cli import app
 from evapd.cli_alarms import seconds
 from evapd.config import load_rig
 from evapd.errors import StateError
-from evapd.rpc import Service
+from evapd.rpc import Requester, Service
 from evapd.supervisor.progress import Progress
 from evapd.supervisor.supervisor import Supervisor
 from support.rig_files import rig_folder, write_rig
@@ -226,3 +226,34 @@ def test_what_is_no_duration_is_refused(text):
 def test_every_alarm_is_listed_by_name():
     assert "acquire-gone" in run("names").output
     assert len(json.loads(run("names", "--json").output)) > 60
+
+
+def test_the_listing_names_who_has_acknowledged(served):
+    place, office, _ = served
+    office.turn([arc()])
+    asked_by = {"name": "anna\n"}
+    with Requester(place.layout.alarms_ipc, 10.0, client="display") as requester:
+        requester.request("acknowledge", {"id": 1}, asked_by=asked_by)
+        listed = requester.request("list")["alarms"][0]
+    assert (listed["acknowledged_by"], listed["open"]) == ("anna  (display)", False)
+    assert listed["acknowledged_for_s"] >= 0.0
+
+
+def test_who_acknowledged_outlives_the_process(place):
+    office = Office(place, Post())
+    office.turn([arc()])
+    office.acknowledge(1, None)
+    office.close()
+    assert Office(place, Post()).listing()["alarms"][0]["acknowledged_by"] == "somebody"
+
+
+def test_all_up_to_a_number_leaves_out_what_came_later(place):
+    office = Office(place, Post())
+    later = {"name": "later", "severity": "alarm", "what": "it burns", "active": True, "latch": True}
+    heard = arc()
+    office.turn([heard])
+    heard.content["alarm_list"].append(later)
+    office.turn([heard])
+    assert office.acknowledge(None, None, 1) == {"acknowledged": [1]}
+    assert [one["acknowledged"] for one in office.listing()["alarms"]] == [True, False]
+    office.close()

@@ -76,7 +76,8 @@ class Escalation:
             alarm.times += 1
             alarm.over_s = None
         if RANK[report.severity] > RANK[alarm.severity]:
-            alarm.severity, alarm.acknowledged_s = report.severity, None  # what was seen was not so bad
+            alarm.severity = report.severity
+            self._unsee(alarm)  # what was seen was not so bad
         alarm.what, alarm.effect = report.what, report.effect or alarm.effect
         alarm.waits = alarm.waits or report.waits
         alarm.active, alarm.lasting = report.lasting, report.lasting
@@ -95,7 +96,14 @@ class Escalation:
             self._see(alarm, now_s)
 
     def acknowledge(
-        self, number: int | None, now_s: float, for_s: float | None = None, *, over_only: bool = False
+        self,
+        number: int | None,
+        now_s: float,
+        for_s: float | None = None,
+        *,
+        over_only: bool = False,
+        up_to: int | None = None,
+        by: str = "",
     ) -> list[int]:
         """Take note that a person has seen one alarm, or all; gives which were.
 
@@ -104,16 +112,19 @@ class Escalation:
             now_s: the time.
             for_s: these names are told by nobody for so long, also when they come anew.
             over_only: leave out those whose cause is still there.
+            up_to: leave out those of a higher number: they came after the list that the person has seen.
+            by: who it was.
         """
         seen = []
         for alarm in self.alarms:
-            if number not in (None, alarm.id) or (over_only and alarm.active):
+            later = up_to is not None and alarm.id > up_to
+            if number not in (None, alarm.id) or (over_only and alarm.active) or later:
                 continue
             if for_s is not None:
                 self._silent[alarm.name] = now_s + for_s
             if alarm.acknowledged_s is None or for_s is not None:
                 seen.append(alarm.id)
-            self._see(alarm, now_s)
+            self._see(alarm, now_s, by)
         return seen
 
     def delivered(self, hook: str, now_s: float, *, ok: bool) -> None:
@@ -211,9 +222,13 @@ class Escalation:
         self._alarms[name] = alarm
         return alarm
 
-    def _see(self, alarm: Alarm, now_s: float) -> None:
+    @staticmethod
+    def _unsee(alarm: Alarm) -> None:
+        alarm.acknowledged_s, alarm.acknowledged_by = None, ""
+
+    def _see(self, alarm: Alarm, now_s: float, by: str = "") -> None:
         if alarm.acknowledged_s is None:
-            alarm.acknowledged_s, self.changed = now_s, True
+            alarm.acknowledged_s, alarm.acknowledged_by, self.changed = now_s, by, True
         if not alarm.active:  # a person knows: nobody needs to be told that it is over
             for told in alarm.told.values():
                 told.over = True
@@ -256,7 +271,8 @@ class Escalation:
         """What is still there begins anew; what came and went meanwhile counts as seen."""
         alarm, self.changed = self._alarms.get(name), True
         if alarm is not None and alarm.active:
-            alarm.acknowledged_s, alarm.began_s = None, now_s
+            self._unsee(alarm)
+            alarm.began_s = now_s
             alarm.earlier = {}
             alarm.told.clear()
         elif alarm is not None:

@@ -81,6 +81,7 @@ def _alarm(content: dict[str, Any], shift_s: float) -> Alarm:
         times=int(content["times"]),
         over_s=when(content["over_s"]),
         acknowledged_s=when(content["acknowledged_s"]),
+        acknowledged_by=str(content.get("acknowledged_by", "")),
         told={
             str(hook): Told(
                 float(one["last_s"]) + shift_s, int(one["times"]), int(one["rank"]), bool(one["over"])

@@ -73,6 +73,7 @@ class Alarm:
     times: int = 1
     over_s: float | None = None
     acknowledged_s: float | None = None
+    acknowledged_by: str = ""  # as who asked called itself: noted, never believed
     told: dict[str, Told] = field(default_factory=dict)  # by hook
     earlier: dict[str, float] = field(
         default_factory=dict
@@ -97,7 +98,12 @@ class Alarm:
             "age_s": round(now_s - self.began_s, 3),
             "since_utc": self.began_utc_s,
             "over_for_s": None if self.over_s is None else round(now_s - self.over_s, 3),
+            "open": self.open,
             "acknowledged": self.acknowledged_s is not None,
+            "acknowledged_by": self.acknowledged_by,
+            "acknowledged_for_s": None
+            if self.acknowledged_s is None
+            else round(now_s - self.acknowledged_s, 3),
             "told": sorted(self.told),
         }
 

@@ -19,6 +19,7 @@ from evapd.alarms.watch import Watch
 from evapd.config import LoadedRig
 from evapd.config.alarms import Hook
 from evapd.errors import StateError
+from evapd.rpc.caller import Caller, served
 from evapd.security.access import Access
 from evapd.stream.sockets import reachable
 
@@ -201,17 +202,20 @@ class Office:
             "state_fault": self._fault,
         }
 
-    def acknowledge(self, number: int | None, for_s: float | None) -> dict[str, Any]:
-        """Take note that a person has seen one alarm, or all.
+    def acknowledge(
+        self, number: int | None, for_s: float | None, up_to: int | None = None
+    ) -> dict[str, Any]:
+        """Take note that a person has seen one alarm, or all, or all up to a number.
 
         Raises:
             StateError: when there is no such alarm.
         """
+        by = who_asks(served())
         with self._lock:
             if number is not None and self.escalation.by_id(number) is None:
                 raise StateError(f"there is no alarm {number}; see `evapd alarms list`")
-            seen = self.escalation.acknowledge(number, time.monotonic(), for_s)
-        _log.info("acknowledged: %s", ", ".join(map(str, seen)) or "nothing was open")
+            seen = self.escalation.acknowledge(number, time.monotonic(), for_s, up_to=up_to, by=by)
+        _log.info("acknowledged by %s: %s", by, ", ".join(map(str, seen)) or "nothing was open")
         return {"acknowledged": seen}
 
     def test(self, hook: str | None) -> dict[str, Any]:
@@ -293,6 +297,15 @@ def message_of_test(situation: Situation) -> Message:
         lasting=False, waits=False, began_s=now_s, began_utc_s=time.time(), active=False,
     )  # fmt: skip
     return compose("test", [alarm], situation, now_s)
+
+
+def who_asks(caller: Caller | None) -> str:
+    """Name who acknowledges, as that one called itself: the person first, then the program."""
+    if caller is None:
+        return "somebody"
+    name, program = caller.asked_by.get("name", ""), caller.client
+    said = f"{name} ({program})" if name and program else name or program or "somebody"
+    return "".join(one if one.isprintable() else " " for one in said)
 
 
 def _number(value: Any) -> float | None:

@@ -12,6 +12,9 @@ class AcknowledgeArgs(Args):
     """Which, and for how long."""
 
     id: int | None = Field(default=None, ge=1, description="number of the alarm; all, where it is left out")
+    up_to: int | None = Field(
+        default=None, ge=1, description="of all, only those up to this number: what was listed to a person"
+    )
     for_s: float | None = Field(
         default=None, gt=0, le=7 * 86_400, description="told by nobody for so long, also when it comes anew"
     )
@@ -30,7 +33,9 @@ class Answers(Protocol):
         """Every alarm and every hook."""
         ...
 
-    def acknowledge(self, number: int | None, for_s: float | None) -> dict[str, Any]:
+    def acknowledge(
+        self, number: int | None, for_s: float | None, up_to: int | None = None
+    ) -> dict[str, Any]:
         """Take note that a person has seen."""
         ...
 
@@ -52,7 +57,7 @@ def make_commands(office: Answers) -> list[Command]:
         Command(
             "acknowledge",
             AcknowledgeArgs,
-            lambda args: office.acknowledge(args["id"], args["for_s"]),
+            lambda args: office.acknowledge(args["id"], args["for_s"], args["up_to"]),
             doc="A person has seen it: nobody else is told. It changes nothing at the guard.",
         ),
         Command(

@@ -243,7 +243,8 @@ class Watch:
     def _hear_command(self, content: Mapping[str, Any]) -> None:
         """A person who acknowledges at the guard has seen what is over."""
         if content.get("cmd") == "acknowledge" and content.get("ok") is True:
-            self._escalation.acknowledge(None, self._now_s, over_only=True)
+            by = f"{str(content.get('client') or 'somebody')[:64]}, at the guard"
+            self._escalation.acknowledge(None, self._now_s, over_only=True, by=by)
 
     def _is_new(self, header: Mapping[str, Any], content: Mapping[str, Any], now_s: float) -> bool:
         at_us = header.get("t_mono_us")

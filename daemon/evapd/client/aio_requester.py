@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import zmq
@@ -52,8 +53,9 @@ class AsyncRequester:
         *,
         timeout_s: float | None = None,
         request_id: str | None = None,
+        asked_by: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        """Send a command and wait for its result.
+        """Send a command and wait for its result; `asked_by` tells for whom this program asks.
 
         Raises:
             RequestError: when the service answers with an error; Forbidden, LeaseHeld, RateLimited are kinds of it.
@@ -62,7 +64,7 @@ class AsyncRequester:
         """
         limit_s = self.timeout_s if timeout_s is None else timeout_s
         request_id = request_id or uuid.uuid4().hex
-        body = request_body(self.client, request_id, command, args or {})
+        body = request_body(self.client, request_id, command, args or {}, asked_by)
         link = self._link = self._link or self._connect()
         waiting = link.ask(request_id)
         reply: dict[str, Any] | None = None
