@@ -201,7 +201,7 @@ def test_noise_is_an_error_and_the_next_question_is_answered_again(make, control
 
 
 def test_events_alone_do_not_stretch_a_deadline(make, controller):
-    driver = make(timeout_s=0.3)
+    driver = make()
     controller.answer = lambda *_: struct.pack("<7i", 24, codec.EVENT, codec.POSITION, 0, 0, 99, 99)
     with pytest.raises(DeviceTimeout):
         driver.read()

@@ -10,7 +10,7 @@ from evapd.errors import DeviceError, DeviceIdentityError, DeviceProtocolError, 
 from evapd_drivers.pulser import bnc_577 as codec
 from evapd_drivers.pulser.bnc_577 import Bnc577
 from support.scripted_drivers import drivers_at
-from support.scripted_peer import SILENCE_S, Peer
+from support.scripted_peer import Peer
 
 
 class Generator:
@@ -106,7 +106,7 @@ def test_a_firmware_without_modes_does(make, generator, silent):
     generator.forgets = {b"MOD", b"TRIG:MOD"}
     if silent:
         generator.peer.faults = {b":PULSE0:MOD?": b"", b":PULSE0:TRIG:MOD?": b""}
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     driver.enable(True)
     assert driver.read().enabled is True
 

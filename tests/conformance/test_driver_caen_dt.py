@@ -14,7 +14,7 @@ from evapd.errors import DeviceError, DeviceProtocolError, DeviceRefused
 from evapd_drivers.hv import caen_dt as codec
 from evapd_drivers.hv.caen_dt import CaenDt
 from support.scripted_drivers import drivers_at
-from support.scripted_peer import SILENCE_S, Peer
+from support.scripted_peer import Peer
 
 test_conformance_without_board_and_channel = conformance_tests(CaenDesktop)
 
@@ -196,7 +196,7 @@ def test_switching_on_puts_the_power_down_mode_back_and_waits_until_it_is_on(mak
 
 
 def test_an_output_that_stays_off_says_what_the_unit_tells(make, unit):
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     unit.values["STAT"] = "01024"
     unit.peer.faults[b"$BD:00,CMD:SET,CH:0,PAR:ON"] = b"#BD:00,CMD:OK\r\n"
     with pytest.raises(DeviceRefused, match="DISABLED"):
@@ -238,7 +238,7 @@ def test_making_safe_is_power_down_mode_off_and_zero(make, unit, mode):
 
 @pytest.mark.parametrize("fault", [b"#BD:00,PAR:ERR\r\n", b"garbage\r\n", b"", b"#BD:00,CMD:OK,VAL:5\r\n"])
 def test_making_safe_sends_every_step_whatever_the_first_answers(make, unit, fault):
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     unit.values["STAT"] = "00001"
     unit.peer.faults[b"$BD:00,CMD:SET,CH:0,PAR:PDWN,VAL:KILL"] = fault
     with pytest.raises(DeviceError):
@@ -261,7 +261,7 @@ def test_a_probe_knows_units_with_and_without_boards(tmp_path):
         instrument = kind()
         connect = instrument.start(f"unix:{tmp_path / str(number)}")
         try:
-            found, _ = probe(connect, timeout_s=0.2)
+            found, _ = probe(connect)
         finally:
             instrument.stop()
         assert [(one.driver, one.identity.serial) for one in found] == [("caen-dt", "19198")]

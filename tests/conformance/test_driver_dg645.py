@@ -95,7 +95,7 @@ def test_an_identity_with_maker_and_model_in_one_field_is_read():
 
 def test_without_an_answer_to_insr_it_opens_and_does_not_ask_again(make, generator):
     generator.events = None
-    driver = make(timeout_s=0.1)
+    driver = make()
     assert driver.read().enabled is True
     assert generator.peer.heard == [b"TRAT?", b"TSRC?"]
 

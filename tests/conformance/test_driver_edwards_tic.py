@@ -10,7 +10,7 @@ from evapd.errors import DeviceError, DeviceIdentityError, DeviceProtocolError, 
 from evapd_drivers.gauge import edwards_tic as codec
 from evapd_drivers.gauge.edwards_tic import EdwardsTic, GaugeState
 from support.scripted_drivers import drivers_at
-from support.scripted_peer import SILENCE_S, Peer
+from support.scripted_peer import Peer
 
 
 class Controller:
@@ -107,12 +107,12 @@ def test_firmware_that_does_not_say_who_it_is_can_be_read(make, controller, answ
     controller.answers.pop(b"?S902")
     if answer is not None:
         controller.answers[b"?S902"] = answer
-    driver = make(opened=False, timeout_s=SILENCE_S)
+    driver = make(opened=False)
     assert driver.open().model == "TIC"
     assert driver.read().pressure_pa == {"analysis": 3e-9, "buffer": 50.691}
     driver.close()
     with pytest.raises(DeviceIdentityError):
-        make(opened=False, timeout_s=SILENCE_S, serial_number="1").open()
+        make(opened=False, serial_number="1").open()
 
 
 def test_gauges_four_to_six_are_objects_of_their_own(make, controller):

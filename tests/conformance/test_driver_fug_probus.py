@@ -208,7 +208,7 @@ def test_the_output_comes_on_only_in_remote(make, supply):
 
 
 def test_an_output_that_stays_off_is_a_refusal(make, supply):
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     supply.peer.faults[b">DON ?"] = b"DON:0\r\n"
     with pytest.raises(DeviceRefused, match="interlock"):
         driver.output(True)
@@ -233,7 +233,7 @@ def test_making_safe_is_ramp_off_set_point_zero_output_off(make, supply):
 
 @pytest.mark.parametrize("fault", [b"E2\r\n", b"garbage\r\n", b"", b"E"])
 def test_making_safe_sends_every_step_whatever_the_first_answers(make, supply, fault):
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     supply.registers |= {"BON": "1", "DON": "1"}
     supply.peer.faults[b">S0B 0"] = fault
     with pytest.raises(DeviceError):
@@ -253,7 +253,7 @@ def test_making_safe_sends_every_step_whatever_the_first_answers(make, supply, f
     ],
 )
 def test_a_bad_reply_is_never_a_reading(make, supply, reply, error):
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     supply.peer.faults[b">M0 ?"] = reply
     with pytest.raises(error):
         driver.read()

@@ -11,7 +11,7 @@ from evapd.errors import DeviceError, DeviceProtocolError, DeviceRefused, Device
 from evapd_drivers.hv import glassman as codec
 from evapd_drivers.hv.glassman import Glassman
 from support.scripted_drivers import drivers_at
-from support.scripted_peer import SILENCE_S, Peer
+from support.scripted_peer import Peer
 
 USUAL = {"rated_v": 50000, "rated_a": 0.006, "v_max_v": 15000, "i_max_a": 0.005}
 SET_3KV = b"S0F6D540000001"  # 246 of 4095 parts of 50 kV, 3412 of 6 mA, HV off
@@ -119,7 +119,7 @@ def test_hv_of_somebody_else_keeps_its_voltage_when_the_current_is_set(make, sup
 
 
 def test_hv_that_does_not_come_on_is_a_refusal(make, supply):
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     supply.obeys = False
     with pytest.raises(DeviceRefused, match="stays off"):
         driver.output(True)
@@ -135,7 +135,7 @@ def test_make_safe_is_one_packet_and_a_check(make, supply):
 
 
 def test_make_safe_through_silence_says_so(make, supply):
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     supply.peer.faults[b"S000D540000001"] = b""
     with pytest.raises(DeviceTimeout):
         driver.make_safe()

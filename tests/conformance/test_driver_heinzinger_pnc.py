@@ -17,7 +17,7 @@ from evapd.errors import (
 from evapd_drivers.hv import heinzinger_pnc as codec
 from evapd_drivers.hv.heinzinger_pnc import HeinzingerPnc
 from support.scripted_drivers import drivers_at
-from support.scripted_peer import SILENCE_S, Peer
+from support.scripted_peer import Peer
 
 USUAL = {"v_max_v": 15000, "i_max_a": 0.005}
 
@@ -103,7 +103,7 @@ def test_a_set_is_awaited_until_it_shows(make, supply):
 
 
 def test_a_set_that_never_shows_is_a_refusal(make, supply):
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     supply.local = True
     with pytest.raises(DeviceRefused, match="VOLT\\? reads 0 after 2000 was set: LOCAL"):
         driver.set_voltage(2000.0)
@@ -136,7 +136,7 @@ def test_switching_on_first_proves_that_the_unit_obeys(make, supply):
 
 
 def test_switching_on_in_local_is_refused_before_it_is_tried(make, supply):
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     supply.local = True
     with pytest.raises(DeviceRefused, match="LOCAL"):
         driver.output(True)
@@ -161,7 +161,7 @@ def test_make_safe_is_zero_then_off_then_a_check(make, supply):
 
 
 def test_make_safe_through_silence_switches_off_all_the_same(make, supply):
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     driver.output(True)
     supply.peer.faults[b"VOLT?"] = b""
     with pytest.raises(DeviceTimeout):
@@ -172,7 +172,7 @@ def test_make_safe_through_silence_switches_off_all_the_same(make, supply):
 
 
 def test_make_safe_whose_set_point_stays_is_a_refusal(make, supply):
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     driver.set_voltage(2000.0)
     supply.local = True
     with pytest.raises(DeviceRefused):
@@ -192,7 +192,7 @@ def test_a_negative_unit_reads_negative_whatever_sign_it_tells(make, supply, tol
 
 @pytest.mark.parametrize("told", [b"1500.0 V", b"nan", b"", b"24001", b"1,5", b"ON"])
 def test_a_bad_answer_is_never_a_reading(make, supply, told):
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     supply.measured = told
     with pytest.raises(DeviceTimeout if not told else DeviceProtocolError):
         driver.read()

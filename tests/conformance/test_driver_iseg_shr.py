@@ -183,7 +183,7 @@ def test_making_safe_is_emergency_off_then_set_point_zero_then_a_look(make, unit
 
 @pytest.mark.parametrize("fault", [b"garbage\r\n", b"", b"1", b"?\r\n"])
 def test_making_safe_sends_set_point_zero_whatever_the_emergency_off_answers(make, unit, fault):
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     unit.status |= 8
     unit.peer.faults[b":VOLT EMCY OFF,(@0);*OPC?"] = fault
     with pytest.raises(DeviceError):
@@ -258,7 +258,7 @@ def test_a_negative_unit_takes_voltages_as_configured(make, unit, signed, sent):
 
 def test_what_a_unit_cannot_tell_is_none_and_not_asked_again(make, unit):
     unit.peer.faults |= {b":CONF:OUTP:POL? (@0)": b"", b":READ:MOD:STAT?": b""}
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     assert driver.read().interlock_open is None
     driver.set_voltage(1500.0)
     assert not any(b"POL" in command or b"MOD" in command for command in unit.peer.heard)
@@ -275,7 +275,7 @@ def test_an_echo_is_seen_at_open_and_compared_from_then_on(make, unit):
 
 def test_an_echo_that_comes_late_is_a_timeout(make, unit):
     unit.echo = True
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     unit.peer.faults[b":READ:CHAN:STAT? (@0)"] = b""
     with pytest.raises(DeviceTimeout):
         driver.read()

@@ -44,7 +44,7 @@ def rig():
     rig.server.close()
 
 
-PATIENT_S = 1.0  # what a busy machine may take for an answer that does come
+PATIENT_S = SILENCE_S
 
 
 def test_levels_follow_the_contacts(rig):

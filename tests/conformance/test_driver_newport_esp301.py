@@ -176,7 +176,7 @@ def test_errors_without_end_are_a_protocol_error(make, controller):
 
 def test_what_leaves_the_question_for_its_set_point_unanswered_is_read_without_it(make, controller):
     controller.peer.faults[b"1DP?"] = b""
-    driver = make(timeout_s=0.2)
+    driver = make()
     controller.peer.heard.clear()
     assert driver.read().axes["x"].following_error_mm is None
     assert b"1DP?" not in controller.peer.heard
@@ -184,6 +184,6 @@ def test_what_leaves_the_question_for_its_set_point_unanswered_is_read_without_i
 
 def test_what_leaves_the_question_for_its_position_unanswered_is_not_opened(make, controller):
     controller.peer.faults[b"1TP?"] = b""
-    driver = make(opened=False, timeout_s=0.2)
+    driver = make(opened=False)
     with pytest.raises(DeviceTimeout):
         driver.open()

@@ -119,7 +119,7 @@ def test_a_move_under_way_is_ended_before_the_next_one(make, controller):
 
 
 def test_a_move_that_does_not_end_is_a_refusal_within_the_deadline(make, controller):
-    driver = make(timeout_s=0.3)
+    driver = make()
     controller.values[b"TS"] = b"000028"
     controller.peer.faults[b"1ST"] = b""
     with pytest.raises(DeviceRefused, match="still moves"):
@@ -183,7 +183,7 @@ def test_an_error_of_the_positioner_is_not_in_position(make, controller):
 
 def test_what_leaves_the_question_for_its_set_point_unanswered_is_read_without_it(make, controller):
     controller.peer.faults[b"1TH"] = b""
-    driver = make(timeout_s=0.2)
+    driver = make()
     controller.peer.heard.clear()
     assert driver.read().axes["x"].following_error_mm is None
     assert b"1TH" not in controller.peer.heard
@@ -191,6 +191,6 @@ def test_what_leaves_the_question_for_its_set_point_unanswered_is_read_without_i
 
 def test_what_leaves_the_question_for_its_position_unanswered_is_not_opened(make, controller):
     controller.peer.faults[b"1TP"] = b""
-    driver = make(opened=False, timeout_s=0.2)
+    driver = make(opened=False)
     with pytest.raises(DeviceTimeout):
         driver.open()

@@ -177,7 +177,7 @@ def test_the_search_goes_to_the_mark_that_the_settings_name(make, controller):
 
 def test_a_controller_without_a_status_word_is_asked_as_one_with_several_axes(make, controller):
     controller.peer.faults[b"\x04"] = b""
-    driver = make(timeout_s=0.2)
+    driver = make()
     controller.peer.heard.clear()
     axis = driver.read().axes["x"]
     assert (axis.moving, axis.in_position) == (False, True)
@@ -186,6 +186,6 @@ def test_a_controller_without_a_status_word_is_asked_as_one_with_several_axes(ma
 
 def test_a_controller_that_tells_no_motion_at_all_is_not_opened(make, controller):
     controller.peer.faults |= {b"\x04": b"", b"\x05": b""}
-    driver = make(opened=False, timeout_s=0.2)
+    driver = make(opened=False)
     with pytest.raises(DeviceTimeout):
         driver.open()

@@ -188,7 +188,7 @@ def test_an_inhibit_that_is_not_taken_is_a_refusal(make, generator):
 
 def test_a_generator_that_tells_neither_burst_nor_errors_does(make, generator):
     generator.unknown = {b"SYST:ERR?", generator.burst + b"?"}
-    driver = make(opened=False, timeout_s=SILENCE_S)
+    driver = make(opened=False)
     driver.open()
     driver.set_rate(200e3)
     driver.enable(True)

@@ -189,7 +189,7 @@ def test_axes_without_sense_are_refused_in_the_settings(axes):
 
 def test_what_leaves_the_question_for_its_set_point_unanswered_is_read_without_it(make, controller):
     controller.peer.faults[b":CHAN0:FERR?"] = b""
-    driver = make(timeout_s=0.2)
+    driver = make()
     controller.peer.heard.clear()
     assert driver.read().axes["x"].following_error_mm is None
     assert b":CHAN0:FERR?" not in controller.peer.heard
@@ -197,6 +197,6 @@ def test_what_leaves_the_question_for_its_set_point_unanswered_is_read_without_i
 
 def test_what_leaves_the_question_for_its_position_unanswered_is_not_opened(make, controller):
     controller.peer.faults[b":CHAN0:POS?"] = b""
-    driver = make(opened=False, timeout_s=0.2)
+    driver = make(opened=False)
     with pytest.raises(DeviceTimeout):
         driver.open()

@@ -19,7 +19,7 @@ from evapd.errors import (
 from evapd_drivers.hv import spellman_xrv as codec
 from evapd_drivers.hv.spellman_xrv import SpellmanXrv
 from support.scripted_drivers import drivers_at
-from support.scripted_peer import SILENCE_S, Peer, PtyPeer
+from support.scripted_peer import Peer, PtyPeer
 
 FRAMES = re.compile(rb"\x02[^\x03]*\x03")
 USUAL = {"v_max_v": 15000, "i_max_a": 0.005}
@@ -167,7 +167,7 @@ def test_switching_on_programs_a_current_only_where_there_is_none(make, supply):
 
 
 def test_hv_that_stays_off_says_why(make, supply):
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     supply.obeys, supply.flags[INTERLOCK_1], supply.flags[FAULT], supply.faults[21] = False, 0, 1, 1
     supply.values[b"11"] = 5
     with pytest.raises(DeviceRefused, match="interlock open, fault: watchdog"):
@@ -191,7 +191,7 @@ def test_make_safe_is_hv_off_then_set_point_zero_both_verified(make, supply):
 
 
 def test_make_safe_through_silence_sends_both(make, supply):
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     driver.set_voltage(3000.0)
     driver.output(True)
     supply.peer.faults[b"98,0"] = b""

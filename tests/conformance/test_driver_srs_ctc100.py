@@ -11,7 +11,7 @@ from evapd.errors import DeviceError, DeviceIdentityError, DeviceProtocolError, 
 from evapd_drivers.temperature import srs_ctc100 as codec
 from evapd_drivers.temperature.srs_ctc100 import SrsCtc100
 from support.scripted_drivers import drivers_at
-from support.scripted_peer import SILENCE_S, Peer
+from support.scripted_peer import Peer
 
 
 class Controller:
@@ -146,7 +146,7 @@ def test_a_channel_that_is_not_there_is_named(make):
 def test_a_unit_that_knows_values_only_can_be_read_by_place(make, controller):
     for command in (b"*IDN?", b"getOutput.names?", b"getOutput.units?", b"geterror?"):
         del controller.answers[command]
-    driver = make(opened=False, sensors={"stage": 1, "tip": 2}, timeout_s=SILENCE_S)
+    driver = make(opened=False, sensors={"stage": 1, "tip": 2})
     driver.open()
     driver.set_setpoint(52.5)
     reading = driver.read()

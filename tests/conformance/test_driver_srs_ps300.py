@@ -17,7 +17,7 @@ from evapd.errors import (
 from evapd_drivers.hv import srs_ps300 as codec
 from evapd_drivers.hv.srs_ps300 import SrsPs300
 from support.scripted_drivers import drivers_at
-from support.scripted_peer import SILENCE_S, Peer, SocketPeer
+from support.scripted_peer import Peer, SocketPeer
 
 
 class Unit:
@@ -135,7 +135,7 @@ def test_a_negative_unit_takes_and_gives_negative_voltages(make, unit):
 
 
 def test_hv_that_does_not_come_on_is_a_refusal(make, unit):
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     unit.peer.faults[b"HVON"] = b""
     with pytest.raises(DeviceRefused, match="HV switch"):
         driver.output(True)
@@ -157,7 +157,7 @@ def test_a_trip_is_cleared_by_switching_on_and_by_nothing_else(make, unit):
 
 
 def test_a_trip_that_stays_is_named(make, unit):
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     unit.values["*STB"] = 4
     unit.peer.faults |= {b"TCLR": b"", b"HVON": b""}
     with pytest.raises(DeviceRefused, match="CURRENT_TRIP"):
@@ -172,7 +172,7 @@ def test_making_safe_is_hv_off_then_zero_then_a_look(make, unit):
 
 
 def test_making_safe_that_cannot_be_checked_is_a_timeout_but_was_sent(make, unit):
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     unit.values["*STB"] = 129
     unit.peer.faults[b"*STB?"] = b""
     with pytest.raises(DeviceTimeout):

@@ -11,7 +11,7 @@ from evapd.errors import DeviceError, DeviceIdentityError, DeviceProtocolError, 
 from evapd_drivers.pulser import tdk_genesys as codec
 from evapd_drivers.pulser.tdk_genesys import TdkGenesys
 from support.scripted_drivers import drivers_at
-from support.scripted_peer import SILENCE_S, Peer
+from support.scripted_peer import Peer
 
 SUPPLY = {"gain": 20.0, "supply_min_v": 15, "supply_max_v": 150}
 
@@ -88,7 +88,7 @@ def test_opening_addresses_and_asks_and_changes_nothing(make, supply):
 
 def test_a_unit_that_is_not_at_its_address_is_silence(make):
     with pytest.raises(DeviceTimeout):
-        make(address=7, timeout_s=SILENCE_S)
+        make(address=7)
 
 
 def test_a_range_beyond_the_rating_is_another_unit(make):
@@ -176,7 +176,7 @@ def test_making_safe_that_finds_it_still_on_is_a_refusal(make, supply):
 
 
 def test_making_safe_through_silence_sends_everything(make, supply):
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     driver.set_amplitude(2000.0)
     supply.peer.faults[b"RMT 1"] = b""
     with pytest.raises(DeviceTimeout):

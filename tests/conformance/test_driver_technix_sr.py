@@ -11,7 +11,7 @@ from evapd.errors import DeviceError, DeviceProtocolError, DeviceRefused, Device
 from evapd_drivers.hv import technix_sr as codec
 from evapd_drivers.hv.technix_sr import TechnixSr
 from support.scripted_drivers import drivers_at
-from support.scripted_peer import SILENCE_S, Peer
+from support.scripted_peer import Peer
 from support.wait import wait_for
 
 USUAL = {"rated_v": 15000, "rated_a": 0.02, "v_max_v": 12000, "i_max_a": 0.005}
@@ -111,7 +111,7 @@ def test_an_off_command_that_is_still_held_is_released_first(make, supply):
 
 @pytest.mark.parametrize(("bits", "why"), [(FAULT, "fault"), (INTERLOCK, "interlock open"), (0, "no reason")])
 def test_an_output_that_stays_off_says_why(make, supply, bits, why):
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     supply.stuck, supply.bits = True, bits
     with pytest.raises(DeviceRefused, match=why):
         driver.output(True)
@@ -134,7 +134,7 @@ def test_make_safe_releases_an_on_command_that_is_held(make, supply):
 
 
 def test_make_safe_through_silence_sends_everything(make, supply):
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     supply.peer.faults[b"d1,0"] = b""
     with pytest.raises(DeviceTimeout):
         driver.make_safe()
@@ -146,7 +146,7 @@ def test_make_safe_through_silence_sends_everything(make, supply):
 
 
 def test_make_safe_that_finds_it_still_on_is_a_refusal(make, supply):
-    driver = make(timeout_s=SILENCE_S)
+    driver = make()
     supply.on = supply.stuck = True
     with pytest.raises(DeviceRefused, match="stays on"):
         driver.make_safe()
