@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from evapd.security.roles import Role
 from evapd.web.access import Access
+from evapd.web.alarms import AlarmDesk
 from evapd.web.app import Parts, make_app
 from evapd.web.commands import Commands
 from evapd.web.hub import Hub
@@ -33,6 +34,7 @@ class WebServer:
         role: Role = Role.OPERATE,
         tokens: Tokens | None = None,
         max_clients: int = 8,
+        alarms_ipc: str | None = None,
     ) -> None:
         self._listening = listen("127.0.0.1", 0)
         self.address = f"127.0.0.1:{self._listening.getsockname()[1]}"
@@ -46,6 +48,9 @@ class WebServer:
             commands=Commands(daemon.service.address, None),
             max_clients=max_clients,
             title="test rig",
+            alarms=AlarmDesk(
+                alarms_ipc or f"ipc://{runs}/alarms.ipc", self.hub, expected=alarms_ipc is not None
+            ),
             routes=tuple(run_routes(runs, runs / "cache", access)),
         )
         self._server = make_server(make_app(parts), max_clients)

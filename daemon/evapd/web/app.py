@@ -5,7 +5,7 @@ import contextlib
 import importlib.util
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from evapd.errors import StateError, StreamError
-from evapd.web.access import Access, Refusal, viewer_of
+from evapd.web.access import Access, Refusal, Viewer, viewer_of
+from evapd.web.alarms import ACKNOWLEDGE, AlarmDesk
 from evapd.web.commands import Commands, Forbidden, refusal
 from evapd.web.headers import SafeHeaders
 from evapd.web.hub import Hub, Seat
@@ -46,6 +47,7 @@ class Parts:
     commands: Commands
     max_clients: int
     title: str
+    alarms: AlarmDesk
     routes: tuple[Route, ...] = ()  # of finished runs
 
 
@@ -75,20 +77,24 @@ class _Routes:
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        relaying = asyncio.create_task(self._relay_for_ever())
+        tasks = [
+            asyncio.create_task(self._for_ever(run))
+            for run in (self._parts.relay.run, self._parts.alarms.follow)
+        ]
         try:
             yield
         finally:
-            relaying.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await relaying
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._parts.alarms.close()
             self._parts.commands.close()
 
-    async def _relay_for_ever(self) -> None:
+    async def _for_ever(self, run: Callable[[], Awaitable[None]]) -> None:
         """Begin again after a fault: a page without data would look like a daemon that is silent."""
         while True:
             try:
-                await self._parts.relay.run()
+                await run()
             except Exception:
                 log.exception("the display lost the daemon's sockets by a fault; it subscribes again")
             await asyncio.sleep(_AGAIN_S)
@@ -124,15 +130,20 @@ class _Routes:
         if not isinstance(command, str) or not isinstance(args, dict):
             return _refused(Refusal(400, "send cmd, a text, and args, an object"))
         try:
-            # Threads of its own: an abort never waits behind commands that nobody answers.
-            limiter = self._for_aborts if command == "abort" else None
-            result = await anyio.to_thread.run_sync(
-                self._parts.commands.carry_out, viewer, command, args, limiter=limiter
-            )
+            result = await self._carry_out(viewer, command, args)
         except (Forbidden, StreamError) as error:
             status, why = refusal(error)
             return JSONResponse({"ok": False, "error": why}, status, headers=_NOT_KEPT)
         return JSONResponse({"ok": True, "result": result}, headers=_NOT_KEPT)
+
+    async def _carry_out(self, viewer: Viewer, command: str, args: dict[str, Any]) -> dict[str, Any]:
+        if command == ACKNOWLEDGE:
+            return await self._parts.alarms.acknowledge(viewer, args)
+        # Threads of its own: an abort never waits behind commands that nobody answers.
+        limiter = self._for_aborts if command == "abort" else None
+        return await anyio.to_thread.run_sync(
+            self._parts.commands.carry_out, viewer, command, args, limiter=limiter
+        )
 
     async def socket(self, websocket: WebSocket) -> None:
         viewer = viewer_of(websocket, self._parts.access)

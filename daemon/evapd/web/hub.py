@@ -82,6 +82,10 @@ class Hub:
         for seat in self._seats:
             seat.put(kind, message)
 
+    def forget(self, kind: str) -> None:
+        """Who comes now does not get the newest of a kind: it is not known to be so any more."""
+        self._greeting.pop(kind, None)
+
     def tell_event(self, message: bytes) -> None:
         """Give everybody an event."""
         self._events.append(message)

@@ -15,6 +15,7 @@ from evapd.security.access import Access as DoorKeys
 from evapd.security.roles import Role
 from evapd.stream.sockets import reachable
 from evapd.web.access import Access
+from evapd.web.alarms import AlarmDesk
 from evapd.web.app import Parts, make_app
 from evapd.web.commands import Commands
 from evapd.web.hub import Hub
@@ -52,6 +53,7 @@ def _serve(loaded: LoadedRig) -> int:
         commands=Commands(reachable(sockets.control), loaded.layout.guard_ipc, keys=own),
         max_clients=web.max_clients,
         title=loaded.rig.name,
+        alarms=AlarmDesk(loaded.layout.alarms_ipc, hub, expected=bool(loaded.rig.alarms.hooks)),
         routes=tuple(run_routes(loaded.layout.runs, loaded.layout.folder / "cache" / "reports", access)),
     )
     listening = listen(host.strip("[]"), int(port))

@@ -5,6 +5,7 @@ import { askForToken } from "./entry.js";
 import { Feed } from "./socket.js";
 import { Store } from "./store.js";
 import * as abort from "./panels/abort.js";
+import * as alarms from "./panels/alarms.js";
 import * as controls from "./panels/controls.js";
 import * as events from "./panels/events.js";
 import * as histories from "./panels/histories.js";
@@ -18,7 +19,7 @@ import * as spectrum from "./panels/spectrum.js";
 import * as status from "./panels/status.js";
 import * as timesums from "./panels/timesums.js";
 
-const PANELS = { map, spectrum, histories, controls, margins, multiplicity, timesums, events, points, notes, runs };
+const PANELS = { map, spectrum, histories, controls, alarms, margins, multiplicity, timesums, events, points, notes, runs };
 const TICK_MS = 250;
 
 async function whoLooks() {

@@ -1,4 +1,4 @@
-// What happened, newest first; alarms that stand are named on top with the button that takes note of them.
+// What happened, newest first, and the guard's acknowledgement; who was told of an alarm, and has seen it, stands in alarms.js.
 
 import { command } from "../api.js";
 import { el, show, timeOf } from "../dom.js";
@@ -10,7 +10,8 @@ const UNSHOWN = new Set(["trace"]); // bytes of a device, for the record
 export function mount(root, store) {
   const list = el("ol", { class: "events" });
   const note = el("p", { class: "said", role: "status" });
-  const button = el("button", { type: "button", onclick: () => acknowledge(note) }, "Acknowledge alarms");
+  const button = el("button", { type: "button", onclick: () => acknowledge(note) }, "Acknowledge at the guard");
+  button.title = "Releases what the guard holds latched, once everything is verified down";
   root.append(el("div", { class: "row" }, button, note), el("div", { class: "scroll", tabIndex: 0, role: "log", "aria-label": "events, newest first" }, list));
   store.on("event", (event) => {
     if (UNSHOWN.has(event.kind)) return;
@@ -33,7 +34,7 @@ function line(event) {
 async function acknowledge(note) {
   try {
     await command("acknowledge", {});
-    show(note, "acknowledged");
+    show(note, "The guard has taken note: a latch is released once everything is down.");
   } catch (error) {
     show(note, error.message);
   }
