@@ -1,5 +1,7 @@
 """The driver of digital I/O at the far end of a real cable: faults that stay, unplugging, another module, the heartbeat relay."""
 
+import itertools
+
 import pytest
 
 from evapd.device import DeviceWorker
@@ -138,7 +140,8 @@ def test_another_module_after_a_reconnect_is_never_commanded(rig):
 def test_a_heartbeat_through_the_driver_closes_the_relay_and_its_end_opens_it(rig):
     driver = rig.driver()
     driver.open()
-    for step in range(3):
-        driver.write("heartbeat", step % 2 == 0)
-    assert driver.read().levels["relay"]
+    beats = itertools.cycle([True, False])
+    wait_for(
+        lambda: driver.write("heartbeat", next(beats)) or driver.read().levels["relay"], "the relay to close"
+    )
     wait_for(lambda: not driver.read().levels["relay"], "the relay to drop out")

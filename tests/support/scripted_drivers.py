@@ -4,14 +4,25 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from support.scripted_line import ScriptedLine
-from support.scripted_peer import Peer
+
+
+class Scripted(Protocol):
+    """What answers; `heard` holds every command as it came."""
+
+    heard: list[Any]
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what came, give what is due."""
+        ...
 
 
 @contextmanager
-def drivers_at(peer: Peer, folder: Path, driver: type[Any], **usual: object) -> Iterator[Callable[..., Any]]:
+def drivers_at(
+    peer: Scripted, folder: Path, driver: type[Any], **usual: object
+) -> Iterator[Callable[..., Any]]:
     """Give `make(*, opened=True, keywords={}, **settings)`, which makes a driver; what opening asked is not in `peer.heard`.
 
     Its cable is `make.line`: silence and pauses take no time.

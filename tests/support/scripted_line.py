@@ -31,12 +31,14 @@ class ScriptedLine:
     Attributes:
         clock: the driver's clock, and its `sleep`.
         hung_up: whether the far end is gone.
+        babble: bytes that come again every 10 ms of waiting.
     """
 
     def __init__(self, feed: Callable[[bytes], bytes]) -> None:
         self.feed = feed
         self.clock = ScriptedTime()
         self.hung_up = False
+        self.babble = b""
         self._waiting = b""
 
     def open(self, connect: str, timeout_s: float) -> "LineTransport":
@@ -74,9 +76,11 @@ class LineTransport(BufferedTransport):
 
     def _receive(self, limit: int, timeout_s: float) -> bytes:
         data = self._line.take(limit)
-        if not data:
-            self._line.clock.sleep(timeout_s)
-        return data
+        if data or timeout_s <= 0.0:
+            return data
+        babble = self._line.babble
+        self._line.clock.sleep(min(timeout_s, 0.01) if babble else timeout_s)
+        return babble
 
     def _shut(self) -> None:
         pass
