@@ -6,7 +6,16 @@ from typing import Any, Protocol
 from pydantic import Field
 
 from evapd.rpc import Args, Command, NoArgs, replies
-from evapd.rpc.arguments import OnArgs, ReasonArgs, SetArgs, StageMoveArgs, StageReferenceArgs, TraceArgs
+from evapd.rpc.arguments import (
+    OnArgs,
+    ReasonArgs,
+    SetArgs,
+    StageMoveArgs,
+    StageReferenceArgs,
+    TraceArgs,
+    always,
+    turns_on,
+)
 from evapd.security.roles import Role
 
 _KEPT_S = 0.05  # many may ask at once: within this time they get the same answer
@@ -129,6 +138,7 @@ def make_commands(guard: Guards) -> list[Command]:
             energy=True,
             doc="Stop the pulses and keep the voltage; off: let the run go on.",
             result=replies.EnergyAccepted,
+            lowers=turns_on,
         ),
         Command(
             "hold",
@@ -137,6 +147,7 @@ def make_commands(guard: Guards) -> list[Command]:
             energy=True,
             doc="Stop the pulses, lower the voltage by a tenth and wait; off: let the run go on.",
             result=replies.EnergyAccepted,
+            lowers=turns_on,
         ),
         Command(
             "pause",
@@ -145,6 +156,7 @@ def make_commands(guard: Guards) -> list[Command]:
             energy=True,
             doc="Stop the pulses and lower the voltage by control.pause_drop, until a person resumes.",
             result=replies.EnergyAccepted,
+            lowers=always,
         ),
         Command(
             "align",
@@ -177,6 +189,7 @@ def make_commands(guard: Guards) -> list[Command]:
             energy=True,
             doc="Ramp the detector's supplies down in steps; in a run the specimen goes down first.",
             result=replies.DetectorAccepted,
+            lowers=always,
         ),
         Command(
             "stage_move",
@@ -198,6 +211,7 @@ def make_commands(guard: Guards) -> list[Command]:
             lambda _: guard.stage_stop(),
             doc="Stop every axis. Always works.",
             result=replies.EnergyAccepted,
+            lowers=always,
         ),
         Command(
             "trace",
@@ -244,5 +258,6 @@ def make_commands(guard: Guards) -> list[Command]:
             energy=True,
             doc="Pulses off, voltage down at the configured slope, output off, verified. For acquire.",
             result=replies.EnergyAccepted,
+            lowers=always,
         ),
     ]

@@ -67,6 +67,9 @@ class GuardService:
             make_commands(self),
             audit=self._audit,
             buckets=Buckets(_REQUESTS_HZ, _REQUESTS_BURST),
+            # For acquire many may ask: what leads down never waits for what they have used up. A flood of it costs what
+            # one of aborts costs: a tick's share at most, and every connection has its turn in it.
+            lowering_waits=False,
             parameters=lambda: parameters(loaded.rig, self.status(), None),
             clock=clock,
         )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from evapd.security.roles import Role
 
@@ -41,7 +41,7 @@ class Command:
         who: the least role that may ask for it.
         result: what it brings.
         lowers: whether it only lowers the energy with these arguments: then it passes also while somebody else holds
-            the lease.
+            the lease, and other requests of the same peer use up nothing of its rate.
         lease: whether it is refused while somebody else holds the lease, unless it only lowers the energy.
         always: never refused by role, lease or rate, never answered from memory, and carried out also when its
             arguments are wrong: `abort`.
@@ -77,3 +77,12 @@ class Command:
     def passes(self, args: Mapping[str, Any]) -> bool:
         """Whether it is carried out also while somebody else holds the lease."""
         return self.lease_rule == "not needed" or (self.lowers is not None and self.lowers(args))
+
+    def surely_lowers(self, args: object) -> bool:
+        """Whether it only lowers the energy, with arguments as they came; what is wrong in any way does not."""
+        if self.lowers is None or not isinstance(args, dict) or len(args) > len(self.model.model_fields):
+            return False  # the last one: a refused flood of objects with thousands of keys must stay cheap
+        try:
+            return self.lowers(self.model.model_validate(args).model_dump())
+        except ValidationError:
+            return False

@@ -39,6 +39,8 @@ class Dispatcher:
         lease: Who commands; without one everybody with the role does.
         audit: Where commands are written down.
         buckets: How many requests a peer may make; 100 a second where none is given.
+        lowering_waits: Whether what only lowers the energy may be refused for its rate, from a bucket of its own; else
+            it is never refused for that.
         parameters: Gives what may be set and watched, for `describe`.
         clock: Monotonic seconds.
 
@@ -53,6 +55,7 @@ class Dispatcher:
         lease: Lease | None = None,
         audit: Audit | None = None,
         buckets: Buckets | None = None,
+        lowering_waits: bool = True,
         parameters: Callable[[], list[dict[str, Any]]] = list,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -69,7 +72,7 @@ class Dispatcher:
         if len(self._commands) != len(listed):
             raise ConfigError(f"two commands of one name among {sorted(command.name for command in listed)}")
         self._lease, self._audit, self._clock = lease, audit, clock
-        self._buckets = buckets or Buckets()
+        self._buckets, self._lowering_waits = buckets or Buckets(), lowering_waits
         self._parameters = parameters
         self._described = describe(
             listed, self._buckets, leased=lease is not None
@@ -109,7 +112,7 @@ class Dispatcher:
             self.rejected += 1
             return None
         try:
-            self._admit(routing_id, peer, reads=command is not None and command.reads)
+            self._admit(routing_id, peer, command, content.get("args", {}))
             request = read(self._known(command, name, found), content, found, routing_id, peer)
             return self._serve(request, request_id, self._clock())
         except _Refusal as refused:
@@ -133,10 +136,17 @@ class Dispatcher:
             raise _Refusal("InvalidRequest", f"unknown command {repr(name)[:80]}: there are {known}")
         return command
 
-    def _admit(self, routing_id: bytes, peer: Peer, *, reads: bool) -> None:
-        """Let a request through, or refuse it because the peer asks too often."""
-        cost = READ_COST if reads else 1.0
-        wait_s = self._buckets.take(_bucket(routing_id, peer), self._clock(), cost)
+    def _admit(self, routing_id: bytes, peer: Peer, command: Command | None, args: object) -> None:
+        """Let a request through, or refuse it because the peer asks too often.
+
+        What only lowers the energy has a bucket of its own: who has used up what it may ask for can still go down.
+        """
+        lowers = command is not None and command.surely_lowers(args)
+        if lowers and not self._lowering_waits:
+            return
+        bucket = _bucket(routing_id, peer) + (b" down" if lowers else b"")
+        cost = READ_COST if command is not None and command.reads else 1.0
+        wait_s = self._buckets.take(bucket, self._clock(), cost)
         if wait_s > 0.0:
             what = f"more than {self._buckets.rate_hz:g} commands a second, or too many reads: ask again in {wait_s:.3f} s"
             raise _Refusal("RateLimited", what, {"retry_after_s": round(wait_s, 6)})
