@@ -206,6 +206,10 @@ def set_(
     pulse_fraction: Annotated[float | None, typer.Option(help="V_p / V_dc")] = None,
     pulse_rate_hz: Annotated[float | None, typer.Option(help="Hz")] = None,
     energy_pj: Annotated[float | None, typer.Option(help="of a laser pulse, pJ")] = None,
+    v_ceiling_v: Annotated[float | None, typer.Option(help="V_dc is not raised above, V")] = None,
+    energy_ceiling_pj: Annotated[
+        float | None, typer.Option(help="nor the energy of a laser pulse, pJ")
+    ] = None,
     law: Annotated[str | None, typer.Option(help="control law")] = None,
     hold: Annotated[
         bool | None, typer.Option("--hold/--release", help="stop pulses a tenth lower, or resume")
@@ -215,7 +219,8 @@ def set_(
     """Change settings of the run under way; each change opens a segment."""
     settings = {
         "target_rate": target_rate, "pulse_fraction": pulse_fraction, "pulse_rate_hz": pulse_rate_hz,
-        "energy_pj": energy_pj, "law": law, "hold": hold,
+        "energy_pj": energy_pj, "v_ceiling_v": v_ceiling_v, "energy_ceiling_pj": energy_ceiling_pj, "law": law,
+        "hold": hold,
     }  # fmt: skip
     given = {key: value for key, value in settings.items() if value is not None}
     if not given:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from evapd.errors import LimitError, RequestError, StateError
 from evapd.rpc import Command, Dispatcher, NoArgs
-from evapd.rpc.arguments import OnArgs, ReasonArgs, SetArgs, always, only_holds, turns_on
+from evapd.rpc.arguments import OnArgs, ReasonArgs, SetArgs, always, only_lowers, turns_on
 from evapd.rpc.audit import Audit
 from evapd.rpc.caller import served
 from evapd.rpc.description import reply_schema, request_schema
@@ -35,7 +35,7 @@ class Bench:
         self.dispatcher = Dispatcher(
             [
                 Command("status", NoArgs, self._take("status"), who=Role.READ, keep_s=0.05),
-                Command("set", SetArgs, self._take("set"), lowers=only_holds),
+                Command("set", SetArgs, self._take("set"), lowers=only_lowers),
                 Command("start", NoArgs, self._take("start")),
                 Command("stop", ReasonArgs, self._take("stop"), lowers=always),
                 Command("inhibit", OnArgs, self._take("inhibit"), lowers=turns_on),

@@ -13,7 +13,7 @@ from evapd.rpc.arguments import (
     StageReferenceArgs,
     TraceArgs,
     always,
-    only_holds,
+    only_lowers,
     turns_on,
 )
 from evapd.rpc.lease import Lease
@@ -145,9 +145,9 @@ def make_commands(
                 {key: value for key, value in args.items() if value is not None}
             ),
             energy=True,
-            doc="Change target, fraction, pulse rate, energy or law, or hold; each change opens a segment.",
+            doc="Change target, fraction, pulse rate, energy, a ceiling or the law, or hold; each change opens a segment.",
             result=replies.SettingsAccepted,
-            lowers=only_holds,
+            lowers=only_lowers,
         ),
         Command(
             "inhibit",

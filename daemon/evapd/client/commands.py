@@ -9,6 +9,7 @@ from evapd.client.lease_term import Term
 from evapd.client.script import Ask, Script, Sleep, command
 from evapd.client.status import Describe, Outcome, Status
 from evapd.errors import RateLimited, RequestTimeout, StateError, StreamError
+from evapd.rpc.arguments import CEILINGS
 
 ABORT_S = 0.5  # acquire answers in milliseconds, or it is not worth waiting for
 GUARD_S = 2.0
@@ -122,7 +123,10 @@ class Commands:
         pulse_fraction: float | None = None,
         pulse_rate_hz: float | None = None,
         energy_pj: float | None = None,
+        v_ceiling_v: float | None = None,
+        energy_ceiling_pj: float | None = None,
         law: str | None = None,
+        lower: bool = False,
     ) -> Script[Outcome]:
         """Change settings of the run under way; what is not named stays, every change opens a segment.
 
@@ -131,16 +135,23 @@ class Commands:
             pulse_fraction: V_p / V_dc.
             pulse_rate_hz: Pulses per second.
             energy_pj: Of a laser pulse, at the specimen.
+            v_ceiling_v: V_dc is not raised above it, and comes down to it; at most what the rig file allows.
+            energy_ceiling_pj: The energy of a laser pulse does not go above it; at most what the rig file allows.
             law: `imm`, `pi-log`, `hold`, `ramp` or `monitor`.
+            lower: Refuse all of it where a value is above the present one; a ceiling is then lowered also while
+                somebody else holds the lease.
         """
         given = {
             "target_rate": target_rate, "pulse_fraction": pulse_fraction, "pulse_rate_hz": pulse_rate_hz,
-            "energy_pj": energy_pj, "law": law,
+            "energy_pj": energy_pj, "v_ceiling_v": v_ceiling_v, "energy_ceiling_pj": energy_ceiling_pj, "law": law,
         }  # fmt: skip
         settings = {name: value for name, value in given.items() if value is not None}
         if not settings:
             raise StateError(f"nothing to set: name at least one of {', '.join(given)}")
-        return Outcome.read((yield from self._ask("set", settings)))
+        if lower:
+            settings["lower"] = True
+        eases = lower and CEILINGS.issuperset(settings.keys() - {"lower"})
+        return Outcome.read((yield from self._ask("set", settings, eases=eases)))
 
     @command
     def hold(self, *, on: bool = True) -> Script[Outcome]:

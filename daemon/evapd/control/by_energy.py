@@ -34,6 +34,10 @@ class ConfinedLaw(RateLaw, Protocol):
         """Do not go above this voltage in V from now on."""
         ...
 
+    def set_ceilings(self, v_max_v: float, energy_max_pj: float | None = None) -> None:
+        """Move the upper end of the range of voltage, in V."""
+        ...
+
 
 class ByEnergy:
     """A closed-loop law that steers the energy of the laser pulse. Deterministic, in seconds of virtual time."""
@@ -75,10 +79,10 @@ class ByEnergy:
         self._v_v = min(max(self._v_v, 1.0), self._settings.v_max_v)
         self._set_v = self._v_v
         self._short_since_s = math.inf  # since when V stands lower than was asked for
-        self._energy, self._then_s = 0.0, now_s
+        self._energy, self._then_s = min(0.0, self._highest), now_s
         self._cap_v = math.inf
         self._confine()
-        self._law.reset(self._v_v, now_s)
+        self._law.reset(self._v_v * math.exp(self._energy / RATIO), now_s)
 
     def step(self, observation: RateObservation | None, now_s: float) -> Setpoint:
         """Take in the newest counts and propose the next energy and voltage."""
@@ -186,6 +190,17 @@ class ByEnergy:
     def confine(self, v_max_v: float) -> None:
         """Do not go above this voltage in V, nor above the energy that stands, from now on; above the range: as configured."""
         self._cap_v = v_max_v if v_max_v < self._settings.v_max_v else math.inf
+        self._confine()
+
+    def set_ceilings(self, v_max_v: float, energy_max_pj: float | None = None) -> None:
+        """Move the upper ends of the ranges of V in V and, where one is given, of the energy in pJ."""
+        self._settings = replace(self._settings, v_max_v=v_max_v)
+        if energy_max_pj is not None:
+            least_pj = self._start_pj * math.exp(self._lowest)
+            self._highest = math.log(max(energy_max_pj, least_pj) / self._start_pj)
+        self._law.set_ceilings(v_max_v * math.exp(self._highest / RATIO))
+        if self._alone:
+            self._lower_to(v_max_v)
         self._confine()
 
     def _confine(self) -> None:

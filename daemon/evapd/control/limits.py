@@ -14,14 +14,20 @@ class Limits:
 
     def __init__(self, settings: ControlSettings) -> None:
         self._settings = settings
+        self._v_max_v = settings.v_max_v
         self._bottom = math.log(max(settings.v_min_v, 1.0)) + _ROUNDING
         self.highest = math.log(max(settings.v_max_v, 1.0)) - _ROUNDING
         self.lowest = min(self._bottom, self.highest)
 
     def confine(self, v_max_v: float) -> None:
-        """Move the upper end of the range, never above the configured one."""
-        self.highest = math.log(max(min(v_max_v, self._settings.v_max_v), 1.0)) - _ROUNDING
+        """Let nothing rise above a voltage for a while, never above the end of the range."""
+        self.highest = math.log(max(min(v_max_v, self._v_max_v), 1.0)) - _ROUNDING
         self.lowest = min(self._bottom, self.highest)
+
+    def set_highest(self, v_max_v: float) -> None:
+        """Move the upper end of the range."""
+        self._v_max_v = v_max_v
+        self.confine(math.inf)
 
     def seconds(self, then_s: float, now_s: float) -> float:
         """Give the time that a step may count: never negative, never longer than three ticks."""
@@ -45,4 +51,4 @@ class Limits:
 
     def volts(self, log_v: float) -> float:
         """Give V."""
-        return min(math.exp(log_v), self._settings.v_max_v)
+        return min(math.exp(log_v), self._v_max_v)

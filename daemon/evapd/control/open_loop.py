@@ -1,6 +1,7 @@
 """Laws that do not look at the rate: hold, ramp, monitor."""
 
 import math
+from dataclasses import replace
 
 from evapd.control.types import ControlSettings, RateObservation, Setpoint
 
@@ -33,6 +34,12 @@ class _OpenLoop:
     def confine(self, v_max_v: float) -> None:
         """Do not go above this voltage in V from now on."""
         self._highest_v = v_max_v
+
+    def set_ceilings(self, v_max_v: float, energy_max_pj: float | None = None) -> None:
+        """Move the upper end of the range in V; a voltage that is lowered so does not come back by itself."""
+        del energy_max_pj
+        self._settings = replace(self._settings, v_max_v=v_max_v)
+        self._v_v = min(self._v_v, v_max_v)
 
     def inhibited(self, now_s: float, ratio: float) -> None:
         """Stand still while pulses are stopped."""

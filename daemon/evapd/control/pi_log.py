@@ -61,6 +61,11 @@ class PiLog:
         """Do not go above this voltage in V from now on."""
         self._limits.confine(v_max_v)
 
+    def set_ceilings(self, v_max_v: float, energy_max_pj: float | None = None) -> None:
+        """Move the upper end of the range of voltage, in V."""
+        del energy_max_pj
+        self._limits.set_highest(v_max_v)
+
     def retarget(self, target_rate: float) -> None:
         """Hold another rate from now on, in hits per live pulse; what is known stays, the voltage moves from where it is."""
         self._aim(replace(self._settings, target_rate=target_rate))

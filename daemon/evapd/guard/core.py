@@ -5,12 +5,12 @@ the state. Between ticks `react` does the same without the law and without any r
 """
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from evapd.control import create
 from evapd.errors import StateError
-from evapd.guard import checks, settable
+from evapd.guard import ceilings, checks, settable
 from evapd.guard.alarms import Alarms
 from evapd.guard.energy import DOWNWARD, ENERGISED, EnergyEvent, EnergyState
 from evapd.guard.lookout import Lookout
@@ -199,7 +199,7 @@ class GuardCore:
         return self.alarms.acknowledge()
 
     def set(self, changes: dict[str, Any], now_s: float) -> None:
-        """Change law, target_rate, pulse_fraction, pulse_rate_hz or energy_pj; in a run this opens a segment. All of it or nothing.
+        """Change law, target_rate, pulse_fraction, pulse_rate_hz, energy_pj or a ceiling; in a run this opens a segment. All of it or nothing.
 
         Raises:
             LimitError: when a value is outside its range.
@@ -212,9 +212,11 @@ class GuardCore:
                 self.run_id, "changed: " + ", ".join(f"{key} {value}" for key, value in changes.items())
             )
 
-    def check(self, changes: dict[str, Any]) -> RunSettings:
-        """Give the settings that `set` would make of these changes, or raise as it would."""
+    def check(self, changes: dict[str, Any], *, lower: bool = False) -> RunSettings:
+        """Give the settings that `set` would make of these changes, or raise as it would; with `lower`, also where one rises."""
         settable.check(changes)
+        if lower:
+            settable.check_lower(changes, asdict(self.run))
         wanted = replace(self.run, **changes)
         if wanted.observes is not self.run.observes and self.state not in (S.OFF, S.STANDBY, S.SAFE):
             # Law monitor commands nothing: under it a descent would not be followed to its end.
@@ -222,8 +224,9 @@ class GuardCore:
                 f"the law cannot change to or from monitor while the energy state is '{self.state.label}'; "
                 "stop the run and wait until it is safe"
             )
+        ceilings.check(wanted.v_ceiling_v, wanted.energy_ceiling_pj, self.settings.rig)
         if wanted.energy_pj != self.run.energy_pj:
-            self.steering.energy.check(wanted.energy_pj)
+            self.steering.energy.check(wanted.energy_pj, wanted.energy_ceiling_pj)
         return wanted
 
     # One step.

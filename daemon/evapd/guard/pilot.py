@@ -95,6 +95,13 @@ class Pilot:
         self._settings = replace(self._settings, target_rate=target_rate)
         self._each(lambda law: law.retarget(target_rate))
 
+    def set_ceilings(self, v_max_v: float, energy_max_pj: float | None) -> None:
+        """Move the upper ends of the ranges of voltage and energy; what the laws know of the specimen stays."""
+        if (v_max_v, energy_max_pj) == (self._settings.v_max_v, self._settings.energy_max_pj):
+            return
+        self._settings = replace(self._settings, v_max_v=v_max_v, energy_max_pj=energy_max_pj)
+        self._each(lambda law: _set_ceilings(law, v_max_v, energy_max_pj))
+
     def give_up(self, why: str) -> None:
         """Do not ask the acting law again, as if it had failed; `FALLBACK` itself is kept."""
         if self.name != FALLBACK and not self._broken:
@@ -128,6 +135,13 @@ class Pilot:
                 self.law.resumed(now_s)
         except Exception as error:  # noqa: BLE001 - as in `step`
             self._fail(error)
+
+
+def _set_ceilings(law: RateLaw, v_max_v: float, energy_max_pj: float | None) -> None:
+    # Its proposals are limited anyhow; a law that knows of it goes on from there.
+    set_ceilings = getattr(law, "set_ceilings", None)
+    if set_ceilings is not None:
+        set_ceilings(v_max_v, energy_max_pj)
 
 
 def _checked(proposal: Setpoint) -> Setpoint:

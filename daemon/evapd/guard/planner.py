@@ -35,6 +35,8 @@ class Planner:
         self._move.release_when_over(view.inputs, view.now_s)
         if self._move.state in ENERGISED:
             self._move.settle(view.inputs, view.now_s)
+            if whole:
+                self._steering.sink(view.now_s)
         if self._move.state in STEERED:
             self._advance(view, whole=whole)
         if self._move.state in STEERED:

@@ -240,7 +240,7 @@ def make_commands(guard: Guards) -> list[Command]:
             SetArgs,
             lambda args: guard.set({key: value for key, value in args.items() if value is not None}),
             energy=True,
-            doc="Change target, fraction, pulse rate, energy or law, or hold; in a run each change opens a segment.",
+            doc="Change target, fraction, pulse rate, energy, a ceiling or the law, or hold; in a run each change opens a segment.",
             result=replies.SettingsAccepted,
         ),
         Command(

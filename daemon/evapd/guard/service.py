@@ -285,8 +285,8 @@ class GuardService:
 
     def set(self, changes: dict[str, Any]) -> dict[str, Any]:
         """Change settings."""
-        hold = changes.pop("hold", None)
-        self.core.check(changes)  # what would be refused is refused before anything is done
+        hold, lower = changes.pop("hold", None), bool(changes.pop("lower", False))
+        self.core.check(changes, lower=lower)  # what would be refused is refused before anything is done
         if hold is False:
             self._stage_rests()
         if hold is not None:

@@ -25,8 +25,22 @@ def check(changes: Mapping[str, Any]) -> None:
         elif name not in RANGES:
             known = ", ".join((*RANGES, "law"))
             raise StateError(f"there is no setting '{name}', allowed are {known}; nothing was changed")
-        elif value is not None or name != "energy_pj":
+        elif value is not None or not name.startswith("energy_"):
             _check_number(name, value)
+
+
+def check_lower(changes: Mapping[str, Any], present: Mapping[str, Any]) -> None:
+    """Refuse changes that were to be lower and are not.
+
+    Raises:
+        LimitError: when one of them would raise a value, or is no number.
+    """
+    for name, value in changes.items():
+        now = present.get(name)
+        if isinstance(value, str) or value is None or (now is not None and value > now):
+            raise LimitError(
+                f"{name} is {now}, and {value} was asked for as a lower one; nothing was changed: look again"
+            )
 
 
 def _check_number(name: str, value: Any) -> None:

@@ -7,6 +7,7 @@ from evapd.control import create
 from evapd.control.types import RateLaw, RateObservation, Setpoint
 from evapd.errors import StateError
 from evapd.guard.amplitude import Amplitudes
+from evapd.guard.ceilings import VoltageCeiling, highest_v
 from evapd.guard.drawdown import Drawdown
 from evapd.guard.ease import Ease
 from evapd.guard.limits import slew_ceiling, v_dc_ceiling
@@ -40,7 +41,8 @@ class Steering:
         self.run = run
         self.pilot = Pilot(make_law, run.law, run.control(settings.rig), control.shadow)
         self.amplitudes = Amplitudes(settings, run.pulse_fraction)
-        self.energy = PulseEnergy(settings, run.energy_pj)
+        self.energy = PulseEnergy(settings, run.energy_pj, run.energy_ceiling_pj)
+        self.ceiling = VoltageCeiling(settings.rig, run.v_ceiling_v)
         self.ease = Ease(control.resume_target, control.resume_s)
         self.drawdown = Drawdown(guard.hv_tau_down_s, control.tick_s + _COMMAND_S)
         self.v_set_v = 0.0
@@ -83,12 +85,13 @@ class Steering:
 
     def begin(self, v_measured_v: float) -> None:
         """Prepare a run: the ramp will start from the measured voltage. Where no law can be made nothing changes; raises StateError."""
+        self.ceiling.begin(self.run.v_ceiling_v)
         self._engage(self.run, self.run.target_rate)
         self._cap_v = None
         self.drawdown.end()
         self.ease.end()
         self.amplitudes.begin(self.run.pulse_fraction)
-        self.energy.begin(self.run.energy_pj)
+        self.energy.begin(self.run.energy_pj, self.run.energy_ceiling_pj)
         self.v_set_v = max(0.0, min(v_measured_v, self.ceiling_v(None)))
         self._target_v = min(self._settings.rig.control.v_start_v, self.ceiling_v(None))
         self.stood_v, self._law_begun, self._rising_s = 0.0, False, None
@@ -173,7 +176,7 @@ class Steering:
 
     def start_reached(self, recent: Window | None) -> bool:
         """Whether the law may take over: at the end of the ramp, or already evaporating."""
-        if self.v_set_v >= self._target_v - 1e-9:
+        if self.v_set_v >= min(self._target_v, self.ceiling_v(None)) - 1e-9:
             return True
         if recent is None or not recent.pulses:
             return False
@@ -199,6 +202,13 @@ class Steering:
         else:
             self._cap_v = stands_v if self._cap_v is None else min(self._cap_v, stands_v)
             self.pilot.confine(self.amplitudes.as_law_v(self._cap_v))
+
+    def sink(self, now_s: float) -> None:
+        """Come down to a ceiling that a person has lowered; the law is told, as of a range of its own."""
+        self.ceiling.sink(self.v_set_v, now_s)
+        if self.v_set_v > self.ceiling.stands_v:
+            self.lower_to(self.ceiling.stands_v)
+        self.pilot.set_ceilings(self._law_v_max_v(), self.run.energy_max_pj(self._settings.rig))
 
     def follow(
         self,
@@ -247,6 +257,10 @@ class Steering:
             part = self.amplitudes.change(run.pulse_fraction, self.v_set_v, gliding=self._law_begun)
             self.lower_to(part * self.v_set_v)
             self._target_v, self.stood_v = part * self._target_v, part * self.stood_v
+        if run.v_ceiling_v != before.v_ceiling_v:
+            self.ceiling.ask(run.v_ceiling_v, self.v_set_v)
+        if run.energy_ceiling_pj != before.energy_ceiling_pj:
+            self.energy.cap(run.energy_ceiling_pj)
         if run.energy_pj != before.energy_pj:
             self.energy.ask(run.energy_pj)
         if renewed:
@@ -258,19 +272,32 @@ class Steering:
 
     def ceiling_v(self, v_p_read_v: float | None) -> float:
         """Highest V_dc allowed now, also with an amplitude that reads higher than was asked for."""
-        by_set_v = v_dc_ceiling(self.amplitudes.fraction, self._settings)
+        by_set_v = min(v_dc_ceiling(self.amplitudes.fraction, self._settings), self.ceiling.stands_v)
         if v_p_read_v is None or not self._settings.pulses_voltage:
             return by_set_v
         return max(0.0, min(by_set_v, self._settings.rig.specimen.v_tot_max_v - v_p_read_v))
 
     def _engage(self, run: RunSettings, target_rate: float) -> None:
-        control = replace(run.control(self._settings.rig), target_rate=target_rate)
+        control = replace(
+            run.control(self._settings.rig),
+            target_rate=target_rate,
+            v_max_v=self._v_max_v(self.ceiling.stands_v),
+        )
         try:
             self.pilot.engage(run.law, control)
         except Exception as error:
             # Whatever a law's maker raises: the law that acts goes on, and nothing else may have changed.
             what = f"the law '{run.law}' cannot be made: {type(error).__name__}: {error}; nothing was changed"
             raise StateError(what) from error
+
+    def _law_v_max_v(self) -> float:
+        """Highest voltage of the law's range, in its own scale; as configured while no person has lowered it."""
+        stands_v = self.ceiling.stands_v
+        lowered = stands_v < highest_v(self._settings.rig)
+        return self._v_max_v(self.amplitudes.as_law_v(stands_v) if lowered else stands_v)
+
+    def _v_max_v(self, v_v: float) -> float:
+        return min(v_v, self._settings.rig.control.v_max_v)
 
     def _draw_down(self, goal_v: float, now_s: float) -> None:
         if goal_v < self.v_set_v:

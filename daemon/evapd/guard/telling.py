@@ -31,6 +31,8 @@ class Telling:
             "pulse_fraction": run.pulse_fraction,
             "pulse_rate_hz": run.pulse_rate_hz,
             "energy_pj": run.energy_pj,
+            "v_ceiling_v": run.v_ceiling_v,
+            "energy_ceiling_pj": run.energy_ceiling_pj,
             "clamped": self._steering.clamped,
         }
         if self._steering.ease.active:

@@ -9,6 +9,7 @@ from evapd.blocks import Column
 from evapd.config.model import Rig
 from evapd.control.types import ControlSettings
 from evapd.device.readings import HighVoltageReading, Reading
+from evapd.guard.ceilings import highest_v
 from evapd.guard.energy import EnergyState
 from evapd.link import LinkRecord
 
@@ -49,6 +50,8 @@ class RunSettings:
     pulse_fraction: float
     pulse_rate_hz: float
     energy_pj: float | None = None  # of a laser pulse
+    v_ceiling_v: float  # of V_dc; never above the rig's
+    energy_ceiling_pj: float | None = None  # of a laser pulse; None: none is set
 
     @classmethod
     def of(cls, rig: Rig) -> "RunSettings":
@@ -59,12 +62,18 @@ class RunSettings:
             pulse_fraction=rig.pulse.fraction,
             pulse_rate_hz=rig.pulse.rate_hz,
             energy_pj=rig.pulse.energy_pj,
+            v_ceiling_v=highest_v(rig),
+            energy_ceiling_pj=rig.pulse.energy_max_pj if rig.pulse.mode == "laser" else None,
         )
 
     @property
     def observes(self) -> bool:
         """Law `monitor`: nothing at all is commanded."""
         return self.law == "monitor"
+
+    def energy_max_pj(self, rig: Rig) -> float | None:
+        """Give the upper end of a laser pulse's energy."""
+        return rig.pulse.energy_max_pj if self.energy_ceiling_pj is None else self.energy_ceiling_pj
 
     def control(self, rig: Rig) -> ControlSettings:
         """Give the settings of the control law."""
@@ -85,7 +94,7 @@ class RunSettings:
             actuator=rig.pulse.actuator,
             energy_pj=self.energy_pj,
             energy_min_pj=rig.pulse.energy_min_pj,
-            energy_max_pj=rig.pulse.energy_max_pj,
+            energy_max_pj=self.energy_max_pj(rig),
             split=rig.pulse.split,
             max_energy_slew_up=control.max_energy_slew_up,
             ramp_v_per_s=control.ramp_v_per_s,

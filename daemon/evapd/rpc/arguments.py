@@ -24,7 +24,11 @@ RANGES: Mapping[str, Range] = {
     "pulse_fraction": Range(0.0, 0.5, "V_p / V_dc"),
     "pulse_rate_hz": Range(1.0, 10e6, "Hz"),
     "energy_pj": Range(0.0, 1e9, "pJ of a laser pulse, at the specimen"),
+    "v_ceiling_v": Range(0.0, 1e6, "V"),
+    "energy_ceiling_pj": Range(0.0, 1e9, "pJ of a laser pulse, at the specimen"),
 }
+CEILINGS = frozenset({"v_ceiling_v", "energy_ceiling_pj"})
+"""What a person may lower also while somebody else commands."""
 
 
 def _within(name: str) -> Any:
@@ -51,8 +55,13 @@ class SetArgs(Args):
     pulse_fraction: float | None = _within("pulse_fraction")
     pulse_rate_hz: float | None = _within("pulse_rate_hz")
     energy_pj: float | None = _within("energy_pj")
+    v_ceiling_v: float | None = _within("v_ceiling_v")
+    energy_ceiling_pj: float | None = _within("energy_ceiling_pj")
     law: Law | None = None
     hold: bool | None = Field(default=None, description="as the command hold")
+    lower: bool | None = Field(
+        default=None, description="refuse all of it where a value is above the present one"
+    )
 
 
 class StageMoveArgs(Args):
@@ -90,9 +99,12 @@ def turns_on(args: Mapping[str, Any]) -> bool:
     return args["on"] is True
 
 
-def only_holds(args: Mapping[str, Any]) -> bool:
-    """Whether `set` does nothing but hold."""
-    return args["hold"] is True and all(value is None for key, value in args.items() if key != "hold")
+def only_lowers(args: Mapping[str, Any]) -> bool:
+    """Whether `set` does nothing but hold, or lower a ceiling: the guard refuses what was to be lower and is not."""
+    given = {key for key, value in args.items() if value is not None} - {"hold", "lower"}
+    if args["hold"] is False:
+        return False
+    return args["lower"] is True and given <= CEILINGS if given else args["hold"] is True
 
 
 def always(_: Mapping[str, Any]) -> bool:

@@ -53,11 +53,15 @@ def _settings(rig: Rig, guard: Mapping[str, Any]) -> Iterator[Parameter]:
         "pulse_fraction": "pulse amplitude as a part of V_dc; the amplitude keeps within what its supply can put out",
         "pulse_rate_hz": "pulses per second",
         "energy_pj": "energy of a laser pulse, at the specimen",
+        "v_ceiling_v": "V_dc is not raised above, within what the rig file allows; a lower one brings the voltage down",
+        "energy_ceiling_pj": "the energy of a laser pulse does not go above, within what the rig file allows",
     }
     laser = rig.pulse.mode == "laser"
-    narrower = {"energy_pj": (rig.pulse.energy_min_pj or 0.0, rig.pulse.energy_max_pj or math.inf)}
+    energies = (rig.pulse.energy_min_pj or 0.0, rig.pulse.energy_max_pj or math.inf)
+    highest_v = min(rig.specimen.v_dc_max_v, rig.control.v_max_v)
+    narrower = {"energy_pj": energies, "energy_ceiling_pj": energies, "v_ceiling_v": (0.0, highest_v)}
     for name, (least, most, unit) in RANGES.items():
-        if name == "energy_pj" and not laser:
+        if name.startswith("energy_") and not laser:
             continue
         low, high = narrower.get(name, (least, most))
         yield _entry(
