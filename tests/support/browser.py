@@ -16,6 +16,7 @@ _QUIET = (
     "--disable-component-update", "--disable-sync", "--enable-precise-memory-info",
 )  # fmt: skip
 LOADING_S = 30.0
+AXE = Path(os.environ.get("EVAPD_AXE", ".venv/axe/node_modules/axe-core/axe.min.js"))
 
 
 @contextmanager
@@ -84,3 +85,15 @@ def open_page(browser: Browser, url: str, **options: object) -> Watched:
     )
     page.goto(url, wait_until="load", timeout=1000.0 * LOADING_S)
     return watched
+
+
+def violations(watched: Watched) -> list[str]:
+    """What axe-core finds wrong with the page as it is now."""
+    watched.page.evaluate(AXE.read_text())  # from outside: the page's own policy lets no foreign script in
+    found = watched.page.evaluate(
+        "async () => (await axe.run(document, {exclude: [['.js-plotly-plot']]})).violations"
+    )
+    return [
+        f"{one['id']}: {one['help']} ({', '.join(str(node['target']) for node in one['nodes'][:3])})"
+        for one in found
+    ]

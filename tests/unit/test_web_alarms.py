@@ -172,4 +172,11 @@ def test_what_does_not_change_is_told_once(served: Place) -> None:
 def test_nobody_who_comes_later_is_shown_what_was_so_long_ago(served: Place) -> None:
     served.office.turn([guard("arc")])
     served.told(lambda data: data["alarms"])
-    wait_for(lambda: "alarms" not in served.web.hub._greeting, "the last list forgotten", 20.0)
+    wait_for(lambda: "alarms" not in served.web.hub._greeting, "the last list forgotten", 30.0)
+
+
+@pytest.mark.parametrize(("seen_s", "rows"), [(5.0, 1), (3600.0, 0)])
+def test_what_is_over_stays_in_sight_for_a_while_after_somebody_has_seen_it(seen_s: float, rows: int) -> None:
+    alarm = {"id": 1, "name": "arc", "severity": "alarm", "what": "", "active": False, "open": False, "times": 1,
+             "since_utc": 1.0, "acknowledged": True, "acknowledged_for_s": seen_s, "told": []}  # fmt: skip
+    assert len(page_listing({"alarms": [alarm], "hooks": {}}, 10_000.0)["alarms"]) == rows

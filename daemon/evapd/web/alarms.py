@@ -28,6 +28,7 @@ ASK_SILENT_S = 3.0
 ANSWER_S = 2.0
 _MOST_ALARMS = 300  # the alarm process keeps fewer
 _MOST_TEXT = 1000
+_SHOWN_SEEN_S = 900.0  # so long it stands there who has seen what is over
 _MOST_ASKED = 16  # acknowledgements that wait at a time
 _KNOWN_ARGS = frozenset({"id", "up_to", "for_s"})
 
@@ -147,8 +148,10 @@ def page_listing(listing: Mapping[str, Any], utc_s: float) -> dict[str, Any]:
 
 
 def _matters(alarm: Mapping[str, Any]) -> bool:
-    """Whether a person should see it: its cause is there, nobody has seen it, or it is kept silent."""
-    return bool(alarm["active"] or alarm["open"] or alarm.get("silent_for_s"))
+    """Whether a person should see it: its cause is there, nobody has seen it or somebody just has, or it is kept silent."""
+    seen_s = alarm.get("acknowledged_for_s")
+    lately = seen_s is not None and float(seen_s) < _SHOWN_SEEN_S
+    return bool(alarm["active"] or alarm["open"] or alarm.get("silent_for_s") or lately)
 
 
 def _row(alarm: Mapping[str, Any], utc_s: float) -> dict[str, Any]:

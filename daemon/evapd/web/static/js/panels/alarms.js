@@ -28,6 +28,7 @@ export function mount(root, store) {
   };
   store.on("alarms", (told) => {
     show(summary, summed(told));
+    fault.hidden = !told.fault;
     show(fault, told.fault ? `What was acknowledged may be forgotten after a restart: ${told.fault}` : "");
     const present = new Set(told.alarms.map((one) => one.id));
     for (const [id, row] of rows) if (!present.has(id)) { row.node.remove(); rows.delete(id); }
@@ -46,7 +47,7 @@ export function mount(root, store) {
     if (!store.connected) show(summary, "Not connected: which alarms are open is not known. From a shell: evapd alarms list");
     else if (store.alarms) show(summary, summed(store.alarms));
   });
-  tools.hidden = true;
+  tools.hidden = fault.hidden = true;
 }
 
 function newest(store) {
@@ -67,7 +68,7 @@ function makeRow(alarm, seen) {
   const severity = el("span");
   const what = el("span", { class: "what" });
   const how = el("span", { class: "how side" });
-  const button = el("button", { type: "button", "aria-label": `I have seen ${alarm.name}`, onclick: () => seen({ id: alarm.id }) }, "I have seen it");
+  const button = el("button", { type: "button", "aria-label": `I have seen it: ${alarm.name}`, onclick: () => seen({ id: alarm.id }) }, "I have seen it");
   return {
     node: el("li", {}, severity, el("div", {}, what, how), button),
     button,
