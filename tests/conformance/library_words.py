@@ -13,7 +13,7 @@ from support.anodes import quad
 
 PERIOD_PS = 5_000_000  # 200 kHz
 PULSES = 20_000
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 @functools.cache

@@ -51,7 +51,7 @@ def make(fake):
 
 
 def eventually(condition):
-    deadline_s = time.monotonic() + 10.0
+    deadline_s = time.monotonic() + 30.0
     while not condition():
         assert time.monotonic() < deadline_s
 

@@ -139,7 +139,7 @@ def test_make_safe_through_silence_sends_everything(make, supply):
     with pytest.raises(DeviceTimeout):
         driver.make_safe()
     # A link that is closed at once may take with it what the peer has not read yet: the worker's next try then says it again.
-    wait_for(lambda: b"P6,0" in supply.peer.heard, "the off command's release", 5.0)
+    wait_for(lambda: b"P6,0" in supply.peer.heard, "the off command's release", 30.0)
     driver.open()
     assert not supply.on
     assert supply.peer.heard[:6] == [b"d1,0", b"P6,1", b"P7,0", b"d1,0", b"P5,0", b"P6,0"]

@@ -100,7 +100,7 @@ def test_a_terminal_that_is_closed_ends_the_run_like_ctrl_c() -> None:
 def test_what_a_killed_supervisor_left_is_named_and_ends_in_order_when_asked() -> None:
     with rig_folder() as folder, run_under_way(folder) as process:
         process.kill()
-        process.wait(10.0)
+        process.wait(60.0)
         with start(folder / "rig.yaml") as second:
             out, _ = second.communicate(timeout=60.0)
         assert second.returncode == 1

@@ -68,7 +68,7 @@ def test_the_six_commands_of_the_page_make_a_daemon_that_knows_its_clients_and_t
         assert [done.returncode for done in shown] == [0, 0, 0, 0], [done.stderr for done in shown]
         keys = ClientKeys.load(folder / "alice-keys")
         heard = []
-        with running(run, folder) as daemon, Requester(addresses["control"], 2.0, keys=keys) as requester:
+        with running(run, folder) as daemon, Requester(addresses["control"], 20.0, keys=keys) as requester:
             wait_for(lambda: hits(requester) or daemon.poll() is not None, "a run that takes data", 90.0)
             asked = evapd(status, folder)
             assert asked.returncode == 0, asked.stderr
@@ -78,7 +78,7 @@ def test_the_six_commands_of_the_page_make_a_daemon_that_knows_its_clients_and_t
             shown += [asked, refused]
             heard += [json.dumps(requester.request(command)).encode() for command in ("status", "describe")]
             with Subscriber(addresses["stream"], addresses["replay"], TOPICS, keys=keys) as subscriber:
-                assert subscriber.await_welcome(5.0)
+                assert subscriber.await_welcome(30.0)
                 heard.append(json.dumps(subscriber.welcome).encode())
                 for _ in range(40):
                     message = subscriber.receive(2.0)

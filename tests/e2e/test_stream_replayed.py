@@ -25,7 +25,7 @@ class Listener:
         self._context = zmq.Context()
         self._sub, self._dealer = self._context.socket(zmq.SUB), self._context.socket(zmq.DEALER)
         self._sub.linger = self._dealer.linger = 0
-        self._dealer.rcvtimeo = 10_000
+        self._dealer.rcvtimeo = 30_000
         self._sub.connect(sockets.stream)
         self._dealer.connect(sockets.replay)
         for topic in (*TOPICS, "welcome.12345678"):

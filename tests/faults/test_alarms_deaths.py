@@ -40,7 +40,7 @@ def await_message(rig: Daemon, name: str, kind: str = "alarm") -> dict[str, Any]
 
 def ask(rig: Daemon, command: str, **args: Any) -> dict[str, Any] | None:
     """Ask the alarm process; None when it does not answer."""
-    with Requester(rig.loaded.layout.alarms_ipc, 1.0) as requester:
+    with Requester(rig.loaded.layout.alarms_ipc, 5.0) as requester:
         try:
             return requester.request(command, args)
         except StreamError:
@@ -59,7 +59,7 @@ def test_the_alarm_process_killed_its_successor_knows_what_was_told_and_does_not
     start_alarms(rig)
     rig.ask_guard("abort", reason="a test of the alarms")
     await_message(rig, "abort")
-    wait_for(lambda: _is_kept(rig), rig.logs, 20.0, every_s=0.05)
+    wait_for(lambda: _is_kept(rig), rig.logs, 30.0, every_s=0.05)
     rig.kill("alarms")
     rig.reap("alarms")
     assert (rig.status() or {})["guard"] is not None

@@ -16,7 +16,7 @@ def seconds_until_descent(rig: Daemon, since_s: float) -> float:
     wait_for(
         lambda: not plant.trigger.running and plant.specimen.demand_v < highest_v - 1.0,
         f"descent\n{rig.logs()}",
-        20.0,
+        30.0,
     )
     return time.monotonic() - since_s
 

@@ -8,7 +8,7 @@ def test_a_second_guard_refuses_and_the_first_goes_on() -> None:
     with daemon() as rig:
         first = rig.processes["guard"]
         rig.spawn("guard")
-        assert rig.reap("guard", 30.0) != 0
+        assert rig.reap("guard", 60.0) != 0
         assert first.poll() is None
         assert rig.guard_status() is not None
         rig.processes["first"] = first
@@ -20,6 +20,6 @@ def test_a_second_acquire_refuses_and_the_first_goes_on() -> None:
         rig.spawn("acquire")
         assert rig.reap("acquire", 60.0) != 0
         assert first.poll() is None
-        with Requester(rig.loaded.rig.sockets.control, 5.0) as requester:
+        with Requester(rig.loaded.rig.sockets.control, 20.0) as requester:
             assert requester.request("status", {})["run_state"] == "idle"
         rig.processes["first"] = first

@@ -19,6 +19,7 @@ from support.rig_files import rig_folder, write_rig
 from support.wait import wait_for
 
 # How long the wall-clock suite allows a reaction, and how long an ordinary test run on a busy machine does.
+PATIENCE_S = 20.0  # for the answer to a command
 STRICT = os.environ.get("EVAPD_WALL_CLOCK") == "1"
 
 
@@ -84,15 +85,15 @@ class Daemon:
 
     def ask(self, command: str, **args: Any) -> dict[str, Any]:
         """Send a command to acquire."""
-        return self._control.request(command, args)
+        return self._control.request(command, args, timeout_s=PATIENCE_S)
 
     def ask_with_id(self, command: str, request_id: str, **args: Any) -> dict[str, Any]:
         """Send a command to acquire under an id of the test's choice."""
-        return self._control.request(command, args, request_id=request_id)
+        return self._control.request(command, args, request_id=request_id, timeout_s=PATIENCE_S)
 
     def ask_guard(self, command: str, **args: Any) -> dict[str, Any]:
         """Send a command to the guard's own socket."""
-        return self._guard.request(command, args)
+        return self._guard.request(command, args, timeout_s=PATIENCE_S)
 
     def await_run(self, state: str, timeout_s: float = 60.0) -> dict[str, Any]:
         """Wait for a state of the run."""
@@ -119,12 +120,12 @@ class Daemon:
                 one["state"] == "online" for one in (self.status() or {}).get("devices", {}).values()
             ),
             "every device to be read",
-            30.0,
+            60.0,
         )
         self.ask("start")
         status = self.await_run("running")
         wait_for(
-            lambda: self.twin.plant.specimen.v_v > 500.0, lambda: f"voltage in the twin\n{self.logs()}", 30.0
+            lambda: self.twin.plant.specimen.v_v > 500.0, lambda: f"voltage in the twin\n{self.logs()}", 60.0
         )
         return dict(status["run"])
 
@@ -143,7 +144,7 @@ class Daemon:
         for process in self.processes.values():
             if process.poll() is None:
                 process.kill()
-            process.wait(10.0)
+            process.wait(60.0)
         self.twin.stop()
         self._control.close()
         self._guard.close()

@@ -42,8 +42,8 @@ def message(*parts: bytes) -> bytes:
 
 
 def dial(port: int, host: str = "127.0.0.1") -> socket.socket:
-    """Connect; answers are awaited for three seconds at most."""
-    return socket.create_connection((host, port), 3.0)
+    """Connect; answers are awaited for twenty seconds at most."""
+    return socket.create_connection((host, port), 20.0)
 
 
 def rest_of(link: socket.socket) -> bytes:

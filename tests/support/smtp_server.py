@@ -50,7 +50,7 @@ class SmtpServer:
         while not self._ending.is_set():
             with contextlib.suppress(OSError, UnicodeDecodeError):
                 peer, _ = self._listener.accept()
-                peer.settimeout(5.0)
+                peer.settimeout(20.0)
                 self._serve(peer)
 
     def _serve(self, peer: socket.socket) -> None:

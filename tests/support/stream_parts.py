@@ -50,7 +50,7 @@ def make_words(n: int, seed: int = 1) -> TdcBlock:
     )
 
 
-def wait_for(condition: Callable[[], object], limit_s: float = 5.0) -> None:
+def wait_for(condition: Callable[[], object], limit_s: float = 30.0) -> None:
     """Wait until the condition holds."""
     deadline = time.monotonic() + limit_s
     while not condition():

@@ -68,7 +68,7 @@ class TdcClient:
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(10.0)
+        self._socket.settimeout(20.0)
         self._socket.connect(str(path))
         self._file = self._socket.makefile("rb")
         self.request(ARM)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 def wait_for(
     condition: Callable[[], object],
     what: str | Callable[[], str],
-    timeout_s: float = 10.0,
+    timeout_s: float = 30.0,
     *,
     every_s: float = 0.005,
 ) -> None:

@@ -89,7 +89,7 @@ class WebServer:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        wait_for(lambda: self._server.started, "the display's server", 20.0)
+        wait_for(lambda: self._server.started, "the display's server", 30.0)
         return self
 
     def __exit__(

@@ -56,7 +56,7 @@ def test_a_run_that_is_finalised_or_was_not_to_be_or_is_open_is_left_alone(tmp_p
 def test_a_run_that_begins_interrupts_and_the_interrupted_one_is_done_again(tmp_path: Path) -> None:
     store = left_behind(tmp_path)
     backlog = Backlog(tmp_path, lambda *_: None)
-    wait_for(lambda: backlog.tick() or backlog._present is not None, "a child", 5.0)
+    wait_for(lambda: backlog.tick() or backlog._present is not None, "a child", 30.0)
     backlog.pause()
     assert backlog.progress == 0.0
     finish(backlog)
@@ -66,7 +66,7 @@ def test_a_run_that_begins_interrupts_and_the_interrupted_one_is_done_again(tmp_
 def test_one_that_fails_is_told_with_what_to_do_and_not_tried_for_ever(tmp_path: Path) -> None:
     store, told = left_behind(tmp_path), Told()
     backlog = Backlog(tmp_path, lambda *event: told.append(event))
-    wait_for(lambda: backlog.tick() or backlog.progress is not None, "a job", 5.0)
+    wait_for(lambda: backlog.tick() or backlog.progress is not None, "a job", 30.0)
     store.path.write_text("{")
     finish(backlog)
     assert told[-1][:2] == ("finalise", "alarm")
@@ -135,7 +135,7 @@ def pruning(store: RunStore, utc_step_s: float) -> Told:
     )
     now[0] = 4000.0
     finish(backlog)
-    wait_for(lambda: backlog.tick() or (told and backlog.idle), "what retention says", 20.0)
+    wait_for(lambda: backlog.tick() or (told and backlog.idle), "what retention says", 30.0)
     return told
 
 

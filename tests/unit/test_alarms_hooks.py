@@ -95,7 +95,7 @@ def raw_server(answer):
 
         def serve():
             with contextlib.suppress(OSError), listener.accept()[0] as peer:
-                peer.settimeout(5.0)
+                peer.settimeout(20.0)
                 peer.recv(65536)
                 peer.sendall(answer)
 
@@ -155,10 +155,10 @@ def test_a_command_that_fails_is_told_in_one_plain_line(tmp_path, hook, words):
 def test_a_command_that_hangs_is_ended_with_all_it_started(tmp_path):
     program = f"import subprocess,time; print(subprocess.Popen(['/bin/sleep','60']).pid, file=open({str(tmp_path / 'pid')!r},'w'), flush=True); time.sleep(60)"
     began_s = time.monotonic()
-    outcome = deliver(python(program, timeout_s=1.5), MESSAGE, tmp_path)
+    outcome = deliver(python(program, timeout_s=4), MESSAGE, tmp_path)
     assert not outcome.ok
-    assert "not done within 1.5 s" in outcome.what
-    assert time.monotonic() - began_s < 10.0
+    assert "not done within 4 s" in outcome.what
+    assert time.monotonic() - began_s < 50.0
     left = int((tmp_path / "pid").read_text())
     wait_for(lambda: not _lives(left), "the grandchild to end")
 

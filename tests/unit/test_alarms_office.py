@@ -232,7 +232,7 @@ def test_the_listing_names_who_has_acknowledged(served):
     place, office, _ = served
     office.turn([arc()])
     asked_by = {"name": "anna\n"}
-    with Requester(place.layout.alarms_ipc, 10.0, client="display") as requester:
+    with Requester(place.layout.alarms_ipc, 30.0, client="display") as requester:
         requester.request("acknowledge", {"id": 1}, asked_by=asked_by)
         listed = requester.request("list")["alarms"][0]
     assert (listed["acknowledged_by"], listed["open"]) == ("anna  (display)", False)

@@ -136,7 +136,7 @@ class LateService:
         self.kept: list[list[bytes]] = []
 
     def take(self, count: int) -> None:
-        while len(self.kept) < count and self.socket.poll(5000):
+        while len(self.kept) < count and self.socket.poll(30_000):
             self.kept.append(self.socket.recv_multipart())
 
     def answer(self) -> None:

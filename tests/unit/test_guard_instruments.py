@@ -118,7 +118,7 @@ def bench():
         instruments = Instruments(load_rig(path), time.monotonic, lambda *_: None, plugins)
         instruments.start()
         try:
-            wait_for(lambda: not instruments.complaints(), "readings", 10.0)
+            wait_for(lambda: not instruments.complaints(), "readings", 30.0)
             yield instruments, plugins.made
         finally:
             instruments.stop()
@@ -129,7 +129,7 @@ def apply_until(instruments, decision, condition):
         instruments.apply(decision, time.monotonic())
         return condition()
 
-    wait_for(step, "the effect", 10.0)
+    wait_for(step, "the effect", 30.0)
 
 
 def decide(state=EnergyState.EVAPORATING, **what):
@@ -211,7 +211,7 @@ def test_the_set_point_goes_out_before_the_output_is_switched_on():
 def test_making_safe_reaches_every_instrument_that_carries_energy():
     with bench() as (instruments, made):
         instruments.make_safe()
-        wait_for(lambda: all("safe" in driver.said for driver in made.values()), "make_safe", 10.0)
+        wait_for(lambda: all("safe" in driver.said for driver in made.values()), "make_safe", 30.0)
 
 
 def test_a_decision_that_commands_nothing_sends_nothing():
@@ -233,7 +233,7 @@ def test_what_carried_energy_and_is_unknown_is_named_with_what_to_do_by_hand(mon
             raise DeviceTimeout("no answer")
 
         monkeypatch.setattr(made["ea-scpi"], "read", silent)
-        wait_for(instruments.complaints, "the complaint", 10.0)
+        wait_for(instruments.complaints, "the complaint", 30.0)
         (text,) = instruments.complaints()
         assert "pulse-supply is UNKNOWN: no answer" in text
         assert "by hand" in text

@@ -154,7 +154,7 @@ def bench():
         instruments = Instruments(load_rig(path), time.monotonic, lambda *_: None, plugins)
         instruments.start()
         try:
-            wait_for(lambda: not instruments.complaints(), "readings", 10.0)
+            wait_for(lambda: not instruments.complaints(), "readings", 30.0)
             yield instruments, plugins.made
         finally:
             plugins.made["modbus-dio"].hangs.set()
@@ -166,7 +166,7 @@ def apply_until(instruments, decision, condition):
         instruments.apply(decision, time.monotonic())
         return condition()
 
-    wait_for(step, f"the effect; said {SAID}", 10.0)
+    wait_for(step, f"the effect; said {SAID}", 30.0)
 
 
 def decide(**what):
@@ -212,21 +212,21 @@ def test_in_the_last_resort_a_closed_crowbar_is_not_opened_by_safe_levels():
         module = made["modbus-dio"]
         apply_until(instruments, decide(crowbar=True), lambda: module.levels["crowbar"])
         instruments.make_safe()
-        wait_for(lambda: ("inhibit", True) in module.said, "the inhibit", 10.0)
+        wait_for(lambda: ("inhibit", True) in module.said, "the inhibit", 30.0)
         assert ("safe",) not in module.said
 
 
 def test_the_last_resort_reaches_the_module_first_and_the_detector_last():
     with bench() as (instruments, made):
         instruments.make_safe()
-        wait_for(lambda: all(("safe",) in driver.said for driver in made.values()), "make_safe", 10.0)
+        wait_for(lambda: all(("safe",) in driver.said for driver in made.values()), "make_safe", 30.0)
 
 
 def test_beats_that_waited_for_a_slow_module_are_not_sent_late_nor_in_a_burst():
     with bench() as (instruments, made):
         module = made["modbus-dio"]
         module.hangs.clear()
-        wait_for(lambda: module.hung, "a read that hangs", 10.0)
+        wait_for(lambda: module.hung, "a read that hangs", 30.0)
         for number in range(20):
             instruments.apply(decide(heartbeat=number % 2 == 0), time.monotonic())
         began_s = time.monotonic()

@@ -153,7 +153,7 @@ def test_a_reader_that_is_stuck_holds_nobody_up_and_costs_a_bounded_memory(monke
     stream.reads.set()
     for thread in threading.enumerate():
         if thread.name == "log":
-            thread.join(10.0)
+            thread.join(60.0)
     assert len(stream.getvalue()) < 2_100 * 9_000
 
 

@@ -169,7 +169,7 @@ def endpoint():
 
 
 def get(endpoint, path="/metrics", method="GET", **headers):
-    connection = HTTPConnection("127.0.0.1", endpoint.port, timeout=5.0)
+    connection = HTTPConnection("127.0.0.1", endpoint.port, timeout=20.0)
     try:
         connection.request(method, path, headers=headers)
         reply = connection.getresponse()
@@ -202,7 +202,7 @@ def test_other_requests_are_refused_in_plain_words(endpoint, method, path, statu
     "request_bytes", [b"\x00" * 40 + b"\r\n\r\n", b"GET /metrics\r\n\r\n", b"\xff\xfe\n\n", b"x" * 100_000]
 )
 def test_garbage_gets_an_error_or_a_close_and_the_next_scrape_works(endpoint, request_bytes):
-    with socket.create_connection(("127.0.0.1", endpoint.port), 5.0) as peer:
+    with socket.create_connection(("127.0.0.1", endpoint.port), 20.0) as peer:
         peer.sendall(request_bytes)
         assert peer.recv(100).startswith(b"HTTP/1.1 4")
     assert get(endpoint)[0] == 200
@@ -213,7 +213,7 @@ def test_hundreds_of_connections_that_say_nothing_cost_no_thread_and_keep_no_scr
     peers = []
     try:
         for _ in range(300):
-            peers.append(socket.create_connection(("127.0.0.1", endpoint.port), 5.0))
+            peers.append(socket.create_connection(("127.0.0.1", endpoint.port), 20.0))
             peers[-1].send(b"GET /me")
         began_s = time.monotonic()
         assert get(endpoint)[0] == 200
@@ -226,7 +226,7 @@ def test_hundreds_of_connections_that_say_nothing_cost_no_thread_and_keep_no_scr
 
 
 def test_a_peer_that_is_slow_is_closed(endpoint):
-    with socket.create_connection(("127.0.0.1", endpoint.port), 10.0) as peer:
+    with socket.create_connection(("127.0.0.1", endpoint.port), 30.0) as peer:
         peer.sendall(b"GET /metrics HTTP/1.1\r\n")
         assert peer.recv(10) == b""
     assert endpoint.counts["refused"] == 1

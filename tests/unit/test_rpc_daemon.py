@@ -28,7 +28,7 @@ def rig():
 
 
 def named(rig: Any, client: str) -> Requester:
-    return Requester(rig.loaded.rig.sockets.control, 5.0, client=client)
+    return Requester(rig.loaded.rig.sockets.control, 20.0, client=client)
 
 
 def checked(ask: Any, schemas: dict[str, Any], name: str, args: dict[str, Any]) -> str:

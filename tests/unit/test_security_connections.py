@@ -14,11 +14,12 @@ from evapd.guard.process import _readable
 from evapd.rpc import Command, NoArgs, Requester, Service
 from evapd.security.access import Access
 from evapd.security.descriptors import descriptors, raise_descriptor_limit
-from evapd.security.listener import connections_by_port
+from evapd.security.listener import BACKLOG, connections_by_port
 from evapd.stream import sockets
 from support.raw_zmtp import SIGNATURE, dial, greeting, hangs_up
 from support.wait import wait_for
 
+PATIENCE_S = 30.0  # for what does come
 TCP = "tcp://127.0.0.1:*"
 COMMANDS = [Command("look", NoArgs, lambda _: {"seen": True})]
 
@@ -59,21 +60,23 @@ def test_connections_are_counted_by_their_port_here(opened):
     wait_for(lambda: port_of(service) not in connections_by_port(), "none")
 
 
-@pytest.mark.usefixtures("_short_handshakes")
-def test_a_socket_takes_so_many_connections_and_serves_those_it_has(opened):
+def test_a_socket_takes_so_many_connections_and_serves_those_it_has(opened, monkeypatch, caplog):
+    monkeypatch.setattr(sockets, "HANDSHAKE_MS", 600_000)  # who is half in stays, however slow the machine is
     service = opened.enter_context(Service(TCP, COMMANDS, access=Access(max_connections=20)))
-    requester = opened.enter_context(Requester(service.address, 5.0))
+    requester = opened.enter_context(Requester(service.address, PATIENCE_S))
     requester.request("look")
-    deadline_s, most = time.monotonic() + 1.5, 0
-    while time.monotonic() < deadline_s:  # longer than a handshake may take: others come as some go
-        half_open(opened, port_of(service), 20, 0.02)
-        most = max(most, connections_by_port().get(port_of(service), 0))
-        began_s = time.monotonic()
+
+    def full():
+        half_open(opened, port_of(service), 5, 0.02)
+        return "new connections wait" in caplog.text
+
+    wait_for(full, "the gate to shut the listener", every_s=0.1)
+    there = connections_by_port()[port_of(service)]
+    for _ in range(3):
+        half_open(opened, port_of(service), 40, 0.02)
         assert requester.request("look")
-        assert time.monotonic() - began_s < 1.0
-    assert (
-        15 <= most < 20 + 32 + 60
-    )  # what waits in the listener's queue, and what comes within a turn of the gate
+    assert there >= 20
+    assert connections_by_port()[port_of(service)] <= there + BACKLOG + 1
 
 
 @pytest.mark.usefixtures("_short_handshakes")
@@ -82,7 +85,7 @@ def test_after_a_flood_everybody_gets_in_again(opened):
     with ExitStack() as flood:
         half_open(flood, port_of(service), 60, 0.02)
         wait_for(lambda: connections_by_port().get(port_of(service), 0) >= 10, "the flood")
-    with Requester(service.address, 10.0) as requester:
+    with Requester(service.address, PATIENCE_S) as requester:
         assert requester.request("look")
 
 
@@ -92,16 +95,16 @@ def test_who_does_not_finish_its_handshake_is_sent_away(opened, said):
     service = opened.enter_context(Service(TCP, COMMANDS))
     link = opened.enter_context(dial(port_of(service)))
     link.sendall(said)
-    assert hangs_up(link, 3.0)
+    assert hangs_up(link, PATIENCE_S)
 
 
 @pytest.mark.usefixtures("_short_handshakes")
 def test_a_greeting_that_drips_is_cut_off_when_the_time_is_over(opened):
     service = opened.enter_context(Service(TCP, COMMANDS))
     link = opened.enter_context(dial(port_of(service)))
-    link.settimeout(0.05)
-    began_s, gone = time.monotonic(), False
-    for byte in greeting() * 2:
+    link.settimeout(0.5)
+    gone = False
+    for byte in greeting():  # half a minute of it, where a handshake may take 0.4 s
         try:
             link.sendall(bytes([byte]))
             gone = link.recv(100) == b"" or gone
@@ -112,7 +115,6 @@ def test_a_greeting_that_drips_is_cut_off_when_the_time_is_over(opened):
         if gone:
             break
     assert gone
-    assert time.monotonic() - began_s < 3.0
 
 
 CHILD = """
@@ -136,19 +138,19 @@ def test_with_few_descriptors_and_hundreds_of_connections_a_standing_client_is_s
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     ) as child:  # fmt: skip
         address = child.stdout.readline().strip()
-        standing = opened.enter_context(Requester(address, 5.0))
-        before = standing.request("look")
-        deadline_s = time.monotonic() + 3.0
-        while time.monotonic() < deadline_s:
+        standing = opened.enter_context(Requester(address, PATIENCE_S))
+        before, began_s = standing.request("look"), time.monotonic()
+        while time.monotonic() < began_s + 3.0:
             half_open(opened, int(address.rpartition(":")[2]), 100, 0.01)
             assert standing.request("look")
         busy = standing.request("look")["cpu_s"] - before["cpu_s"]
+        lasted_s = time.monotonic() - began_s
         opened.pop_all().close()  # the flood is over
-        with Requester(address, 20.0) as fresh:
+        with Requester(address, PATIENCE_S) as fresh:
             assert fresh.request("look")
         child.stdin.close()
     assert child.returncode == 0
-    assert busy < 2.0
+    assert busy < 0.67 * lasted_s  # who asks the kernel again and again is busy all the time
 
 
 def test_the_limit_of_descriptors_is_raised_as_far_as_it_goes():

@@ -11,7 +11,7 @@ from evapd.errors import ConfigError, RequestError, RequestTimeout
 from evapd.rpc import Command, NoArgs, Requester, Service
 from evapd.security import folder
 from evapd.security.access import Access
-from evapd.security.gate import Gate
+from evapd.security.gate import _SAY_EVERY_S, Gate
 from evapd.security.keys import ClientKeys
 from evapd.security.roles import Role
 from evapd.stream import sockets
@@ -23,6 +23,7 @@ from support.keyring import Keyring
 from support.raw_zmtp import dial, enter, greeting, hangs_up, message, ready
 from support.wait import wait_for
 
+PATIENCE_S = 30.0  # for what does come
 TCP = "tcp://127.0.0.1:*"
 COMMANDS = [
     Command("look", NoArgs, lambda _: {"seen": True}, who=Role.READ),
@@ -56,7 +57,7 @@ def router_in(context):
     return open_socket(context, zmq.ROUTER, max_message_bytes=1000, send_hwm=10, receive_hwm=10)
 
 
-def ask(service, keys, command="look", timeout_s=2.0):
+def ask(service, keys, command="look", timeout_s=PATIENCE_S):
     with Requester(service.address, timeout_s, keys=keys) as requester:
         return requester.request(command)
 
@@ -95,13 +96,13 @@ def test_a_client_that_is_allowed_while_the_daemon_runs_gets_in(ring, opened):
     with pytest.raises(RequestTimeout):
         ask(service, bob, timeout_s=0.4)
     folder.allow(ring.server, bob.public.decode(), "bob", Role.READ)
-    assert ask(service, bob, timeout_s=5.0) == {"seen": True}
+    assert ask(service, bob, timeout_s=PATIENCE_S) == {"seen": True}
 
 
 def test_another_role_holds_for_a_connection_that_stands(ring, opened):
     alice = ring.client("alice", "operate")
     service = opened.enter_context(Service(TCP, COMMANDS, access=ring.access()))
-    requester = opened.enter_context(Requester(service.address, 2.0, keys=alice))
+    requester = opened.enter_context(Requester(service.address, PATIENCE_S, keys=alice))
     assert requester.request("touch")
     folder.allow(ring.server, alice.public.decode(), "alice", Role.READ)
 
@@ -140,7 +141,7 @@ def test_a_raw_peer_of_another_mechanism_is_sent_away(ring, opened, mechanism, k
         while b"READY" not in got:
             got += link.recv(200) or pytest.fail(f"hung up after {got!r}")
     else:
-        assert hangs_up(link, 1.0)
+        assert hangs_up(link, PATIENCE_S)
 
 
 def test_a_peer_that_claims_another_user_id_is_who_its_connection_proves(opened):
@@ -152,7 +153,7 @@ def test_a_peer_that_claims_another_user_id_is_who_its_connection_proves(opened)
     link = opened.enter_context(dial(int(door.endpoint.rpartition(":")[2])))
     enter(link, Socket_Type=b"DEALER", Identity=b"", User_Id=b"operator")
     link.sendall(message(b"hello"))
-    assert router.poll(3000)
+    assert router.poll(1000 * PATIENCE_S)
     frame = router.recv_multipart(copy=False)[-1]
     assert (frame.bytes, frame.get("User-Id")) == (b"hello", "local")
 
@@ -176,7 +177,7 @@ def test_with_keys_every_address_serves_those_that_have_one(ring, opened, addres
     alice = ring.client("alice", "read")
     service = opened.enter_context(Service(address, COMMANDS, access=ring.access()))
     host = "[::1]" if address == "tcp://[::1]:*" else "127.0.0.1"
-    with Requester(f"tcp://{host}:{port_of(service)}", 2.0, keys=alice) as requester:
+    with Requester(f"tcp://{host}:{port_of(service)}", PATIENCE_S, keys=alice) as requester:
         assert requester.request("look") == {"seen": True}
     with pytest.raises(RequestTimeout), Requester(f"tcp://{host}:{port_of(service)}", 0.3) as stranger:
         stranger.request("look")
@@ -195,13 +196,13 @@ def test_a_unix_socket_needs_no_keys_and_is_its_groups_alone(ring, opened, tmp_p
 def test_a_revoked_key_is_not_answered_any_more_on_a_connection_that_stands(ring, opened):
     alice = ring.client("alice", "operate")
     service = opened.enter_context(Service(TCP, COMMANDS, access=ring.access()))
-    requester = opened.enter_context(Requester(service.address, 0.2, keys=alice))
+    requester = opened.enter_context(Requester(service.address, PATIENCE_S, keys=alice))
     assert requester.request("touch")
     folder.remove(ring.server, "alice")
 
     def silent():
         try:
-            return not requester.request("touch")
+            return not requester.request("touch", timeout_s=0.5)
         except RequestTimeout:
             return True
 
@@ -215,7 +216,7 @@ def test_a_revoked_subscriber_is_cut_off_and_the_others_come_back(ring, opened):
     for name, keys in (("alice", alice), ("bob", bob)):
         heard[name] = Subscriber(stream.address, stream.replay_address, (EVENT,), keys=keys)
         opened.callback(heard[name].close)
-        assert heard[name].await_welcome(5.0)
+        assert heard[name].await_welcome(30.0)
         assert heard[name].welcome["state"] == {"who": "daemon"}
     folder.remove(ring.server, "alice")
     wait_for(lambda: access.revoked, "the list to be read")
@@ -245,9 +246,9 @@ def test_what_cannot_be_judged_is_refused_and_the_gate_goes_on(opened):
     service = opened.enter_context(Service(TCP, COMMANDS, access=access))
     with pytest.raises(RequestTimeout):
         ask(service, None, timeout_s=0.4)
-    assert access.counts.faults
+    wait_for(lambda: access.counts.faults, "the stranger to be judged")
     access.judge = Access().judge
-    assert ask(service, None, timeout_s=5.0)
+    assert ask(service, None, timeout_s=PATIENCE_S)
 
 
 def test_a_gate_whose_thread_fails_lets_nobody_in_and_opens_again(opened, monkeypatch, caplog):
@@ -268,7 +269,7 @@ def test_a_gate_whose_thread_fails_lets_nobody_in_and_opens_again(opened, monkey
     dealer.immediate, dealer.reconnect_ivl = True, 50
     dealer.connect(door.endpoint)
     failing[0] = False
-    assert dealer.poll(5000, zmq.POLLOUT)
+    assert dealer.poll(1000 * PATIENCE_S, zmq.POLLOUT)
 
 
 def test_without_a_handler_libzmq_lets_nobody_in(ring, opened):
@@ -282,18 +283,18 @@ def test_without_a_handler_libzmq_lets_nobody_in(ring, opened):
         gate._thread.join()
         link = opened.enter_context(dial(int(door.endpoint.rpartition(":")[2])))
         link.sendall(greeting() + ready(Socket_Type=b"DEALER", Identity=b"") + message(b"hello"))
-        assert hangs_up(link, 3.0)
+        assert hangs_up(link, PATIENCE_S)
         assert not router.poll(100)
 
 
 def test_strangers_cannot_fill_the_log(opened, caplog):
     service = opened.enter_context(Service(TCP, COMMANDS, access=Broken()))
     with caplog.at_level(logging.WARNING, "evapd.security.gate"):
-        deadline_s = time.monotonic() + 1.0
-        while time.monotonic() < deadline_s:
+        began_s = time.monotonic()
+        for _ in range(8):
             with dial(port_of(service)) as link:
                 link.sendall(greeting() + ready(Socket_Type=b"DEALER", Identity=b"\x1b[2J\n" * 40))
                 hangs_up(link, 1.0)
     refusals = [record for record in caplog.records if "refused: " in record.getMessage()]
-    assert len(refusals) <= 1
+    assert len(refusals) <= 1 + (time.monotonic() - began_s) / _SAY_EVERY_S
     assert "\x1b" not in caplog.text

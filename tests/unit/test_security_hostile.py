@@ -64,10 +64,10 @@ class Daemon:
         return [int(address.rpartition(":")[2]) for address in addresses]
 
     def serves_on(self):
-        with Requester(self.service.address, 5.0, keys=self.keys) as requester:
+        with Requester(self.service.address, 20.0, keys=self.keys) as requester:
             requester.request("look")
         with Subscriber(self.publisher.address, None, (EVENT,), keys=self.keys) as subscriber:
-            return subscriber.await_welcome(5.0) and self.publisher.alive and self.service.alive
+            return subscriber.await_welcome(30.0) and self.publisher.alive and self.service.alive
 
 
 @pytest.fixture(params=[True, False], ids=["keys", "no keys"])

@@ -66,7 +66,7 @@ def test_after_a_long_pause_the_rest_is_let_go_and_counted() -> None:
 def receiver(address: str | bytes) -> socket.socket:
     server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     server.bind(address)
-    server.settimeout(5.0)
+    server.settimeout(20.0)
     return server
 
 

@@ -20,7 +20,7 @@ from evapd.stream.tracker import Gap
 from support.stream_journal import Scribe, beating
 from support.stream_parts import make_hits, make_words, wait_for
 
-LIMIT_S = 10.0
+LIMIT_S = 30.0
 SMALL_RING = {"budget_bytes": 400_000, "grace_s": 0.3}
 BLOCKS = [make_hits(100, seed) for seed in range(50)]
 LONG = MAX_RANGE + 9_000  # frames
@@ -83,7 +83,7 @@ class Foreign:
         self.context = zmq.Context()
         self.sub, self.dealer = self.context.socket(zmq.SUB), self.context.socket(zmq.DEALER)
         for socket in (self.sub, self.dealer):
-            socket.linger, socket.rcvhwm, socket.rcvtimeo = 0, 16, 10_000
+            socket.linger, socket.rcvhwm, socket.rcvtimeo = 0, 16, 30_000
         self.sub.connect(scribe.publisher.address)
         self.dealer.connect(scribe.publisher.replay_address)
         for topic in (b"hits.", b"beat.", b"welcome.0123abcd"):

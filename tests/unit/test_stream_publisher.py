@@ -16,7 +16,7 @@ from evapd.stream.subscriber import Subscriber
 from support.stream_parts import make_framer, make_hits, wait_for
 
 TCP = "tcp://127.0.0.1:*"
-LIMIT_S = 5.0
+LIMIT_S = 30.0
 
 
 def make_publisher(

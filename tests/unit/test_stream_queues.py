@@ -20,7 +20,7 @@ def test_after_a_frame_that_is_larger_than_usual_a_subscriber_hears_all_that_com
         ) as publisher,
         Subscriber(publisher.address, None, (HITS, LOOP)) as subscriber,
     ):  # fmt: skip
-        assert subscriber.await_welcome(5.0)
+        assert subscriber.await_welcome(30.0)
         for size in [10] * SMALL + [rows] * 2 + [10] * SMALL:
             publisher.publish(framer.hits(make_hits(size)))
             message = subscriber.receive(5.0)

@@ -14,7 +14,7 @@ from evapd.stream.subscriber import Subscriber
 from support.stream_parts import make_framer, make_hits, wait_for
 
 TCP = "tcp://127.0.0.1:*"
-LIMIT_S = 5.0
+LIMIT_S = 30.0
 
 
 class Wire:
@@ -89,8 +89,7 @@ def test_a_lost_tail_is_found_by_the_beats(wire):
     wire.hits(3)
     for _ in range(2):
         wire.send(wire.framer.beat())
-    assert wire.subscriber.receive(0.2) is None
-    assert wire.subscriber.counts.lost == {HITS: 3}
+    wait_for(lambda: wire.subscriber.receive(0.02) is None and wire.subscriber.counts.lost == {HITS: 3})
 
 
 def test_a_restart_is_told_and_counting_begins_afresh(wire):
@@ -190,7 +189,7 @@ def test_a_silent_replay_socket_costs_a_second_once():
         wire.send(frame)
     assert [wire.subscriber.receive(LIMIT_S).seq for _ in range(10)] == list(range(0, 20, 2))
     assert wire.subscriber.counts.lost == {HITS: 9}
-    assert silent.poll(1000)
+    assert silent.poll(30_000)
     silent.recv_multipart()
     assert not silent.poll(50), "it was asked once only"
     wire.close()
@@ -201,7 +200,7 @@ def ask(store: Publisher, *requests: bytes, answers: int = 1) -> list[tuple[str,
     context = zmq.Context()
     dealer = context.socket(zmq.DEALER)
     dealer.linger = 0
-    dealer.rcvtimeo = 5000
+    dealer.rcvtimeo = 30_000
     dealer.connect(store.replay_address)
     for request in requests:
         dealer.send(request)

@@ -37,9 +37,9 @@ class Gate:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    event, deadline_s = threading.Event(), time.monotonic() + 10.0
+    event, deadline_s = threading.Event(), time.monotonic() + 30.0
     while not condition():
-        assert time.monotonic() < deadline_s, "it did not happen within 10 s"
+        assert time.monotonic() < deadline_s, "it did not happen within 30 s"
         event.wait(0.001)
 
 

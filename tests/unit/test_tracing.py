@@ -85,9 +85,9 @@ def test_the_guard_writes_the_bytes_of_a_device_into_its_journal_while_it_is_ask
             frames = read_journal(rig.loaded.layout.guard_journal, "guard")
             return [one.document for one in frames if one.topic == "event." and one.document["kind"] == KIND]
 
-        with Requester(rig.loaded.layout.guard_ipc, 5.0) as guard:
+        with Requester(rig.loaded.layout.guard_ipc, 20.0) as guard:
             assert guard.request("trace", {"device": "vacuum"})["traced"] == ["vacuum"]
-            wait_for(traced, f"bytes in the journal\n{rig.logs()}", 20.0)
+            wait_for(traced, f"bytes in the journal\n{rig.logs()}", 30.0)
             assert guard.request("trace", {"device": "vacuum", "on": False})["traced"] == []
             with pytest.raises(RequestError, match="no device 'pump'"):
                 guard.request("trace", {"device": "pump"})

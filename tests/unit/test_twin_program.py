@@ -78,7 +78,7 @@ def test_pulses_counted_follow_the_clock_without_gap(tmp_path: Path, twins: list
     elapsed_s = time.monotonic() - began_s
     client.close()
     assert expected / 200_000 <= elapsed_s + 0.1
-    assert elapsed_s < expected / 200_000 + 5.0
+    assert elapsed_s < expected / 200_000 + 30.0
 
 
 def test_a_voltage_on_the_front_panel_makes_the_tip_evaporate_into_the_stream(
@@ -90,7 +90,7 @@ def test_a_voltage_on_the_front_panel_makes_the_tip_evaporate_into_the_stream(
     assert isinstance(supply, FugProbusWire)
     supply.front_panel(3300.0, output=True)
     client = TdcClient(tmp_path / "d" / "twin" / "tdc.sock")
-    deadline_s, words = time.monotonic() + 10.0, 0
+    deadline_s, words = time.monotonic() + 60.0, 0
     for frame in client.frames():
         words += frame.words
         if words > 500 or time.monotonic() > deadline_s:

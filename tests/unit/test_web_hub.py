@@ -9,7 +9,7 @@ def drained(seat: Seat) -> list[bytes]:
     async def take() -> list[bytes]:
         taken = []
         while seat.waiting:
-            taken.append(await asyncio.wait_for(seat.next(), 5.0))
+            taken.append(await asyncio.wait_for(seat.next(), 30.0))
         return taken
 
     return asyncio.run(take())
@@ -83,6 +83,6 @@ def test_a_viewer_who_waits_is_woken() -> None:
         waiting = asyncio.create_task(seat.next())
         await asyncio.sleep(0)
         hub.tell("live", b"x")
-        return await asyncio.wait_for(waiting, 5.0)
+        return await asyncio.wait_for(waiting, 30.0)
 
     assert asyncio.run(story()) == b"x"

@@ -21,11 +21,11 @@ def test_an_instrument_alone_says_where_it_listens_and_ends_on_a_signal(number):
     with subprocess.Popen([*command, "--set", "model=TEST"], stdout=subprocess.PIPE, text=True) as process:
         try:
             address = process.stdout.readline().split()[-1]
-            with socket.create_connection(tuple(address.removeprefix("tcp:").rsplit(":", 1)), 5) as link:
+            with socket.create_connection(tuple(address.removeprefix("tcp:").rsplit(":", 1)), 20) as link:
                 link.sendall(b"*IDN?\n")
                 assert link.recv(100) == b"FUG TEST MOD 17022-01-01\r\n"
             process.send_signal(number)
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
 
@@ -39,7 +39,7 @@ def test_a_tdc_alone_sees_ions_with_all_their_signals(tmp_path):
             words, rest = [], b""
             with socket.socket(socket.AF_UNIX) as link:
                 link.connect(str(path))
-                link.settimeout(5)
+                link.settimeout(20.0)
                 link.sendall(request(ARM))
                 while len(words) < 100:
                     frames, rest = cut(rest + link.recv(1 << 16))

@@ -28,7 +28,7 @@ def connect(address):
         link.connect(rest)
     else:
         link = socket.create_connection(tuple(rest.rsplit(":", 1)))
-    link.settimeout(5)
+    link.settimeout(20.0)
     return link
 
 
@@ -54,7 +54,7 @@ def fug():
 
 
 def port(tmp_path, baud=9600, **options):
-    return serial.Serial(str(tmp_path / "fug"), baud, timeout=5, **options)
+    return serial.Serial(str(tmp_path / "fug"), baud, timeout=20, **options)
 
 
 # -- sockets ------------------------------------------------------------------------------------------------------------
