@@ -8,6 +8,7 @@ import os
 import resource
 
 DESCRIPTORS = "/proc/self/fd"
+_LEAST, _SHARE = 4, 12  # connections at one socket, and the part of all descriptors
 
 
 def descriptors() -> tuple[int, int]:
@@ -18,6 +19,11 @@ def descriptors() -> tuple[int, int]:
     except OSError:
         used = soft  # not even one to look with
     return max(0, soft - used), used
+
+
+def most_connections(wanted: int, descriptors_in_all: int) -> int:
+    """Give how many connections one socket may have: so few that four sockets leave most descriptors to others."""
+    return min(wanted, max(_LEAST, descriptors_in_all // _SHARE))
 
 
 def raise_descriptor_limit(to: int = 65536) -> int:

@@ -2,7 +2,8 @@
 
 It is the ZAP handler (ZeroMQ RFC 27) of its context. ZAP requests come from libzmq inside this process (inproc), never
 from outside, so their form is known. Every TCP socket behind the gate enforces its answer: when this thread is gone,
-libzmq lets nobody in. A Unix socket is guarded by the folder that it lies in, and never waits for this thread.
+libzmq lets nobody in. A Unix socket is guarded by the folder that it lies in, and never waits for this thread: how many
+connect there is seen to by another one (`crowd`).
 """
 
 import logging
@@ -14,9 +15,11 @@ import zmq
 
 from evapd.errors import StateError
 from evapd.security.access import Access
-from evapd.security.descriptors import descriptors
+from evapd.security.crowd import Crowd
+from evapd.security.descriptors import descriptors, most_connections
 from evapd.security.listener import Listener, connections_by_port
 from evapd.security.roles import LOCAL, Peer
+from evapd.security.unix_listener import UnixListener
 
 ZAP_DOMAIN = b"evapd"
 _ENDPOINT = "inproc://zeromq.zap.01"
@@ -24,11 +27,6 @@ _TURN_MS = 50
 _AGAIN_S = 0.2
 _REFRESH_S = 0.2
 _SAY_EVERY_S = 10.0
-_LEAST, _SHARE = (
-    4,
-    12,
-)  # connections at one socket, and the part of all descriptors: four sockets leave most of them
-_IPC_MODE = 0o660
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +81,7 @@ class Gate:
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", access: Access) -> None:
         self._context, self.access = context, access
         self._listeners: list[Listener] = []
+        self._crowd = Crowd(access.max_connections)
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._said_s = -_SAY_EVERY_S
@@ -100,27 +99,28 @@ class Gate:
             zmq.ZMQError: when another one cannot.
         """
         if not address.startswith("tcp://"):
-            socket.bind(address)
             if address.startswith("ipc://"):
-                Path(address.removeprefix("ipc://")).chmod(
-                    _IPC_MODE
-                )  # the folder's group, whatever the umask
+                listener = UnixListener(Path(address.removeprefix("ipc://")))
+                self._crowd.watch(listener)
+                socket.setsockopt(zmq.USE_FD, listener.duplicate())
+            socket.bind(address)
             return Door(socket, address, self.access, None)
         self._start()
-        listener = Listener(address)
-        self._listeners.append(listener)
+        far = Listener(address)
+        self._listeners.append(far)
         socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
         keys = self.access.keys
         if keys is not None:
             socket.curve_server = True
             socket.curve_publickey, socket.curve_secretkey = keys.public, keys.secret.reveal()
-        door = Door(socket, listener.endpoint, self.access, listener)
+        door = Door(socket, far.endpoint, self.access, far)
         door._listen()  # noqa: SLF001 - a door is this module's own
         return door
 
     def close(self) -> None:
         """End the thread and give the ports back; the sockets are closed by now."""
         self._stop.set()
+        self._crowd.close()
         if self._thread is not None:
             self._thread.join()
         for listener in self._listeners:
@@ -150,7 +150,8 @@ class Gate:
                 except zmq.ContextTerminated:
                     raise
                 except Exception:
-                    # Without its handler libzmq refuses every new connection; those that stand go on.
+                    # Whatever it was: the gate is opened anew, because without its handler libzmq refuses every new
+                    # connection for ever. Those that stand go on meanwhile.
                     log.critical("the gate failed, no new TCP connection is let in meanwhile", exc_info=True)
                     handler.close(linger=0)
                     handler = self._again()
@@ -200,6 +201,7 @@ class Gate:
         try:
             user_id = self.access.judge(mechanism.decode(), address.decode(), credentials)
         except Exception:
+            # A fault in judging must let nobody in, and must not end the gate for everybody else.
             self.access.counts.faults += 1
             log.exception("a connection could not be judged, it is refused")
         if user_id is None:
@@ -226,7 +228,7 @@ class Gate:
     def _limit(self) -> None:
         """Shut the listeners that have their number of connections, and all when descriptors run out."""
         left, used = descriptors()
-        limit = min(self.access.max_connections, max(_LEAST, (left + used) // _SHARE))
+        limit = most_connections(self.access.max_connections, left + used)
         scarce = left < used // 3
         if used < limit and not any(listener.is_shut for listener in self._listeners):
             return  # nobody can have reached it
