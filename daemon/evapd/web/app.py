@@ -23,6 +23,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from evapd.errors import StateError, StreamError
 from evapd.web.access import Access, Refusal, Viewer, viewer_of
 from evapd.web.alarms import ACKNOWLEDGE, AlarmDesk
+from evapd.web.bodies import read_json
 from evapd.web.commands import Commands, Forbidden, refusal
 from evapd.web.headers import SafeHeaders
 from evapd.web.hub import Hub, Seat
@@ -30,7 +31,6 @@ from evapd.web.relay import Relay, envelope
 
 STATIC = Path(__file__).parent / "static"
 PROTOCOL = "evapd.1"
-_MOST_BODY_BYTES = 64 * 1024
 _AGAIN_S = 1.0
 _ABORTS_AT_ONCE = 32
 
@@ -54,7 +54,7 @@ class Parts:
 def make_app(parts: Parts) -> Starlette:
     """Put the routes together."""
     here = _Routes(parts)
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", here.page),
             Route("/plotly.min.js", here.plotly),
@@ -67,6 +67,8 @@ def make_app(parts: Parts) -> Starlette:
         middleware=[Middleware(SafeHeaders)],
         lifespan=here.lifespan,
     )
+    app.router.redirect_slashes = False  # it would send on to whatever Host the request names
+    return app
 
 
 class _Routes:
@@ -123,7 +125,7 @@ class _Routes:
         # A form of another site cannot send this type without the browser asking first.
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             return _refused(Refusal(415, "send application/json"))
-        asked = await _read_json(request)
+        asked = await read_json(request)
         if isinstance(asked, Refusal):
             return _refused(asked)
         command, args = asked.get("cmd"), asked.get("args", {})
@@ -193,19 +195,6 @@ def _refused(refused: Refusal) -> Response:
     return JSONResponse(
         {"ok": False, "error": {"kind": kind, "message": refused.why}}, refused.status, headers=_NOT_KEPT
     )
-
-
-async def _read_json(request: Request) -> dict[str, Any] | Refusal:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MOST_BODY_BYTES:
-            return Refusal(413, "the request is too long")
-    try:
-        asked = json.loads(body)
-    except (ValueError, RecursionError):
-        return Refusal(400, "the request is not JSON")
-    return asked if isinstance(asked, dict) else Refusal(400, "the request is not an object")
 
 
 def _find_plotly() -> Path:
