@@ -173,6 +173,26 @@ def test_the_live_document_arrives_as_it_was_sent(web: WebServer, daemon: Daemon
     assert found["live"] == {"hits": 7, "text": "é"}
 
 
+def test_the_points_that_came_are_there_for_a_page_that_is_opened_late(
+    web: WebServer, daemon: Daemon
+) -> None:
+    packed = {
+        "n": 1,
+        "xyz_nm": {"dtype": "<f4", "shape": [1, 3], "data": "AACAPwAAAEAAAEBA"},
+        "ion": {"data": "Ag=="},
+    }
+    live = {"n": 4, "instance": "i", "analysis": {"run": "r"}, "points": packed}
+    wait_for(
+        lambda: daemon.publisher.publish_live(live) or b'"run": "r"' in web.ask("/api/points")[2],
+        "the points",
+        20.0,
+    )
+    status, headers, body = web.ask("/api/points")
+    assert (status, headers["cache-control"]) == (200, "no-store")
+    assert body.endswith(bytes.fromhex("0000803f 00000040 00004040 02"))
+    assert web.ask("/api/points", headers={"Origin": "http://evil.example"})[0] == 403
+
+
 def test_silence_of_the_daemon_is_told(web: WebServer) -> None:
     with viewing(web) as viewer:
         assert kinds(viewer, "daemon")["daemon"]["present"] is False

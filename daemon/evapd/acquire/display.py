@@ -51,6 +51,7 @@ class Display:
                 | {"age_s": now_s - loop["t_mono_us"] / 1e6 if "t_mono_us" in loop else None},
             }
             | {key: guard.get(key) for key in _GUARD}
+            | {"lease": status.get("lease")}
             | instruments(status["devices"])
         )
 

@@ -59,6 +59,7 @@ def make_app(parts: Parts) -> Starlette:
             Route("/", here.page),
             Route("/plotly.min.js", here.plotly),
             Route("/api/session", here.session),
+            Route("/api/points", here.points),
             Route("/api/command", here.command, methods=["POST"]),
             WebSocketRoute("/ws", here.socket),
             *parts.routes,
@@ -116,6 +117,15 @@ class _Routes:
             return _refused(viewer)
         return JSONResponse(
             {"name": viewer.name, "role": str(viewer.role), "title": self._parts.title}, headers=_NOT_KEPT
+        )
+
+    async def points(self, request: Request) -> Response:
+        """The last points of the 3-D view, for a page that was opened late."""
+        viewer = viewer_of(request, self._parts.access)
+        if isinstance(viewer, Refusal):
+            return _refused(viewer)
+        return Response(
+            self._parts.relay.points.packed(), media_type="application/octet-stream", headers=_NOT_KEPT
         )
 
     async def command(self, request: Request) -> Response:

@@ -1,6 +1,6 @@
 """From the daemon's sockets to the hub: a plain subscriber, which holds nothing that matters.
 
-A live frame is handed on as it came, without being read: the cost of a viewer is that of copying bytes.
+A live frame is handed on as it came: the cost of a viewer is that of copying bytes. It is read once, for its points.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from evapd.stream.jsontext import to_json
 from evapd.stream.publisher import LIVE_TOPIC
 from evapd.stream.sockets import connect, open_socket
 from evapd.web.hub import Hub
+from evapd.web.points import PointRing
 
 SILENT_S = 2.0  # what is older is not shown as present
 _LARGEST_LIVE_BYTES = 4 * 1024 * 1024
@@ -56,6 +57,7 @@ class Relay:
     ) -> None:
         self._stream, self._live, self._hub, self._keys, self._clock = stream, live, hub, keys, clock
         self.last_live_s: float | None = None
+        self.points = PointRing()
         self._loop_rows: dict[str, list[float | None]] = {}
         self._told_silent: int | None = None
 
@@ -86,6 +88,7 @@ class Relay:
                 continue
             self.last_live_s = self._clock()
             self._hub.tell("live", envelope("live", body))
+            self.points.take(body)
             if self._loop_rows:
                 rows, self._loop_rows = self._loop_rows, {}
                 self._hub.tell("loop", envelope("loop", to_json(rows)))

@@ -14,12 +14,13 @@ import * as margins from "./panels/margins.js";
 import * as multiplicity from "./panels/multiplicity.js";
 import * as notes from "./panels/notes.js";
 import * as points from "./panels/points.js";
+import * as readings from "./panels/readings.js";
 import * as runs from "./panels/runs.js";
 import * as spectrum from "./panels/spectrum.js";
 import * as status from "./panels/status.js";
 import * as timesums from "./panels/timesums.js";
 
-const PANELS = { map, spectrum, histories, controls, alarms, margins, multiplicity, timesums, events, points, notes, runs };
+const PANELS = { map, spectrum, histories, readings, controls, alarms, margins, multiplicity, timesums, events, points, notes, runs };
 const TICK_MS = 250;
 
 async function whoLooks() {

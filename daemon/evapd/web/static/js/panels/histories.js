@@ -8,6 +8,8 @@ import { array } from "../socket.js";
 const EVERY_MS = 1000;
 const KEPT_S = 3 * 3600;
 const MOST = 4000;
+const ROW_PX = 66;
+const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
 // Rows of the figure from top to bottom: which columns stand in each, how they are named, and how little of a change may fill
 // the row: the noise of a thermometer shall not look like a storm.
 const ROWS = [
@@ -59,7 +61,7 @@ class Kept {
   know(axes) {
     if (axes.join() === this.axes) return;
     this.axes = axes.join();
-    this.rows = axes.length ? [...ROWS, { title: "stage, mm", columns: axes.map((axis) => ({ name: `stage_mm.${axis}`, scale: 1 })), least: 0.01 }] : ROWS;
+    this.rows = axes.length ? [...ROWS, { title: "Δ stage, µm", columns: axes.map((axis, k) => ({ name: `stage_mm.${axis}`, scale: 1000, label: axis, moved: true, dash: DASHES[k % DASHES.length] })), least: 4 }] : ROWS;
     this.clear();
     this.filled = null;
   }
@@ -113,6 +115,8 @@ function present(live, name) {
 async function plot(place, kept) {
   const Plotly = await plotly();
   const c = colours();
+  const high = `${ROW_PX * kept.rows.length}px`;
+  if (place.style.height !== high) place.style.height = high;
   const data = [];
   const axes = {};
   const height = 1 / kept.rows.length;
@@ -124,11 +128,18 @@ async function plot(place, kept) {
     };
     if (row.band) data.push(...band(kept, axis, c));
     row.columns.forEach((column, k) => data.push({
-      x: kept.t, y: kept.columns[column.name].map((v) => (v === null ? null : v * column.scale)), yaxis: axis, type: "scatter", mode: "lines", name: column.name,
-      line: { width: 1.3, color: k ? c.second : c.line, dash: column.dash ?? "solid" }, hovertemplate: "%{y:.4g}<extra></extra>",
+      x: kept.t, y: scaled(kept, column), yaxis: axis, type: "scatter", mode: "lines", name: column.name,
+      line: { width: 1.3, color: k ? c.second : c.line, dash: column.dash ?? "solid" }, hovertemplate: `%{y:.4g}${column.label ? ` ${column.label}` : ""}<extra></extra>`,
     }));
   });
   await Plotly.react(place, data, layout({ ...axes, xaxis: { anchor: `y${kept.rows.length}` }, hovermode: "x" }), CONFIG);
+}
+
+// Numbers as they are drawn. Axes stand millimetres apart and drift by micrometres: shown is how far each has moved.
+function scaled(kept, column) {
+  const values = kept.columns[column.name] ?? [];
+  const from = column.moved ? values.find((v) => v !== null) ?? 0 : 0;
+  return values.map((v) => (v === null ? null : (v - from) * column.scale));
 }
 
 // The range of a row that may not show less than `least` (decades on a logarithmic axis); others find their own.
@@ -136,9 +147,9 @@ function span(row, kept) {
   if (!row.least) return {};
   let [low, high] = [Infinity, -Infinity];
   for (const column of row.columns) {
-    for (const value of kept.columns[column.name] ?? []) {
+    for (const value of scaled(kept, column)) {
       if (value === null || (row.log && !(value > 0))) continue;
-      const at = row.log ? Math.log10(value * column.scale) : value * column.scale;
+      const at = row.log ? Math.log10(value) : value;
       if (at < low) low = at;
       if (at > high) high = at;
     }

@@ -1,42 +1,65 @@
 // The last hundred thousand projected ions in three dimensions: made when somebody asks for it, for it is the dearest thing on the page.
 
+import { points } from "../api.js";
 import { el, number, show } from "../dom.js";
 import { CONFIG, colours, plotly } from "../plotly.js";
 import { array } from "../socket.js";
 
 const MOST = 100_000;
 const EVERY_MS = 2000;
+const REST = 9; // times as long as drawing took: a computer without a graphics card shall still obey a click
 
 export function mount(root, store) {
   const cloud = new Cloud();
   const place = el("div", { class: "plot", hidden: true });
-  const side = el("p", { class: "side" }, "Collected in the background; drawn on demand.");
+  const side = el("p", { class: "side" }, "Collected in the background, also before this page was opened; drawn on demand.");
   const legend = el("div", { class: "legend" });
+  let asked = false; // what the server has kept: fetched when the points are shown first, and again after a lost connection
   const button = el("button", { type: "button", "aria-pressed": "false" }, "Show points");
   root.append(el("span", { class: "preview" }, "PREVIEW: not a reconstruction"), el("div", { class: "row" }, button), place, legend, side);
   let shown = false;
-  let drawn = 0;
+  let due = 0;
   let busy = false;
   button.onclick = async () => {
     shown = !shown;
     place.hidden = !shown;
     button.textContent = shown ? "Hide points" : "Show points";
     button.setAttribute("aria-pressed", String(shown));
+    due = 0;
     if (!shown) (await plotly()).purge(place);
-    drawn = 0;
+    else if (!asked) fetchKept();
   };
+  async function fetchKept() {
+    asked = true;
+    const apart = cloud.setApart();
+    try {
+      asked = cloud.fill(await points(), apart);
+      due = 0;
+    } catch (error) {
+      asked = false;
+      console.warn("what the server has kept did not come", error.message);
+    } finally {
+      cloud.endApart();
+    }
+  }
+  store.on("hello", () => {
+    asked = false;
+    if (shown) fetchKept();
+  });
   store.on("live", async (live) => {
     cloud.take(live);
-    if (!shown || busy || document.hidden || performance.now() - drawn < EVERY_MS) return;
-    drawn = performance.now();
+    if (!shown || busy || document.hidden || performance.now() < due) return;
+    const begun = performance.now();
     busy = true;
     try {
       await plot(place, cloud);
+      await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))); // the picture is on the screen
       key(legend, cloud);
       const projection = live.points?.projection?.name ?? "";
       show(side, `${number(cloud.n)} ions${projection ? `, ${projection}` : ""}; drag to turn`);
     } finally {
       busy = false;
+      due = performance.now() + Math.max(EVERY_MS, REST * (performance.now() - begun));
     }
   });
 }
@@ -49,6 +72,25 @@ class Cloud {
     this.clear("");
   }
 
+  // What comes from now on is also kept apart, until it is known which of it is among what the server has kept.
+  setApart() {
+    this.apart = [];
+    return this.apart;
+  }
+
+  endApart() {
+    this.apart = null;
+  }
+
+  fill(kept, apart) {
+    if (kept.run !== this.run) return false; // another run has begun meanwhile
+    if (kept.n < this.n) return true; // the server was started after this page was opened
+    [this.at, this.n] = [0, 0];
+    this.add(kept.xyz, kept.ion);
+    for (const live of apart) if (live.instance === kept.instance && live.n > kept.document) this.addLive(live);
+    return true;
+  }
+
   clear(run) {
     [this.at, this.n, this.run] = [0, 0, run];
     this.names = ["other"];
@@ -56,15 +98,21 @@ class Cloud {
   }
 
   take(live) {
-    const run = live.run?.id ?? this.run;
+    const run = live.analysis?.run ?? this.run;
     if (run !== this.run) this.clear(run);
     if (live.ions) {
       this.names = live.ions.names.map((name) => name || "other");
       this.colours = live.ions.colours;
     }
-    if (!live.points?.n) return;
-    const xyz = array(live.points.xyz_nm);
-    const ion = array(live.points.ion);
+    this.apart?.push(live);
+    this.addLive(live);
+  }
+
+  addLive(live) {
+    if (live.points?.n) this.add(array(live.points.xyz_nm), array(live.points.ion));
+  }
+
+  add(xyz, ion) {
     for (let i = 0; i < ion.length; i += 1) {
       this.xyz.set(xyz.subarray(3 * i, 3 * i + 3), 3 * this.at);
       this.ion[this.at] = ion[i];
