@@ -14,6 +14,7 @@ from evapd.acquire.counts import Counter
 from evapd.acquire.finaliser import Finaliser
 from evapd.acquire.guard_view import GuardView
 from evapd.acquire.overview import alarms, counted, devices, losses
+from evapd.acquire.readiness import check_ready
 from evapd.acquire.readout import Readout
 from evapd.acquire.state import RunEvent, RunMachine, RunState
 from evapd.config import LoadedRig
@@ -23,7 +24,6 @@ from evapd.rpc.lease import Lease
 
 _log = logging.getLogger(__name__)
 _ATTEND_S = 5.0
-TDC_READY_S = 5.0
 GUARD_GONE_S = 1.0
 UNSEEN_S = 2.0  # a guard that died right after it had taken a run: its successor has never heard of it
 DOWN = ("off", "standby", "safe", "ramping_down", "fault_latched")
@@ -182,7 +182,9 @@ class Conductor:
     def _arm(self) -> None:
         run = self._present_run()
         try:
-            self._check_ready()
+            check_ready(
+                self._guard, self._readout, self._loaded.digest, stopped=self._stop_asked, alive=self.alive
+            )
             if not self._stop_asked():
                 run.open(guard_identities=self._identities())
                 run.arm()
@@ -201,25 +203,6 @@ class Conductor:
         self._begun_s = time.monotonic()
         self._guard_lost = int((self._guard.status or {}).get("journal_lost", 0))
         self.machine.move(RunEvent.ARMED)
-
-    def _check_ready(self) -> None:
-        status = self._guard.status
-        if status is None:
-            raise StateError("the guard does not answer; nothing may be energised without it")
-        if status["digest"] != self._loaded.digest:
-            raise StateError(
-                "guard and acquire were started with different configurations; restart both with one file"
-            )
-        deadline_s = time.monotonic() + TDC_READY_S
-        while not (self._readout.online or self._stop_asked()) and time.monotonic() < deadline_s:
-            time.sleep(0.05)
-        if self._stop_asked():
-            return
-        if not self._readout.online:
-            why = self._readout.last_error or "no answer yet"
-            raise StateError(
-                f"the TDC '{self._readout.name}' is not there: {why}; look at its power and cable"
-            )
 
     def _stop_asked(self) -> bool:
         return bool(self.end_reason) or self._stop_wanted is not None
