@@ -100,10 +100,12 @@ class Scribe:
         wait_for(relayed)
 
     def settle(self) -> None:
-        """Wait until everything is on disk."""
+        """Wait until everything is on disk, and sent to whoever had subscribed."""
         for writer in (self.journal, self.guard):
             if writer is not None:
                 wait_for(lambda writer=writer: writer.queued_bytes == 0)
+        if self.publisher is not None:
+            wait_for(lambda: self.publisher.stats().queued_bytes == 0)
 
     def close(self) -> None:
         if self.journal is not None:

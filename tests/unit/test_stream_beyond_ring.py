@@ -57,7 +57,7 @@ def everything(scribe: Scribe, subscriber: Subscriber) -> list[Message]:
     got, quiet = [], 0
     while quiet < 2:
         beats(scribe, 1)
-        more = list(iter(lambda: subscriber.receive(0.1), None))
+        more = list(iter(lambda: subscriber.receive(0.5), None))
         quiet = 0 if more else quiet + 1
         got += more
     return got
@@ -66,7 +66,7 @@ def everything(scribe: Scribe, subscriber: Subscriber) -> list[Message]:
 def test_the_shipped_client_gets_every_hit_exactly_once_and_its_user_notices_nothing(scribe):
     scribe.begin_run(2_000_000)
     addresses = {"stream": scribe.publisher.address, "replay": scribe.publisher.replay_address}
-    with Client("tcp://127.0.0.1:1", **addresses) as client, client.hits(timeout_s=0.5) as blocks:
+    with Client("tcp://127.0.0.1:1", **addresses) as client, client.hits(timeout_s=2.0) as blocks:
         emit(scribe, LONG)
         scribe.settle()
         with beating(scribe):
@@ -92,7 +92,7 @@ class Foreign:
 
     def read(self, most: float = float("inf")) -> list[tuple[bytes, bytes, bytes]]:
         got: list[tuple[bytes, bytes, bytes]] = []
-        while len(got) < most and self.sub.poll(300):
+        while len(got) < most and self.sub.poll(1000):
             got.append(tuple(self.sub.recv_multipart()))
         return got
 
@@ -192,12 +192,11 @@ def test_a_repair_holds_a_few_megabytes_however_long_the_gap(scribe, monkeypatch
     for seed in range(60):
         scribe.emit(scribe.framer.words(make_words(2_000, seed)))
     scribe.settle()
-    subscriber = joined(scribe, WORDS)
-    subscriber._backlog.append(Gap("first-start", WORDS, 0, 59))
-    assert [message.seq for message in everything(scribe, subscriber)] == list(range(60))
+    with joined(scribe, WORDS) as subscriber:
+        subscriber._backlog.append(Gap("first-start", WORDS, 0, 59))
+        assert [message.seq for message in everything(scribe, subscriber)] == list(range(60))
     assert len(held) > 10
     assert max(held) <= 50_000 + 27_000
-    subscriber.close()
 
 
 def test_a_replay_beside_a_growing_journal_crosses_from_segment_to_segment(scribe, foreign):

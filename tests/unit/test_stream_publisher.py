@@ -45,7 +45,7 @@ def publisher(framer: Framer) -> Iterator[Publisher]:
 
 def drain(subscriber: Subscriber) -> int:
     received = 0
-    while subscriber.receive(0.2):
+    while subscriber.receive(1.0):
         received += 1
     return received
 
