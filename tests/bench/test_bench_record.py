@@ -123,7 +123,11 @@ def finalised(store: RunStore) -> tuple[dict[str, Any], float, float]:
 
 # EVAPD_HITS=1e8 measures that many instead, in blocks of 500 or of EVAPD_PER_BLOCK.
 LARGE = os.environ.get("EVAPD_HITS")
-RUNS = [(float(LARGE), int(os.environ.get("EVAPD_PER_BLOCK", "500")))] if LARGE else [(1e6, 500), (1e7, 500), (2e6, 100), (1e7, 10_000)]
+RUNS = (
+    [(float(LARGE), int(os.environ.get("EVAPD_PER_BLOCK", "500")))]
+    if LARGE
+    else [(1e6, 500), (1e7, 500), (2e6, 100), (1e7, 10_000)]
+)
 
 
 @pytest.mark.parametrize(("hits", "per_block"), RUNS)
