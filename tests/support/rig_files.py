@@ -1,10 +1,12 @@
 """Rig files for tests: the shipped ones, on free ports and in folders of their own."""
 
+import itertools
+import os
 import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +15,23 @@ import yaml
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 
 
+# Below the range from which the kernel takes ports for connections: nobody else gets one between its choice here and its
+# use, and no client that asks for it before it is served connects to itself. Test processes begin at places of their own.
+_PORTS = range(18_000, 32_000)
+_next_port = itertools.count(
+    (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) * 3_500) + os.getpid() * 37 % 3_500
+)
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports that are free now; all are held until all are known, so that no two are the same."""
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for one in held:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in held]
-    finally:
-        for one in held:
-            one.close()
+    """Ports that are free now, and that this process has not had for long."""
+    found: list[int] = []
+    while len(found) < count:
+        port = _PORTS[next(_next_port) % len(_PORTS)]
+        with socket.socket() as tried, suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            found.append(port)
+    return found
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def test_garbage_is_counted_and_the_next_document_is_given():
                 source.receive(0.05)
             assert {notice.kind for notice in source.take_notices()} == {"garbage"}
             shown.send_multipart(message({"hits": 2}))
-            assert source.receive(5.0) == {"hits": 2}
+            assert source.receive(30.0) == {"hits": 2}
             source.close()
 
 

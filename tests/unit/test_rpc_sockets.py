@@ -15,6 +15,7 @@ import zmq
 
 from evapd.errors import ConfigError, RequestError, RequestTimeout, StateError, StreamError
 from evapd.rpc import Args, Command, NoArgs, Requester, Service
+from support.rig_files import free_ports
 
 TCP = "tcp://127.0.0.1:*"
 
@@ -216,8 +217,7 @@ def test_threads_share_a_requester(service):
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:{port}", "ipc://{folder}/c.ipc"])
 def test_two_services_on_one_address_the_second_is_refused(tmp_path, address):
-    with Service(TCP, COMMANDS) as free:
-        port = free.address.rpartition(":")[2]
+    (port,) = free_ports(1)
     with Service(address.format(port=port, folder=tmp_path), COMMANDS) as first:
         with pytest.raises(StreamError, match="another evapd"):
             Service(first.address, COMMANDS).start()
