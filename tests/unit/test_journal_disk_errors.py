@@ -14,9 +14,13 @@ from support.wait import wait_for
 
 
 class Disk:
-    """The calls that reach the disk, each of which can be made to fail; counts of those that came."""
+    """The calls that reach files of a folder, each of which can be made to fail; counts of those that came.
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    Threads that other tests have left behind sync files of their own meanwhile.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.folder = str(folder)
         self.calls = {"writev": 0, "fdatasync": 0, "fsync": 0, "open": 0}
         self.fails: dict[str, int] = {}
         for name in self.calls:
@@ -24,7 +28,8 @@ class Disk:
 
     def _watched(self, name: str, real: Callable) -> Callable:
         def call(*args, **kwargs):
-            ours = name != "open" or str(args[0]).endswith(".evj")
+            path = str(args[0]) if name == "open" else str(Path(f"/proc/self/fd/{args[0]}").readlink())
+            ours = path.startswith(self.folder) and (name != "open" or path.endswith(".evj"))
             self.calls[name] += ours
             if ours and self.fails.get(name):
                 raise OSError(self.fails[name], os.strerror(self.fails[name]))
@@ -56,8 +61,8 @@ class Journal:
 
 
 @pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    return Disk(monkeypatch)
+def disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Disk:
+    return Disk(monkeypatch, tmp_path)
 
 
 @pytest.fixture
