@@ -46,6 +46,7 @@ def test_who_may_only_look_sees_the_controls_and_cannot_use_them_but_aborts(brow
                 watched.page.locator("#controls").get_by_role("button", name=name, exact=True).is_disabled()
             )
         assert watched.page.locator("#note-text").is_disabled()
+        assert watched.page.locator("#set-v_ceiling_v").is_disabled()
         answer = watched.page.evaluate(
             """async () => (await fetch('/api/command', {method: 'POST', headers: {'Content-Type': 'application/json'},
             body: JSON.stringify({cmd: 'stop', args: {}})})).status"""

@@ -163,7 +163,7 @@ def test_the_viewers_command_stands_in_the_record(page: Watched, rig: WebRig) ->
 
 
 def test_a_value_beyond_the_rigs_limits_is_not_even_asked_for(page: Watched, rig: WebRig) -> None:
-    page.until("document.querySelector('#set-target_rate').max !== ''")
+    page.until("document.querySelector('#set-target_rate')?.max")
     target = (rig.guard_status() or {})["target_rate"]
     page.page.locator("#set-target_rate").fill("99")
     page.page.locator("#set-target_rate").press("Enter")

@@ -23,7 +23,9 @@ export function mount(root, store) {
   text.style.width = "100%";
   root.append(form);
   const allow = () => {
-    button.disabled = text.disabled = !store.mayOperate || store.stale || !store.live?.run;
+    // The field is not taken from under somebody's fingers because the newest document is late.
+    text.disabled = !store.mayOperate || !store.live?.run;
+    button.disabled = text.disabled || store.stale;
   };
   store.on("hello", allow);
   store.on("tick", allow);

@@ -59,9 +59,10 @@ export function mountSettings(root, store, give) {
     if (live.instance !== instance && performance.now() - asked > AGAIN_MS) describe(live); // another start may know other limits
   });
   return {
+    // Who may operate keeps the field while the newest document is late, and cannot send it then.
     allow(may) {
-      for (const row of rows.values()) row.allow(may);
-      law.allow(may);
+      for (const row of rows.values()) row.allow(store.mayOperate, may);
+      law.allow(store.mayOperate, may);
     },
   };
 }
@@ -96,7 +97,7 @@ function makeRow(parameter, store, give) {
 
   return {
     node,
-    allow(may) { input.disabled = set.disabled = !may; },
+    allow(write, send) { input.disabled = !write; set.disabled = !send; },
     present(value) {
       before = value ?? null;
       show(now, `now ${text(before, scale)}`);
@@ -123,7 +124,7 @@ function lawRow(give) {
   const now = el("span", { class: "side" });
   return {
     node: el("form", { class: "row setting", onsubmit: change }, el("div", {}, el("label", { htmlFor: law.id }, "Law"), now), law, el("span"), set),
-    allow(may) { law.disabled = set.disabled = !may; },
+    allow(write, send) { law.disabled = !write; set.disabled = !send; },
     choices(names) {
       law.replaceChildren(...names.map((name) => el("option", { value: name }, name)));
       law.value = law.dataset.now ?? names[0];
