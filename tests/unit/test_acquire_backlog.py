@@ -89,6 +89,28 @@ def test_a_run_closed_in_haste_is_counted_copied_and_finalised_in_this_order(tmp
     assert kinds == ["recovery", "second copy", "run"]
 
 
+def test_from_the_start_until_the_last_job_is_done_there_is_a_progress_to_wait_for(tmp_path: Path) -> None:
+    store, _ = record_run(tmp_path, 0.2)
+    guard = Recorder.at(store.guard_journal, "guard", store.folder.name)
+    now, seen = [0.0], []
+    backlog = Backlog(tmp_path, lambda *_: None, mono=lambda: now[0])
+
+    def done() -> bool:
+        seen.append(backlog.progress)
+        backlog.tick()
+        return backlog.idle
+
+    wait_for(done, "the guard's journal to be found open", 30.0)
+    seen.append(backlog.progress)
+    guard.journal.close()
+    now[0] = 10.0
+    backlog.tick()
+    wait_for(done, "recovery and finalising", 30.0)
+    assert store.load().nexus is not None
+    assert None not in seen
+    assert backlog.progress is None
+
+
 def test_a_run_that_an_earlier_start_had_no_time_for_is_recovered(tmp_path: Path) -> None:
     store = unwanted(record_run(tmp_path, 0.2)[0])
     finish(Backlog(tmp_path, lambda *_: None))

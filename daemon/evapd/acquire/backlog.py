@@ -62,10 +62,12 @@ class Backlog:
 
     @property
     def progress(self) -> float | None:
-        """Part done of the present job, 0 before it begins, None when nothing is known to be left."""
+        """Part done of the present job, 0 before it begins or while it is not known yet whether there is one, None when nothing is left."""
         if self._present is not None:
             return self._present[1].progress if self._present[0] is not None else None
-        return 0.0 if self._waiting else None
+        # A run that the guard still writes is recovered in seconds, and what follows from that is not listed yet.
+        recovers = any(job.kind == "recover" for job in self._not_before)
+        return 0.0 if self._waiting or self._looking is not None or recovers else None
 
     @property
     def pace(self) -> dict[str, Any] | None:

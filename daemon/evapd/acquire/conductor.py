@@ -356,13 +356,15 @@ class Conductor:
     def status(self) -> dict[str, Any]:
         """Everything a client may want to know at one glance."""
         run, guard = self.run, self._guard.status
+        # The backlog rests while a run is under way.
+        chore = self.finaliser or (self.backlog if self.machine.state is RunState.IDLE else None)
         return {
             "instance": self._bus.framer.instance,
             "run_state": str(self.machine.state),
             "run": run.as_dict() if run else None,
             "last_run": self.last_run,
-            "finalising": self.finaliser.progress if self.finaliser else self.backlog.progress,
-            "finalising_pace": self.finaliser.pace if self.finaliser else self.backlog.pace,
+            "finalising": chore.progress if chore else None,
+            "finalising_pace": chore.pace if chore else None,
             "journal": run.journal_status() if run else None,
             "time_sums": run.time_sums() if run else None,
             "guard": guard,
