@@ -173,6 +173,7 @@ def _test_here(config: Path, hook: str | None) -> dict[str, dict[str, Any]]:
     from evapd.alarms.messages import Situation
     from evapd.alarms.office import message_of_test
     from evapd.config import load_rig
+    from evapd.stream.sockets import reachable
 
     try:
         loaded = load_rig(config)
@@ -181,7 +182,8 @@ def _test_here(config: Path, hook: str | None) -> dict[str, dict[str, Any]]:
     hooks = loaded.rig.alarms.hooks
     if hook is not None and hook not in hooks:
         _fail(f"there is no hook '{hook}'; {config} has {', '.join(hooks) or 'none'}")
-    message = message_of_test(Situation(rig=loaded.rig.name, folder=str(loaded.layout.folder)))
+    rig, folder = loaded.rig, str(loaded.layout.folder)
+    message = message_of_test(Situation(rig=rig.name, folder=folder, control=reachable(rig.sockets.control)))
     base, hidden = loaded.path.absolute().parent, secret_variables(hooks)
     outcomes = {
         name: deliver(one, message, base, hidden) for name, one in hooks.items() if hook in (None, name)

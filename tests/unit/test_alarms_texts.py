@@ -18,6 +18,7 @@ def alarm(**changes):
 SITUATION = Situation(
     rig="demo",
     folder="/var/lib/evapd",
+    control="tcp://127.0.0.1:17700",
     energy_state="ramping_down",
     v_dc_v=2310.4,
     run="r1",
@@ -29,12 +30,14 @@ SITUATION = Situation(
 def test_a_person_woken_at_night_reads_what_since_when_what_was_done_and_what_to_do():
     text = compose("alarm", [alarm()], SITUATION, 65.0).text
     for words in ("the TDC is silent", "2027-01-15 08:00:00 UTC, 65 s ago", "ramped down", "ramping_down, V_dc 2310 V", "12 hits",
-                  "evapd alarms ack 17 --folder /var/lib/evapd", "evapd abort"):  # fmt: skip
+                  "evapd alarms ack 17 --folder /var/lib/evapd", "evapd abort --control tcp://127.0.0.1:17700 --folder /var/lib/evapd"):  # fmt: skip
         assert words in text
 
 
 def test_what_is_not_known_is_said_and_not_guessed():
-    text = compose("alarm", [alarm(name="guard-gone", effect="")], Situation(rig="r", folder="f"), 1.0).text
+    text = compose(
+        "alarm", [alarm(name="guard-gone", effect="")], Situation(rig="r", folder="f", control="c"), 1.0
+    ).text
     assert "the guard does not answer" in text
     assert "switch the specimen supply off by hand" in text
     assert "V_dc" not in text.partition("Energy:")[2].partition("\n")[0]

@@ -1,8 +1,9 @@
 """Who gets in over real sockets: roles, revocation, strangers, and a gate that fails."""
 
 import logging
+import socket
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import pytest
 import zmq
@@ -13,6 +14,7 @@ from evapd.security import folder
 from evapd.security.access import Access
 from evapd.security.gate import _SAY_EVERY_S, Gate
 from evapd.security.keys import ClientKeys
+from evapd.security.listener import Listener
 from evapd.security.roles import Role
 from evapd.stream import sockets
 from evapd.stream.frame import EVENT
@@ -298,3 +300,14 @@ def test_strangers_cannot_fill_the_log(opened, caplog):
     refusals = [record for record in caplog.records if "refused: " in record.getMessage()]
     assert len(refusals) <= 1 + (time.monotonic() - began_s) / _SAY_EVERY_S
     assert "\x1b" not in caplog.text
+
+
+def test_what_the_kernel_holds_for_a_connection_is_bounded_where_it_was_asked_for():
+    listener = Listener("tcp://127.0.0.1:*", 100_000)
+    with (
+        closing(listener),
+        socket.socket(fileno=listener.duplicate()) as accepting,
+        socket.create_connection(("127.0.0.1", listener.port)),
+        accepting.accept()[0] as link,
+    ):  # the kernel counts its own needs, too
+        assert link.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 200_000

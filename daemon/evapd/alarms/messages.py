@@ -29,12 +29,18 @@ class Situation:
 
     rig: str
     folder: str
+    control: str  # address of the control socket, as it is reached from this machine
     energy_state: str | None = None
     v_dc_v: float | None = None
     energy_age_s: float | None = None
     run: str | None = None
     run_state: str | None = None
     hits: int | None = None
+
+    @property
+    def where(self) -> str:
+        """This daemon and no other, as options of a command."""
+        return f"--control {self.control} --folder {self.folder}"
 
     def energy(self) -> str:
         """In words."""
@@ -95,7 +101,7 @@ def compose(kind: str, alarms: Sequence[Alarm], situation: Situation, now_s: flo
             "",
             f"Acknowledge, so that nobody else is woken:  evapd alarms ack {first.id} --folder {situation.folder}",
             f"All of them, and silence for two hours:     evapd alarms ack all --for 2h --folder {situation.folder}",
-            "Bring everything down:                      evapd abort",
+            f"Bring everything down:                      evapd abort {situation.where}",
         ]
     text = _shortened("\n".join(lines), TEXT_CHARACTERS, keep="\n") + "\n"
     document = {

@@ -170,6 +170,7 @@ class Office:
         return Situation(
             rig=rig.name,
             folder=str(self._loaded.layout.folder),
+            control=reachable(rig.sockets.control),
             energy_state=str(energy["energy_state"]) if known and "energy_state" in energy else None,
             v_dc_v=_number(energy.get("v_dc_v")) if known else None,
             energy_age_s=age_s,

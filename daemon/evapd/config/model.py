@@ -337,6 +337,11 @@ class Rig(Section):
             raise ValueError(f"{where}: {what}")
         return self
 
+    @property
+    def v_dc_highest_v(self) -> float:
+        """Highest V_dc that this file allows, V."""
+        return min(self.control.v_max_v, self.specimen.v_dc_max_v)
+
     def devices_with_role(self, *roles: str) -> dict[str, DeviceSpec]:
         """Devices by name that have one of the roles."""
         return {name: spec for name, spec in self.devices.items() if spec.role in roles}

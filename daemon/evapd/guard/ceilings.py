@@ -10,11 +10,6 @@ from evapd.errors import LimitError, StateError
 _TICKS = 3  # steps farther apart than this do not add up to a larger fall
 
 
-def highest_v(rig: Rig) -> float:
-    """Highest V_dc that the rig file allows, in V."""
-    return min(rig.control.v_max_v, rig.specimen.v_dc_max_v)
-
-
 def check(v_ceiling_v: float, energy_ceiling_pj: float | None, rig: Rig) -> None:
     """Look at ceilings before anything is changed.
 
@@ -22,7 +17,7 @@ def check(v_ceiling_v: float, energy_ceiling_pj: float | None, rig: Rig) -> None
         LimitError: when one lies beyond what the rig file allows.
         StateError: when there is no laser for a ceiling of its energy.
     """
-    most_v, pulse = highest_v(rig), rig.pulse
+    most_v, pulse = rig.v_dc_highest_v, rig.pulse
     if v_ceiling_v > most_v:
         raise LimitError(
             f"v_ceiling_v is {v_ceiling_v:g}, the rig file allows at most {most_v:g} V; nothing was changed"

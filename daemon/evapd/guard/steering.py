@@ -7,7 +7,7 @@ from evapd.control import create
 from evapd.control.types import RateLaw, RateObservation, Setpoint
 from evapd.errors import StateError
 from evapd.guard.amplitude import Amplitudes
-from evapd.guard.ceilings import VoltageCeiling, highest_v
+from evapd.guard.ceilings import VoltageCeiling
 from evapd.guard.drawdown import Drawdown
 from evapd.guard.ease import Ease
 from evapd.guard.limits import slew_ceiling, v_dc_ceiling
@@ -293,7 +293,7 @@ class Steering:
     def _law_v_max_v(self) -> float:
         """Highest voltage of the law's range, in its own scale; as configured while no person has lowered it."""
         stands_v = self.ceiling.stands_v
-        lowered = stands_v < highest_v(self._settings.rig)
+        lowered = stands_v < self._settings.rig.v_dc_highest_v
         return self._v_max_v(self.amplitudes.as_law_v(stands_v) if lowered else stands_v)
 
     def _v_max_v(self, v_v: float) -> float:

@@ -9,7 +9,6 @@ from evapd.blocks import Column
 from evapd.config.model import Rig
 from evapd.control.types import ControlSettings
 from evapd.device.readings import HighVoltageReading, Reading
-from evapd.guard.ceilings import highest_v
 from evapd.guard.energy import EnergyState
 from evapd.link import LinkRecord
 
@@ -62,7 +61,7 @@ class RunSettings:
             pulse_fraction=rig.pulse.fraction,
             pulse_rate_hz=rig.pulse.rate_hz,
             energy_pj=rig.pulse.energy_pj,
-            v_ceiling_v=highest_v(rig),
+            v_ceiling_v=rig.v_dc_highest_v,
             energy_ceiling_pj=rig.pulse.energy_max_pj if rig.pulse.mode == "laser" else None,
         )
 

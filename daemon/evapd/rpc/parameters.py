@@ -58,8 +58,11 @@ def _settings(rig: Rig, guard: Mapping[str, Any]) -> Iterator[Parameter]:
     }
     laser = rig.pulse.mode == "laser"
     energies = (rig.pulse.energy_min_pj or 0.0, rig.pulse.energy_max_pj or math.inf)
-    highest_v = min(rig.specimen.v_dc_max_v, rig.control.v_max_v)
-    narrower = {"energy_pj": energies, "energy_ceiling_pj": energies, "v_ceiling_v": (0.0, highest_v)}
+    narrower = {
+        "energy_pj": energies,
+        "energy_ceiling_pj": energies,
+        "v_ceiling_v": (0.0, rig.v_dc_highest_v),
+    }
     for name, (least, most, unit) in RANGES.items():
         if name.startswith("energy_") and not laser:
             continue
@@ -103,14 +106,13 @@ def _stage(rig: Rig, guard: Mapping[str, Any]) -> Iterator[Parameter]:
 
 
 def _energy(rig: Rig, guard: Mapping[str, Any]) -> Iterator[Parameter]:
-    highest_v = min(rig.specimen.v_dc_max_v, rig.control.v_max_v)
     yield _entry(
         "energy_state", "string", "", "where the specimen's energy stands", guard.get("energy_state"),
         choices=list(get_args(EnergyStateName)),
     )  # fmt: skip
     for name, doc, high in (
-        ("v_dc_v", "standing voltage, measured", highest_v),
-        ("v_dc_set_v", "standing voltage, commanded", highest_v),
+        ("v_dc_v", "standing voltage, measured", rig.v_dc_highest_v),
+        ("v_dc_set_v", "standing voltage, commanded", rig.v_dc_highest_v),
         ("v_p_v", "pulse amplitude at the specimen, measured", None),
         ("v_p_set_v", "pulse amplitude at the specimen, commanded", None),
     ):

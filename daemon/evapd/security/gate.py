@@ -106,7 +106,7 @@ class Gate:
             socket.bind(address)
             return Door(socket, address, self.access, None)
         self._start()
-        far = Listener(address)
+        far = Listener(address, int(socket.get(zmq.SNDBUF)))
         self._listeners.append(far)
         socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
         keys = self.access.keys

@@ -24,12 +24,14 @@ class Listener:
 
     Args:
         address: `tcp://HOST:PORT`, where HOST may be a name, `*`, or an IPv6 address in brackets, PORT 0 or `*`.
+        send_buffer: Bytes that the kernel may hold for each connection, 0 or less for its own choice. Connections have
+            it of the socket that listens; libzmq gives them its ZMQ_SNDBUF only where it made that itself.
 
     Raises:
         StreamError: when the address cannot be had.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, send_buffer: int = 0) -> None:
         host, _, port = address.removeprefix("tcp://").rpartition(":")
         number = "0" if port == "*" else port
         try:
@@ -49,6 +51,8 @@ class Listener:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            if send_buffer > 0:
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
             self._socket.bind(where)
             self._socket.listen(BACKLOG)
         except OSError as error:

@@ -261,7 +261,7 @@ class JournalWriter(AbstractContextManager["JournalWriter"]):
             self._open(self._sink.directory)
         except RecordError as error:
             cause = error.__cause__
-            self._break(OSError(cause.errno if isinstance(cause, OSError) else errno.ENOSPC, str(error)))
+            self._break(cause if isinstance(cause, OSError) else OSError(errno.ENOSPC, str(error)))
         self._opened = True
 
     def _write_loop(self) -> None:
