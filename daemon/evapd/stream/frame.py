@@ -216,10 +216,15 @@ class Message:
     @property
     def columns(self) -> dict[str, NDArray[Any]]:
         """The columns by name, made when they are first asked for: whoever only counts frames needs none."""
-        if not self._columns:
-            n = self.header["n"]
-            self._columns.update((place.name, _view(place, n, self.payload)) for place in self.places)
-        return self._columns
+        made = self._columns
+        if not made:
+            n, payload = self.header["n"], self.payload
+            for name, dtype, offset, _ in self.places:
+                made[name] = np.frombuffer(payload, dtype, n, offset) if n else np.empty(0, dtype)
+            if not isinstance(payload, bytes):  # of bytes they are read-only by themselves
+                for column in made.values():
+                    column.flags.writeable = False
+        return made
 
     @property
     def seq(self) -> int:
@@ -294,12 +299,3 @@ def decode(topic: bytes, header: bytes, payload: bytes | memoryview) -> Message:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FrameError(f"not a frame: {type(error).__name__}: {error}") from None
     return Message(name, fields, payload, places, document)
-
-
-def _view(place: Place, n: int, payload: bytes | memoryview) -> NDArray[Any]:
-    if n == 0:
-        return np.empty(0, dtype=place.dtype)
-    view = np.frombuffer(payload, place.dtype, n, place.offset)
-    if not isinstance(payload, bytes):  # of bytes it is read-only by itself
-        view.flags.writeable = False
-    return view

@@ -24,8 +24,10 @@ def from_json(text: bytes) -> Any:
     Raises:
         ValueError: when they are not JSON; also for NaN, infinity, absurd nesting and absurd integers.
     """
+    # What every frame of ours begins with; the other encodings of JSON have a zero or a mark among the first two bytes.
+    coding = "utf-8" if text[:2] == b'{"' else json.detect_encoding(text)
     try:
-        content = _DECODER.decode(str(text, json.detect_encoding(text), "surrogatepass"))
+        content = _DECODER.decode(str(text, coding, "surrogatepass"))
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:  # too few to be nested too deeply

@@ -42,7 +42,8 @@ def read_header(header: bytes) -> tuple[dict[str, Any], tuple[Place, ...]]:
             columns, places = _columns(header[begin : end + 1])
             fields = from_json(header[:begin] + b"[]" + header[end + 1 :])
             if type(fields) is dict and fields.get("columns") == []:
-                return fields | {"columns": columns}, places
+                fields["columns"] = columns
+                return fields, places
         except (ValueError, KeyError, TypeError, AttributeError):
             pass  # the whole, read below, says what is wrong
     fields = from_json(header)

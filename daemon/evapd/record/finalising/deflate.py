@@ -6,12 +6,12 @@ deflate format (RFC 1951): nothing to search, runs alone, Huffman codes alone, o
 compressor finds this out by trying, byte by byte, at five times the cost and for the same size.
 """
 
-import zlib
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from zlib_ng import zlib_ng as zlib
 
 _HEADER = b"\x78\x01"  # RFC 1950: deflate, 32 KiB window, fastest
 _END = b"\x03\x00"  # an empty last block

@@ -25,6 +25,7 @@ from evapd.record.voltage import MAX_GAP_US, PulseClock, Readback
 from evapd.stream.frame import EVENT, HITS, LOOP, SLOW, STATE, Message
 from evapd.stream.jsontext import MAX_INTEGER
 
+_DTYPES = list(HIT_DTYPES)
 EVENTS = (f"{COLLECTION}/events#guard", f"{COLLECTION}/events#acquire")
 _DEFAULT_PULSE_RATE_HZ = 200_000.0
 _AHEAD_US = 3 * MAX_GAP_US  # a frame of the loop carries readings that are older than itself
@@ -194,13 +195,13 @@ class Gatherer:
 
     def _take_columns(self, message: Message) -> None:
         header, found = message.header, message.columns
-        columns = tuple(found[name] for name in HIT_NAMES)
-        if any(column.dtype != dtype for column, dtype in zip(columns, HIT_DTYPES, strict=True)):
+        columns = tuple([found[name] for name in HIT_NAMES])
+        if [column.dtype for column in columns] != _DTYPES:
             raise FrameError("hits of other types than the protocol's")
         anchor_pulse, anchor_us = header["anchor"]
         numbers = (header["first_pulse"], header["last_pulse"] + 1, header.get("inhibited_pulses", 0),
                    anchor_pulse, anchor_us, header["loss"], header["segment"], header["t_mono_us"])  # fmt: skip
-        if not all(type(number) is int and 0 <= number <= MAX_INTEGER for number in numbers):
+        if set(map(type, numbers)) != {int} or min(numbers) < 0 or max(numbers) > MAX_INTEGER:
             raise FrameError("hits with numbers that no run has")
         first, end, inhibited, _, _, loss, segment, t_frame_us = numbers
         if loss:

@@ -5,9 +5,10 @@ The layout is written down in docs/protocols/journal.md. All integers are little
 
 import json
 import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
+
+from zlib_ng.zlib_ng import crc32 as crc32_of
 
 from evapd.errors import FrameError
 from evapd.stream.frame import (
@@ -86,7 +87,7 @@ class RawFrame:
 
 
 def _crc(checked: bytes, header: Buffer, payload: Buffer) -> int:
-    return zlib.crc32(payload, zlib.crc32(header, zlib.crc32(checked)))
+    return crc32_of(payload, crc32_of(header, crc32_of(checked)))
 
 
 def pack_head(kind: int, header: Buffer, payload: Buffer) -> bytes:

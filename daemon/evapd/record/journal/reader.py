@@ -61,11 +61,15 @@ class JournalReport:
 
     def count(self, message: Message) -> bool:
         """Take one message into account; False when it was there already."""
-        key = (str(message.header.get("instance", "")), message.topic)
-        if not self._sequences.setdefault(key, Sequence()).add(message.seq):
+        topic = message.topic
+        key = (message.header["instance"], topic)
+        seen = self._sequences.get(key)
+        if seen is None:
+            seen = self._sequences[key] = Sequence()
+        if not seen.add(message.header["seq"]):
             self.duplicates += 1
             return False
-        self.per_topic[message.topic] = self.per_topic.get(message.topic, 0) + 1
+        self.per_topic[topic] = self.per_topic.get(topic, 0) + 1
         return True
 
     def kept(self) -> dict[str, Any]:
@@ -153,6 +157,7 @@ def scan(path: Path, report: JournalReport, start: int = 0) -> Iterator[RawFrame
         RecordError: when the file cannot be read.
     """
     report.segments += not start
+    name = path.name
     try:
         with path.open("rb", buffering=_BUFFER_BYTES) as file:
             size, offset = path.stat().st_size, start
@@ -164,15 +169,15 @@ def scan(path: Path, report: JournalReport, start: int = 0) -> Iterator[RawFrame
                     if frame is None:
                         report.torn_bytes += size - offset
                         report.problems.append(
-                            f"{path.name}: {size - offset} bytes behind byte {offset} are no whole frame"
+                            f"{name}: {size - offset} bytes behind byte {offset} are no whole frame"
                         )
                         return
                     report.damaged_bytes += frame.offset - offset
-                    report.problems.append(f"{path.name}: bytes {offset} to {frame.offset - 1} are damaged")
+                    report.problems.append(f"{name}: bytes {offset} to {frame.offset - 1} are damaged")
                 offset = frame.offset + frame.nbytes
                 report.frames += 1
                 report.bytes += frame.nbytes
-                report.place = (path.name, offset)
+                report.place = (name, offset)
                 yield frame
     except OSError as error:
         raise RecordError(
