@@ -15,7 +15,7 @@ _QUIET = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--enable-precise-memory-info",
 )  # fmt: skip
-LOADING_S = 30.0
+LOADING_S = 60.0
 AXE = Path(os.environ.get("EVAPD_AXE", ".venv/axe/node_modules/axe-core/axe.min.js"))
 
 

@@ -15,6 +15,14 @@ def browser() -> Iterator[Browser]:
         yield one
 
 
+@pytest.fixture(autouse=True)
+def no_page_left(browser: Browser) -> Iterator[None]:
+    """A page that a failed test has left open would go on drawing beside all that follow."""
+    yield
+    for context in browser.contexts:
+        context.close()
+
+
 @pytest.fixture(scope="session")
 def rig() -> Iterator[WebRig]:
     """A running twin whose specimen evaporates, with its display."""
