@@ -2,7 +2,7 @@
 
 import asyncio
 
-from evapd.web.hub import EVENTS_KEPT, Hub, Seat
+from evapd.web.hub import EVENTS_KEPT, PICTURE, Hub, Seat
 
 
 def drained(seat: Seat) -> list[bytes]:
@@ -86,3 +86,60 @@ def test_a_viewer_who_waits_is_woken() -> None:
         return await asyncio.wait_for(waiting, 30.0)
 
     assert asyncio.run(story()) == b"x"
+
+
+async def given(seat: Seat) -> list[bytes]:
+    """What the seat gives before it waits."""
+    taken = []
+    while True:
+        asked = asyncio.ensure_future(seat.next())
+        await asyncio.sleep(0)
+        if not asked.done():
+            asked.cancel()
+            return taken
+        taken.append(asked.result())
+
+
+async def shown(seat: Seat, pictures: range) -> list[bytes]:
+    """What a viewer gets who is always ready while pictures come."""
+    taken = []
+    for number in pictures:
+        seat.put(PICTURE, b"%d" % number)
+        taken += await given(seat)
+    return taken
+
+
+def test_a_viewer_who_says_what_it_has_seen_is_never_more_than_two_pictures_ahead():
+    async def look() -> None:
+        seat = Hub().join()
+        assert await shown(seat, range(3)) == [b"0", b"1", b"2"]
+        for _ in range(3):
+            seat.seen()
+        assert await shown(seat, range(3, 100)) == [b"3", b"4"]
+        seat.seen()
+        assert await given(seat) == [b"99"]
+
+    asyncio.run(look())
+
+
+def test_a_viewer_who_waits_for_a_picture_is_told_of_everything_else():
+    async def look() -> None:
+        seat = Hub().join()
+        seat.seen()
+        await shown(seat, range(5))
+        seat.put("slow", b"slow")
+        seat.put_event(b"event")
+        assert await given(seat) == [b"event", b"slow"]
+
+    asyncio.run(look())
+
+
+def test_a_viewer_who_never_says_what_it_has_seen_is_given_every_picture():
+    assert len(asyncio.run(shown(Hub().join(), range(50)))) == 50
+
+
+def test_saying_seen_too_often_gives_no_more_than_two_at_a_time():
+    seat = Hub().join()
+    for _ in range(1000):
+        seat.seen()
+    assert asyncio.run(shown(seat, range(10))) == [b"0", b"1"]

@@ -26,7 +26,7 @@ from evapd.web.alarms import ACKNOWLEDGE, AlarmDesk
 from evapd.web.bodies import read_json
 from evapd.web.commands import Commands, Forbidden, refusal
 from evapd.web.headers import SafeHeaders
-from evapd.web.hub import Hub, Seat
+from evapd.web.hub import SEEN, Hub, Seat
 from evapd.web.relay import Relay, envelope
 
 STATIC = Path(__file__).parent / "static"
@@ -177,7 +177,7 @@ class _Routes:
 
 
 async def _serve_seat(websocket: WebSocket, seat: Seat) -> None:
-    """Send what waits; the page has nothing to say here, so whatever it sends is read and forgotten."""
+    """Send what waits; the page says here which pictures it has seen, and whatever else it says is forgotten."""
 
     async def send() -> None:
         while True:
@@ -189,6 +189,8 @@ async def _serve_seat(websocket: WebSocket, seat: Seat) -> None:
             message = await websocket.receive()
             if message["type"] == "websocket.disconnect":
                 return
+            if message.get("text") == SEEN:
+                seat.seen()
     except (WebSocketDisconnect, RuntimeError):
         return
     finally:

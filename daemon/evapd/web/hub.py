@@ -2,12 +2,19 @@
 
 A viewer that does not keep up sees the newest picture and the newest values when it is ready again; events, which cannot be
 left out, wait in a queue of bounded length, and what did not fit is counted and told.
+
+Between here and a slow viewer's eye lie buffers of megabytes, of two kernels and a browser, that would hand on many seconds of
+pictures one after the other, each shown as if it were new. So a viewer may say of each picture that it was seen: it is then
+never given more than `AHEAD` that it has not seen. Who never says so is given everything that the connection takes.
 """
 
 import asyncio
 from collections import deque
 
 EVENTS_KEPT = 200
+SEEN = "seen"  # what a viewer says of a picture
+PICTURE = "live"  # the kind that is large and often
+AHEAD = 2  # one on its way while the other is drawn
 
 
 class Seat:
@@ -15,6 +22,7 @@ class Seat:
 
     def __init__(self) -> None:
         self.missed_events = 0
+        self._says_seen, self._unseen = False, 0
         self._newest: dict[str, bytes] = {}
         self._events: deque[bytes] = deque()
         self._there = asyncio.Event()
@@ -35,13 +43,24 @@ class Seat:
 
     async def next(self) -> bytes:
         """Wait for what is to be sent next: events in their order, then the kind that waited longest."""
-        while not self._events and not self._newest:
+        while not self._events:
+            kind = self._due
+            if kind is not None:
+                self._unseen += kind == PICTURE
+                return self._newest.pop(kind)
             self._there.clear()
             await self._there.wait()
-        if self._events:
-            return self._events.popleft()
-        kind = next(iter(self._newest))
-        return self._newest.pop(kind)
+        return self._events.popleft()
+
+    def seen(self) -> None:
+        """The viewer says that one more picture was seen, or passed over for a newer one."""
+        self._says_seen, self._unseen = True, max(0, self._unseen - 1)
+        self._there.set()
+
+    @property
+    def _due(self) -> str | None:
+        held = self._says_seen and self._unseen >= AHEAD
+        return next((kind for kind in self._newest if kind != PICTURE or not held), None)
 
     @property
     def waiting(self) -> int:

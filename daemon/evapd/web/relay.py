@@ -17,7 +17,7 @@ from evapd.stream.frame import EVENT, LOOP, SLOW, STATE, Message, decode
 from evapd.stream.jsontext import to_json
 from evapd.stream.publisher import LIVE_TOPIC
 from evapd.stream.sockets import connect, open_socket
-from evapd.web.hub import Hub
+from evapd.web.hub import PICTURE, Hub
 from evapd.web.points import PointRing
 
 SILENT_S = 2.0  # what is older is not shown as present
@@ -87,7 +87,7 @@ class Relay:
                 log.warning("the live socket sent something else than a document of one part")
                 continue
             self.last_live_s = self._clock()
-            self._hub.tell("live", envelope("live", body))
+            self._hub.tell(PICTURE, envelope(PICTURE, body))
             self.points.take(body)
             if self._loop_rows:
                 rows, self._loop_rows = self._loop_rows, {}

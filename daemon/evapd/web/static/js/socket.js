@@ -11,6 +11,16 @@ export class Feed {
     this.onState = onState;
     this.tries = 0;
     this.decoder = new TextDecoder();
+    // Of how everything stands only the newest counts: one that came while the page was busy is passed over, unread. Each that is
+    // done with is told to the server, which gives no more than two ahead: what is shown is never older than they are.
+    this.newest = null;
+    this.turn = new MessageChannel(); // comes behind the messages that have arrived, and is not slowed in a hidden page as a timer is
+    this.turn.port1.onmessage = () => {
+      const { data, socket } = this.newest;
+      this.newest = null;
+      this.#take(data);
+      seen(socket);
+    };
   }
 
   open() {
@@ -21,7 +31,15 @@ export class Feed {
       this.tries = 0;
       this.onState(true);
     };
-    socket.onmessage = (message) => this.#take(message.data);
+    socket.onmessage = (message) => {
+      if (!isLive(message.data)) {
+        this.#take(message.data);
+        return;
+      }
+      if (this.newest === null) this.turn.port2.postMessage(null);
+      else seen(this.newest.socket);
+      this.newest = { data: message.data, socket };
+    };
     socket.onclose = () => {
       this.onState(false);
       const wait = AGAIN_MS[Math.min(this.tries, AGAIN_MS.length - 1)];
@@ -39,6 +57,17 @@ export class Feed {
     }
     this.on(message.kind, message.data);
   }
+}
+
+function seen(socket) {
+  if (socket.readyState === WebSocket.OPEN) socket.send("seen");
+}
+
+const LIVE = new TextEncoder().encode('{"kind":"live",');
+
+function isLive(data) {
+  const begin = new Uint8Array(data, 0, Math.min(LIVE.length, data.byteLength));
+  return LIVE.every((byte, i) => begin[i] === byte);
 }
 
 // Arrays travel as base64 of little-endian bytes: {dtype, shape, data}.

@@ -2,10 +2,12 @@
 
 import { command } from "../api.js";
 import { el } from "../dom.js";
+import { Pace } from "../pace.js";
 import { CONFIG, colours, layout, plotly } from "../plotly.js";
 import { array } from "../socket.js";
 
 const EVERY_MS = 1000;
+const REST = 4;
 const KEPT_S = 3 * 3600;
 const MOST = 4000;
 const ROW_PX = 66;
@@ -24,21 +26,13 @@ export function mount(root, store) {
   const place = el("div", { class: "plot", role: "figure", "aria-label": "histories of voltage, rate, uncorrelated hits, pressure and temperature" });
   root.append(place);
   const kept = new Kept();
-  let drawn = 0;
-  let busy = false;
+  const pace = new Pace(EVERY_MS, REST);
   store.on("hello", () => kept.fill(""));
-  store.on("live", async (live) => {
+  store.on("live", (live) => {
     kept.know(Object.keys(live.stage ?? {}));
     kept.add(live);
     if (live.run && live.run.id !== kept.filled) kept.fill(live.run.id);
-    if (busy || document.hidden || performance.now() - drawn < EVERY_MS) return;
-    drawn = performance.now();
-    busy = true;
-    try {
-      await plot(place, kept);
-    } finally {
-      busy = false;
-    }
+    pace.draw(() => plot(place, kept));
   });
 }
 

@@ -2,6 +2,7 @@
 
 import { points } from "../api.js";
 import { el, number, show } from "../dom.js";
+import { Pace } from "../pace.js";
 import { CONFIG, colours, plotly } from "../plotly.js";
 import { array } from "../socket.js";
 
@@ -18,14 +19,13 @@ export function mount(root, store) {
   const button = el("button", { type: "button", "aria-pressed": "false" }, "Show points");
   root.append(el("span", { class: "preview" }, "PREVIEW: not a reconstruction"), el("div", { class: "row" }, button), place, legend, side);
   let shown = false;
-  let due = 0;
-  let busy = false;
+  const pace = new Pace(EVERY_MS, REST);
   button.onclick = async () => {
     shown = !shown;
     place.hidden = !shown;
     button.textContent = shown ? "Hide points" : "Show points";
     button.setAttribute("aria-pressed", String(shown));
-    due = 0;
+    pace.hurry();
     if (!shown) (await plotly()).purge(place);
     else if (!asked) fetchKept();
   };
@@ -34,7 +34,7 @@ export function mount(root, store) {
     const apart = cloud.setApart();
     try {
       asked = cloud.fill(await points(), apart);
-      due = 0;
+      pace.hurry();
     } catch (error) {
       asked = false;
       console.warn("what the server has kept did not come", error.message);
@@ -46,22 +46,17 @@ export function mount(root, store) {
     asked = false;
     if (shown) fetchKept();
   });
-  store.on("live", async (live) => {
+  store.on("live", (live) => {
     cloud.take(live);
-    if (!shown || busy || document.hidden || performance.now() < due) return;
-    const begun = performance.now();
-    busy = true;
-    try {
-      await plot(place, cloud);
-      await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))); // the picture is on the screen
-      key(legend, cloud);
-      const projection = live.points?.projection?.name ?? "";
-      show(side, `${number(cloud.n)} ions${projection ? `, ${projection}` : ""}; drag to turn`);
-    } finally {
-      busy = false;
-      due = performance.now() + Math.max(EVERY_MS, REST * (performance.now() - begun));
-    }
+    if (shown) pace.draw(() => draw(live));
   });
+  async function draw(live) {
+    await plot(place, cloud);
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))); // the picture is on the screen
+    key(legend, cloud);
+    const projection = live.points?.projection?.name ?? "";
+    show(side, `${number(cloud.n)} ions${projection ? `, ${projection}` : ""}; drag to turn`);
+  }
 }
 
 // A ring of positions: it never grows beyond what it shows.

@@ -1,10 +1,12 @@
 // The mass spectrum: logarithmic, zoomed with the mouse, peaks named, the main peak's resolving power beside it.
 
 import { el, number, show } from "../dom.js";
+import { Pace } from "../pace.js";
 import { CONFIG, colours, layout, plotly } from "../plotly.js";
 import { array } from "../socket.js";
 
 const EVERY_MS = 400; // plotly redraws a line of 4000 points in 10 ms; the eye needs no more than two a second
+const REST = 4;
 
 export function mount(root, store) {
   const what = el("select", { id: "spectrum-what", "aria-label": "which hits" },
@@ -15,23 +17,19 @@ export function mount(root, store) {
   const place = el("div", { class: "plot", role: "figure", "aria-label": "mass spectrum" });
   const ratios = el("p", { class: "side" });
   root.append(el("div", { class: "row" }, what, scale), place, side, ratios);
-  let drawn = 0;
-  let busy = false;
+  const pace = new Pace(EVERY_MS, REST);
   const draw = async () => {
     const spectrum = store.live?.spectrum;
-    if (busy || !spectrum?.[what.value] || document.hidden) return;
-    drawn = performance.now();
-    busy = true;
-    try {
-      await plot(place, spectrum, what.value, scale.value, store.live.ions);
-      show(side, words(spectrum, what.value));
-      show(ratios, shares(store.live, what.value));
-    } finally {
-      busy = false;
-    }
+    if (!spectrum?.[what.value]) return;
+    await plot(place, spectrum, what.value, scale.value, store.live.ions);
+    show(side, words(spectrum, what.value));
+    show(ratios, shares(store.live, what.value));
   };
-  store.on("live", () => { if (performance.now() - drawn >= EVERY_MS) draw(); });
-  what.onchange = scale.onchange = () => draw;
+  store.on("live", () => pace.draw(draw));
+  what.onchange = scale.onchange = () => {
+    pace.hurry();
+    pace.draw(draw);
+  };
 }
 
 async function plot(place, spectrum, what, scale, ions) {
