@@ -7,7 +7,7 @@ from support.daemon import daemon
 from support.wait import wait_for
 
 SHORT = {
-    "control": {"v_start_v": 1600, "resume_s": 3.0},
+    "control": {"v_start_v": 1600, "resume_s": 90.0},
     "guard": {"start_ramp_v_per_s": 1500.0},
     "end": {"time_s": 120},
 }

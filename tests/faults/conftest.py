@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from support.daemon import STRICT
 from support.faults_rig import FaultRig, fault_rig
 from support.faults_table import AGAIN, ROWS, markdown, order, summary, write_page
 from support.kernels import warm_kernels
+from support.patience import STRICT
 from support.soak_page import write
 
 # `make faults` is for these: their goals are times and volts, which a busy machine cannot keep.

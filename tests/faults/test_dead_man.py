@@ -9,7 +9,8 @@ import pytest
 
 from evapd.rpc import Requester
 from evapd_sim.wire.modbus_dio import ModbusDioWire
-from support.daemon import STRICT, Daemon, allowed_s
+from support.daemon import Daemon
+from support.patience import STRICT, allowed_s
 from support.rig_files import rig_folder, write_rig
 from support.wait import wait_for
 

@@ -5,7 +5,8 @@ import time
 
 from evapd.record.journal import JournalReport, read_journal
 from evapd.record.run import RunStore
-from support.daemon import Daemon, allowed_s, daemon
+from support.daemon import Daemon, daemon
+from support.patience import allowed_s
 from support.wait import wait_for
 
 

@@ -5,7 +5,8 @@ import time
 import pytest
 
 from evapd.record.run import RunStore
-from support.daemon import allowed_s, daemon
+from support.daemon import daemon
+from support.patience import allowed_s
 from support.wait import wait_for
 
 

@@ -15,17 +15,9 @@ from evapd.errors import StreamError
 from evapd.rpc import Requester
 from evapd_sim.twin import Twin
 from support.kernels import NUMBA_CACHE
+from support.patience import ANSWER_S
 from support.rig_files import rig_folder, write_rig
 from support.wait import wait_for
-
-# How long the wall-clock suite allows a reaction, and how long an ordinary test run on a busy machine does.
-PATIENCE_S = 20.0  # for the answer to a command
-STRICT = os.environ.get("EVAPD_WALL_CLOCK") == "1"
-
-
-def allowed_s(goal_s: float) -> float:
-    """The goal itself in the wall-clock suite, ten times as much elsewhere."""
-    return goal_s if STRICT else 10.0 * goal_s
 
 
 class Daemon:
@@ -85,15 +77,15 @@ class Daemon:
 
     def ask(self, command: str, **args: Any) -> dict[str, Any]:
         """Send a command to acquire."""
-        return self._control.request(command, args, timeout_s=PATIENCE_S)
+        return self._control.request(command, args, timeout_s=ANSWER_S)
 
     def ask_with_id(self, command: str, request_id: str, **args: Any) -> dict[str, Any]:
         """Send a command to acquire under an id of the test's choice."""
-        return self._control.request(command, args, request_id=request_id, timeout_s=PATIENCE_S)
+        return self._control.request(command, args, request_id=request_id, timeout_s=ANSWER_S)
 
     def ask_guard(self, command: str, **args: Any) -> dict[str, Any]:
         """Send a command to the guard's own socket."""
-        return self._guard.request(command, args, timeout_s=PATIENCE_S)
+        return self._guard.request(command, args, timeout_s=ANSWER_S)
 
     def await_run(self, state: str, timeout_s: float = 60.0) -> dict[str, Any]:
         """Wait for a state of the run."""

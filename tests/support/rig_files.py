@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from support.patience import GUARD
+
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 
 
@@ -75,7 +77,7 @@ def write_rig(folder: Path, changes: dict[str, Any] | None = None, source: str =
             settings["connect"] = f"tcp:127.0.0.1:{next(ports)}"
         elif kind == "visa" and "SOCKET" in rest:
             settings["connect"] = f"visa:TCPIP0::127.0.0.1::{next(ports)}::SOCKET"
-    content["guard"] = merge(content.get("guard", {}), {"realtime": False})
+    content["guard"] = merge(content.get("guard", {}), {"realtime": False} | GUARD)
     path = folder / "rig.yaml"
     path.write_text(yaml.safe_dump(merge(content, changes or {}), sort_keys=False))
     return path
