@@ -115,7 +115,7 @@ def test_a_supply_that_never_rests_is_no_measurement():
 @pytest.fixture
 def rig():
     with rig_folder() as folder:
-        yield load_rig(write_rig(folder)).rig
+        yield load_rig(write_rig(folder, {"guard": {"energy_timeout_s": 0.8}})).rig
 
 
 def of_supply(**truth):

@@ -18,8 +18,11 @@ export class Feed {
     this.turn.port1.onmessage = () => {
       const { data, socket } = this.newest;
       this.newest = null;
-      this.#take(data);
-      seen(socket);
+      try {
+        this.#take(data);
+      } finally {
+        seen(socket);
+      }
     };
   }
 
