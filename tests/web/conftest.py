@@ -9,6 +9,11 @@ from support.browser import Watched, chromium, open_page
 from support.web_rig import WebRig, web_rig
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with a rig of their own come first: the one that the others share would take a whole core beside them."""
+    items.sort(key=lambda item: "rig" in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with chromium() as one:
