@@ -39,7 +39,7 @@ def evapd(*words: str | Path, **options: object) -> "subprocess.CompletedProcess
         text=True,
         check=False,
         env=environment(),
-        timeout=100,
+        timeout=280,
         **options,
     )  # type: ignore[call-overload]
 
@@ -153,7 +153,7 @@ def test_ctrl_c_ends_everything_and_leaves_no_file(tmp_path: Path) -> None:
     with under_way(tmp_path) as process:
         workers = workers_of(process.pid)
         os.killpg(process.pid, signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=120)
         assert process.returncode != 0
     assert "Traceback" not in said
     assert not list(tmp_path.glob("h.npz*"))
@@ -175,7 +175,7 @@ def test_a_kill_leaves_no_file_under_the_name_and_no_process(tmp_path: Path) -> 
 def test_a_worker_that_is_killed_ends_the_rematch_with_a_message(tmp_path: Path) -> None:
     with under_way(tmp_path) as process:
         os.kill(workers_of(process.pid)[0], signal.SIGKILL)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=120)
         assert process.returncode == 1
     assert "a worker process ended" in said
     assert "Traceback" not in said

@@ -64,7 +64,7 @@ def test_acquire_killed_the_run_is_lost_recovered_and_finalised_and_the_exit_cod
     with rig_folder() as folder, run_under_way(folder) as process:
         (acquire,) = processes(folder, "evapd.acquire")
         os.kill(acquire, signal.SIGKILL)
-        out, _ = process.communicate(timeout=90.0)
+        out, _ = process.communicate(timeout=200.0)
         assert process.returncode == 1, out
         assert "was interrupted, because acquire died" in out
         left = info(folder)
@@ -80,7 +80,7 @@ def test_acquire_killed_while_the_run_is_closed_is_said_and_is_no_success() -> N
         os.kill(acquire, signal.SIGSTOP)  # so that it cannot close the run first
         process.send_signal(signal.SIGINT)
         os.kill(acquire, signal.SIGKILL)
-        out, _ = process.communicate(timeout=90.0)
+        out, _ = process.communicate(timeout=200.0)
         assert process.returncode == 1, out
         assert "before it had closed the run" in out
         assert processes(folder) == []
@@ -89,7 +89,7 @@ def test_acquire_killed_while_the_run_is_closed_is_said_and_is_no_success() -> N
 def test_a_terminal_that_is_closed_ends_the_run_like_ctrl_c() -> None:
     with rig_folder() as folder, run_under_way(folder) as process:
         process.send_signal(signal.SIGHUP)
-        out, _ = process.communicate(timeout=90.0)
+        out, _ = process.communicate(timeout=200.0)
         assert process.returncode == 0, out
         left = info(folder)
         assert left is not None
@@ -102,7 +102,7 @@ def test_what_a_killed_supervisor_left_is_named_and_ends_in_order_when_asked() -
         process.kill()
         process.wait(60.0)
         with start(folder / "rig.yaml") as second:
-            out, _ = second.communicate(timeout=60.0)
+            out, _ = second.communicate(timeout=120)
         assert second.returncode == 1
         for name in ("acquire", "guard"):
             (one,) = processes(folder, f"evapd.{name}")
@@ -126,7 +126,7 @@ def test_a_part_that_cannot_start_is_one_message_without_a_traceback(what: str) 
         taken.bind(("127.0.0.1", int((twin if what == "twin" else control).rsplit(":", 1)[1])))
         taken.listen()
         with start(config) as process:
-            out, _ = process.communicate(timeout=60.0)
+            out, _ = process.communicate(timeout=120)
         assert process.returncode == (78 if what == "twin" else 1)
         assert "before it was ready" in out
         assert "cannot listen on" in out

@@ -29,7 +29,7 @@ def test_a_run_in_laser_mode_holds_the_rate_and_its_file_has_the_energies() -> N
             text=True,
             check=False,
             env={**os.environ, "NUMBA_CACHE_DIR": str(NUMBA_CACHE)},
-            timeout=100,
+            timeout=280,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         (entry,) = list_runs(folder / "data" / "runs")

@@ -40,7 +40,7 @@ def test_a_laser_gated_by_the_trigger_generator_alone_gives_a_good_run() -> None
             text=True,
             check=False,
             env={**os.environ, "NUMBA_CACHE_DIR": str(NUMBA_CACHE)},
-            timeout=100,
+            timeout=280,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         (entry,) = list_runs(folder / "data" / "runs")

@@ -27,7 +27,7 @@ def test_hits_matched_in_hardware_are_recorded_as_they_are_until_the_source_is_e
         environment = {**os.environ, "NUMBA_CACHE_DIR": str(NUMBA_CACHE)}
         done = subprocess.run(
             [sys.executable, "-m", "evapd", "run", str(config)],
-            capture_output=True, text=True, check=False, env=environment, timeout=110,
+            capture_output=True, text=True, check=False, env=environment, timeout=280,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         (entry,) = list_runs(folder / "data" / "runs")
