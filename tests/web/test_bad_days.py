@@ -64,7 +64,7 @@ def test_who_may_only_look_sees_the_controls_and_cannot_use_them_but_aborts(brow
 def test_a_loss_is_unmistakable_and_the_page_comes_back_by_itself(browser: Browser, which: str) -> None:
     with web_rig() as rig:
         watched = open_page(browser, rig.url)
-        watched.until("document.querySelector('#chip-run dd').textContent.includes('dle')")
+        watched.until(f"document.querySelector('#chip-run dd').textContent.includes('dle') && !({STALE})")
         rig.kill(which, signal.SIGKILL)
         rig.reap(which)
         watched.until(STALE)

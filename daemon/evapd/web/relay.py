@@ -60,6 +60,7 @@ class Relay:
         self.points = PointRing()
         self._loop_rows: dict[str, list[float | None]] = {}
         self._told_silent: int | None = None
+        self._begun_s = clock()
 
     async def run(self) -> None:
         """Hand on until cancelled."""
@@ -87,6 +88,7 @@ class Relay:
                 log.warning("the live socket sent something else than a document of one part")
                 continue
             self.last_live_s = self._clock()
+            self._tell_presence()
             self._hub.tell(PICTURE, envelope(PICTURE, body))
             self.points.take(body)
             if self._loop_rows:
@@ -136,16 +138,15 @@ class Relay:
             self._hub.tell(kind, envelope(kind, to_json(content)))
 
     async def _watch_silence(self) -> None:
-        """Say once a second that the daemon is silent, and for how long; and once that it is back."""
-        begun_s = self._clock()
         while True:
-            last_s = begun_s if self.last_live_s is None else self.last_live_s
-            silent_s = self._clock() - last_s
-            present = self.last_live_s is not None and silent_s < SILENT_S
-            told = -1 if present else round(silent_s)
-            if told != self._told_silent:
-                self._told_silent = told
-                self._hub.tell(
-                    "daemon", envelope("daemon", to_json({"present": present, "silent_s": silent_s}))
-                )
+            self._tell_presence()
             await asyncio.sleep(0.5)
+
+    def _tell_presence(self) -> None:
+        """Say once a second that the daemon is silent, and for how long; and once, at once, that it is back."""
+        silent_s = self._clock() - (self._begun_s if self.last_live_s is None else self.last_live_s)
+        present = self.last_live_s is not None and silent_s < SILENT_S
+        told = -1 if present else round(silent_s)
+        if told != self._told_silent:
+            self._told_silent = told
+            self._hub.tell("daemon", envelope("daemon", to_json({"present": present, "silent_s": silent_s})))
