@@ -63,6 +63,15 @@ class Bench:
             on_event=lambda _, kind, message: self.events.append((kind, message)),
         )
 
+    @classmethod
+    def online(cls) -> "Bench":
+        """One whose device answers, and nothing of how that came about."""
+        bench = cls()
+        bench.step()
+        bench.supply.calls.clear()
+        bench.events.clear()
+        return bench
+
     def step(self, wait_s: float = 0.0) -> float:
         self.supply.now_s += wait_s
         return self.worker.step()

@@ -17,11 +17,7 @@ def bench() -> Bench:
 
 @pytest.fixture
 def online() -> Bench:
-    bench = Bench()
-    bench.step()
-    bench.supply.calls.clear()
-    bench.events.clear()
-    return bench
+    return Bench.online()
 
 
 def test_before_the_first_step_nothing_is_opened(bench: Bench) -> None:

@@ -14,11 +14,7 @@ def bench() -> Bench:
 
 @pytest.fixture
 def online() -> Bench:
-    bench = Bench()
-    bench.step()
-    bench.supply.calls.clear()
-    bench.events.clear()
-    return bench
+    return Bench.online()
 
 
 @pytest.mark.parametrize("error", [DeviceTimeout("silence"), DeviceProtocolError("noise"), DeviceLost("EOF")])
