@@ -139,7 +139,7 @@ def test_a_thousand_closed_runs_are_passed_by_at_a_glance(tmp_path: Path) -> Non
         (folder / "run.json").write_bytes(text)
     begun_s = time.process_time()
     assert recover_unfinished(tmp_path / "runs", haste=True) == []
-    assert time.process_time() - begun_s < 2.0
+    assert time.process_time() - begun_s < 6.0
 
 
 KILLED = """

@@ -18,7 +18,9 @@ from support.daemon import daemon
 from support.wait import wait_for
 
 FLOODERS = 10
-ABORT_P99_S = 0.5  # generous, for a busy machine; the figure is printed
+ABORT_P99_S = (
+    2.0  # for a busy machine; the figure is printed, and behind a queue of requests it would be many seconds
+)
 
 
 @pytest.fixture(scope="module")
