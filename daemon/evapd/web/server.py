@@ -13,9 +13,9 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from evapd.errors import StreamError
 
 _CLOSE_S = 2
-_MOST_READ_BYTES = 4096  # of one WebSocket message: the page sends none
+_MOST_READ_BYTES = 4096  # of one WebSocket message: the page says a word
 _MOST_SAID_BYTES = 16 * 1024.0  # by one viewer at once
-_SAID_BYTES_PER_S = 256.0
+_SAID_BYTES_PER_S = 256.0  # five times what a page says
 _BACKLOG = 64
 REQUEST_S = 5.0  # from the connection to a whole request's head
 
@@ -79,7 +79,7 @@ class _Punctual(H11Protocol):
 
 
 class _Quiet(WebSocketsSansIOProtocol):
-    """Ends a viewer who says much: a page answers pings and says nothing else.
+    """Ends a viewer who says much: a page answers pings and says five times a second which picture it has seen.
 
     Pings, which are all answered, and empty fragments, which are all kept, never become a message that somebody could count.
     """

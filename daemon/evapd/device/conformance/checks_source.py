@@ -16,6 +16,7 @@ from evapd.errors import DeviceError
 
 _BLOCKS = 20
 _WAIT_S = 5.0  # for one block; a heartbeat is due every 5 ms, a busy machine may be late
+_GLANCE_S = 0.5  # for an error, which is asked for again and again
 
 
 @check(protocols=SOURCES)
@@ -75,7 +76,7 @@ def lost_boundaries_end_the_link(bench: Bench) -> None:
         bench.cable.fault = fault
 
         def ended(driver: Any = driver) -> bool:
-            return isinstance(outcome(lambda: driver.read_block(0.5), "read_block"), DeviceError)
+            return isinstance(outcome(lambda: driver.read_block(_GLANCE_S), "read_block"), DeviceError)
 
         eventually(ended, f"an error from read_block with a {fault.name} cable")
         bench.reopened(driver)
