@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -137,9 +137,22 @@ class Daemon:
             if process.poll() is None:
                 process.kill()
             process.wait(60.0)
+            # What it began ends with it, but a moment later, and may still be writing into the rig's folder.
+            wait_for(lambda leader=process.pid: not alive_in_session(leader), "the end of its children", 30.0)
         self.twin.stop()
         self._control.close()
         self._guard.close()
+
+
+def alive_in_session(leader: int) -> list[int]:
+    """Give the processes of the session that a process began, itself too; those that only wait to be reaped do not count."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # gone in the meantime
+            state, _, _, session = path.read_text().rpartition(")")[2].split()[:4]
+            if int(session) == leader and state not in "ZX":
+                found.append(int(path.parent.name))
+    return found
 
 
 def _ask(requester: Requester, command: str) -> dict[str, Any] | None:

@@ -10,7 +10,10 @@ from typing import IO, Any
 
 
 class Chore:
-    """One child process: a module of ours that takes a folder, prints a JSON object per line, and may be killed at any time."""
+    """One child process: a module of ours that takes a folder, prints a JSON object per line, and may be killed at any time.
+
+    It ends by itself when this process does, however that comes about: see `chorechild`.
+    """
 
     def __init__(
         self,
@@ -30,8 +33,8 @@ class Chore:
         self.result: dict[str, Any] = {}  # the last object
         self.code: int | None = None
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, "--json", *arguments, str(run_folder)],
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", "evapd.acquire.chorechild", module, "--json", *arguments, str(run_folder)],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -50,6 +53,8 @@ class Chore:
             return None
         for reader in self._readers:
             reader.join(1.0)
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         return self.code == 0
 
     def kill(self) -> None:

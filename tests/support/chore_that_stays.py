@@ -1,0 +1,12 @@
+"""A chore that tells who it is and then works for ever."""
+
+import json
+import os
+import time
+
+
+def main(arguments: list[str]) -> int:
+    """Never come back."""
+    print(json.dumps({"pid": os.getpid(), "progress": 0.5, "arguments": arguments}), flush=True)
+    while True:
+        time.sleep(1.0)
