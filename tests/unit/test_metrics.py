@@ -1,7 +1,7 @@
 import math
 import socket
 import threading
-import time
+from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -160,12 +160,20 @@ def test_loopback_is_allowed_in_each_of_its_forms(address, place):
 
 @pytest.fixture
 def endpoint():
+    with serving() as made:
+        yield made
+
+
+@contextmanager
+def serving(**more):
     registry = CollectorRegistry(auto_describe=False)
     registry.register(EvapdCollector(lambda: Snapshot(status=STATUS)))
-    made = Endpoint("127.0.0.1:0", registry)
+    made = Endpoint("127.0.0.1:0", registry, **more)
     made.start()
-    yield made
-    made.stop()
+    try:
+        yield made
+    finally:
+        made.stop()
 
 
 def get(endpoint, path="/metrics", method="GET", **headers):
@@ -208,21 +216,22 @@ def test_garbage_gets_an_error_or_a_close_and_the_next_scrape_works(endpoint, re
     assert get(endpoint)[0] == 200
 
 
-def test_hundreds_of_connections_that_say_nothing_cost_no_thread_and_keep_no_scrape_out(endpoint):
-    threads = threading.active_count()
+def test_hundreds_of_connections_that_say_nothing_cost_no_thread_and_keep_no_scrape_out():
     peers = []
-    try:
-        for _ in range(300):
-            peers.append(socket.create_connection(("127.0.0.1", endpoint.port), 20.0))
-            peers[-1].send(b"GET /me")
-        began_s = time.monotonic()
-        assert get(endpoint)[0] == 200
-        assert time.monotonic() - began_s < 2.0
-        assert threading.active_count() == threads
-        assert len(endpoint._peers) <= MOST_CONNECTIONS
-    finally:
-        for peer in peers:
-            peer.close()
+    with serving(
+        clock=lambda: 0.0
+    ) as endpoint:  # none of them ever runs out of patience: a scrape makes its own room
+        threads = threading.active_count()
+        try:
+            for _ in range(300):
+                peers.append(socket.create_connection(("127.0.0.1", endpoint.port), 20.0))
+                peers[-1].send(b"GET /me")
+            assert get(endpoint)[0] == 200
+            assert threading.active_count() <= threads
+            assert len(endpoint._peers) <= MOST_CONNECTIONS
+        finally:
+            for peer in peers:
+                peer.close()
 
 
 def test_a_peer_that_is_slow_is_closed(endpoint):
