@@ -17,13 +17,13 @@ def test_pause_align_and_resume_reach_the_instruments_and_the_record():
     with daemon(SHORT) as rig:
         run = rig.start_run()
         rig.await_energy("evaporating")
-        stood_v = rig.guard_status()["v_dc_set_v"]
+        stood_v = rig.ask_guard("status")["v_dc_set_v"]
         rig.ask("pause")
         wait_for(lambda: not rig.twin.plant.trigger.running, "pulses off", 30.0)
         wait_for(lambda: rig.twin.plant.specimen.v_v < 0.9 * stood_v, f"a lower voltage\n{rig.logs()}", 30.0)
         rig.ask("align")
         wait_for(lambda: rig.twin.plant.specimen.v_v < 0.52 * stood_v, f"half of it\n{rig.logs()}", 30.0)
-        assert rig.status()["guard"]["energy_state"] in ("aligning", "paused")
+        assert rig.ask("status")["guard"]["energy_state"] in ("aligning", "paused")
         rig.ask("resume")
         rig.await_energy("evaporating")
         wait_for(lambda: rig.twin.plant.specimen.v_v > 0.88 * stood_v, f"nine tenths\n{rig.logs()}", 30.0)

@@ -67,7 +67,9 @@ def ended() -> Iterator[tuple[Daemon, Listener]]:
             every_s=0.0,
         )
         rig.ask("stop", reason="heard enough")
-        wait_for(lambda: listener.listen() or rig.status()["run_state"] == "idle", "the end of the run", 60.0)
+        wait_for(
+            lambda: listener.listen() or rig.ask("status")["run_state"] == "idle", "the end of the run", 60.0
+        )
         deadline_s = time.monotonic() + 1.5
         wait_for(lambda: listener.listen() or time.monotonic() > deadline_s, "frames after the run")
         yield rig, listener

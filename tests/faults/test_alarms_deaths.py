@@ -10,6 +10,7 @@ import pytest
 from evapd.errors import StreamError
 from evapd.rpc import Requester
 from support.daemon import Daemon, daemon
+from support.patience import ANSWER_S
 from support.wait import wait_for
 
 _KEEP = "import sys, pathlib; pathlib.Path('told').open('a').write(sys.stdin.read() + '\\n')"
@@ -40,7 +41,7 @@ def await_message(rig: Daemon, name: str, kind: str = "alarm") -> dict[str, Any]
 
 def ask(rig: Daemon, command: str, **args: Any) -> dict[str, Any] | None:
     """Ask the alarm process; None when it does not answer."""
-    with Requester(rig.loaded.layout.alarms_ipc, 5.0) as requester:
+    with Requester(rig.loaded.layout.alarms_ipc, ANSWER_S) as requester:
         try:
             return requester.request(command, args)
         except StreamError:
@@ -62,7 +63,7 @@ def test_the_alarm_process_killed_its_successor_knows_what_was_told_and_does_not
     wait_for(lambda: _is_kept(rig), rig.logs, 30.0, every_s=0.05)
     rig.kill("alarms")
     rig.reap("alarms")
-    assert (rig.status() or {})["guard"] is not None
+    assert rig.ask("status")["guard"] is not None
     start_alarms(rig)
     assert "abort" in [one["name"] for one in (ask(rig, "list") or {})["alarms"]]
     assert len(told(rig, "abort")) == 1

@@ -122,4 +122,4 @@ def test_an_opened_door_latches_closes_the_crowbar_and_waits_for_a_person() -> N
             plant.interlock["door"] = True
         wait_for(lambda: rig.wiring()["contacts"]["door"]["well"], "the door", 30.0)
         assert rig.wiring()["crowbar"]
-        assert (rig.guard_status() or {})["energy_state"] == "fault_latched"
+        assert rig.ask_guard("status")["energy_state"] == "fault_latched"

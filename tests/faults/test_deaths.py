@@ -36,7 +36,7 @@ def test_acquire_killed_every_written_frame_is_readable_and_the_next_start_marks
     with daemon() as rig:
         run = rig.start_run()
         wait_for(lambda: (rig.status() or {"hits": 0})["hits"] > 0, "hits")
-        journal = (rig.status() or {})["journal"]
+        journal = rig.ask("status")["journal"]
         rig.kill("acquire")
         rig.reap("acquire")
         rig.spawn("acquire")

@@ -35,7 +35,7 @@ def test_a_supply_that_goes_silent_or_mad_in_a_run_makes_safe_and_the_daemon_ans
         run = rig.start_run()
         setattr(rig.twin.servers["specimen-supply"], fault, True)
         wait_for(lambda: not rig.twin.plant.trigger.running, f"pulses to stop\n{rig.logs()}", 30.0)
-        assert rig.status() is not None
+        assert rig.ask("status")
         setattr(rig.twin.servers["specimen-supply"], fault, False)
         rig.await_run("idle", 90.0)
         wait_for(
@@ -67,7 +67,7 @@ def test_an_unplugged_tdc_ends_the_run_and_is_found_again_without_raising_energy
         rig.await_run("idle", 90.0)
         rig.twin.servers["tdc"].replug()
         wait_for(
-            lambda: (rig.status() or {})["devices"]["tdc"]["state"] == "online",
+            lambda: rig.ask("status")["devices"]["tdc"]["state"] == "online",
             "the TDC to be found again",
             30.0,
         )

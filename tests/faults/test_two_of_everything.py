@@ -10,7 +10,7 @@ def test_a_second_guard_refuses_and_the_first_goes_on() -> None:
         rig.spawn("guard")
         assert rig.reap("guard", 60.0) != 0
         assert first.poll() is None
-        assert rig.guard_status() is not None
+        assert rig.ask_guard("status")
         rig.processes["first"] = first
 
 

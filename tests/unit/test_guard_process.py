@@ -98,7 +98,7 @@ class Acquire:
 def recording(rig: Daemon):
     acquire = Acquire(rig)
     try:
-        wait_for(lambda: (rig.guard_status() or {})["link"]["newest"], "a record", 30.0)
+        wait_for(lambda: rig.ask_guard("status")["link"]["newest"], "a record", 30.0)
         yield acquire
     finally:
         acquire.die()
@@ -148,7 +148,7 @@ def test_alone_it_reads_inhibits_writes_its_journal_and_ends_with_0_on_sigterm()
 
 def test_devices_that_are_not_there_are_named_and_the_guard_answers_and_ends_with_0():
     with guard_alone(twin=False) as rig:
-        status = started(rig).guard_status()
+        status = started(rig).ask_guard("status")
         assert status["energy_state"] == "off"
         assert any("specimen-supply is UNKNOWN" in text for text in status["alarms"])
         rig.kill("guard", signal.SIGTERM)
@@ -176,16 +176,16 @@ def test_a_run_s_journal_lies_in_its_folder_and_a_silent_death_of_acquire_brings
             folder = begin(rig, requester)
             wait_for(lambda: rig.twin.plant.specimen.v_v > 200, f"a ramp\n{rig.logs()}", 30.0)
             assert rig.twin.plant.trigger.running
-            assert (rig.guard_status() or {})["run_id"] == "run-1"
+            assert rig.ask_guard("status")["run_id"] == "run-1"
             acquire.die()
             wait_for(lambda: not rig.twin.plant.trigger.running, "the inhibit", 30.0)
             rig.await_energy("safe")
-        wait_for(lambda: (rig.guard_status() or {})["run_id"] == "", "the run's end", 30.0)
+        wait_for(lambda: rig.ask_guard("status")["run_id"] == "", "the run's end", 30.0)
         wait_for(lambda: list((folder / "blackbox").glob("*.npz")), "the black box", 30.0)
         assert read_box(next((folder / "blackbox").glob("*.npz"))).causes[0]["rule"] == "acquire-lost"
         journalled = list(read_journal(folder / "journal" / "guard"))
         assert {message.header["run"] for message in journalled if message.topic == "loop."} == {"run-1"}
-        assert str(rig.loaded.layout.guard_journal) in (rig.guard_status() or {})["journal"]
+        assert str(rig.loaded.layout.guard_journal) in rig.ask_guard("status")["journal"]
 
 
 def test_abort_works_without_acquire_and_is_verified():
@@ -212,7 +212,7 @@ def test_law_monitor_leaves_a_voltage_alone_even_when_it_ends():
         energised(rig, 1000.0)
         firing(rig)
         started(rig)
-        wait_for(lambda: ((rig.guard_status() or {})["v_dc_v"] or 0) > 900, "a reading", 30.0)
+        wait_for(lambda: (rig.ask_guard("status")["v_dc_v"] or 0) > 900, "a reading", 30.0)
         rig.kill("guard", signal.SIGTERM)
         assert rig.reap("guard", 60.0) == 0
         assert rig.twin.plant.specimen.demand_v == pytest.approx(1000.0, rel=0.01)

@@ -15,6 +15,7 @@ from evapd.record.journal import read_journal
 from evapd.rpc import Requester
 from evapd.stream.frame import EVENT
 from support.daemon import daemon
+from support.patience import ANSWER_S
 from support.wait import wait_for
 
 FLOODERS = 10
@@ -135,14 +136,16 @@ def test_an_abort_is_quick_beside_ten_peers_that_flood_the_socket(rig):
         for one in floods:
             one.start()
         took_s = []
-        with Requester(address, 5.0) as calm:
-            for _ in range(100):
-                began_s = time.monotonic()
-                calm.request("abort", {"reason": "beside a flood"})
-                took_s.append(time.monotonic() - began_s)
-        ending.set()
-        for one in floods:
-            one.join()
+        try:
+            with Requester(address, ANSWER_S) as calm:
+                for _ in range(100):
+                    began_s = time.monotonic()
+                    calm.request("abort", {"reason": "beside a flood"})
+                    took_s.append(time.monotonic() - began_s)
+        finally:
+            ending.set()
+            for one in floods:
+                one.join()
         took_s.sort()
         print(
             f"\nabort at {name} beside {FLOODERS} floods: p50 {took_s[50] * 1e3:.1f} ms, p99 {took_s[98] * 1e3:.1f} ms"

@@ -7,6 +7,7 @@ from playwright.sync_api import Browser
 
 from evapd.rpc import Requester
 from support.browser import open_page, violations
+from support.patience import ANSWER_S
 from support.wait import wait_for
 from support.web_rig import WebRig, web_rig
 
@@ -15,7 +16,7 @@ HOOKS = {"alarms": {"hooks": {"desk": {"kind": "command", "argv": ["/bin/cat"]}}
 
 
 def listed(rig: WebRig, name: str) -> dict:
-    with Requester(rig.loaded.layout.alarms_ipc, 10.0) as requester:
+    with Requester(rig.loaded.layout.alarms_ipc, ANSWER_S) as requester:
         alarms = requester.request("list")["alarms"]
     return next((one for one in alarms if one["name"] == name), {})
 
@@ -39,7 +40,7 @@ def test_an_alarm_of_the_twin_is_shown_and_acknowledged_from_the_page(browser: B
         watched.page.get_by_role("button", name="I have seen it: vacuum", exact=True).click()
         watched.until(f"{row('vacuum')}?.textContent.includes('seen by local (display)')")
         assert listed(rig, "vacuum")["acknowledged_by"] == "local (display)"
-        assert (rig.guard_status() or {})["alarms"]  # people have seen it; the guard still holds it
+        assert rig.ask_guard("status")["alarms"]  # people have seen it; the guard still holds it
         rig.kill("acquire", signal.SIGKILL)
         rig.reap("acquire")
         watched.until(f"{row('acquire-gone')} && document.body.classList.contains('stale')", 60.0)

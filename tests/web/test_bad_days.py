@@ -54,7 +54,7 @@ def test_who_may_only_look_sees_the_controls_and_cannot_use_them_but_aborts(brow
             body: JSON.stringify({cmd: 'stop', args: {}})})).status"""
         )
         assert answer == 403
-        assert (rig.status() or {})["run_state"] == "running"
+        assert rig.ask("status")["run_state"] == "running"
         watched.page.locator("#abort").click()
         wait_for(lambda: rig.twin.plant.specimen.demand_v == 0.0, "the way down", 30.0)
         watched.page.close()
@@ -111,7 +111,7 @@ def test_the_page_of_a_rig_at_rest_offers_a_start_that_asks_first(browser: Brows
         start = watched.page.get_by_role("button", name="Start run")
         start.click()
         watched.page.keyboard.press("Escape")
-        assert (rig.status() or {})["run_state"] == "idle"
+        assert rig.ask("status")["run_state"] == "idle"
         start.click()
         watched.page.get_by_role("button", name="Start: raise the voltage").click()
         rig.await_run("running")
@@ -121,7 +121,7 @@ def test_the_page_of_a_rig_at_rest_offers_a_start_that_asks_first(browser: Brows
 def test_a_finished_run_is_listed_with_a_report_that_needs_nothing_else(browser: Browser) -> None:
     with web_rig({"end": {"time_s": 8}}) as rig:
         rig.start_run()
-        run_id = (rig.status() or {})["run"]["id"]
+        run_id = rig.ask("status")["run"]["id"]
         rig.await_run("idle", 120.0)
         watched = open_page(browser, rig.url)
         watched.until("document.querySelector('#runs a')")

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.timeout(400)  # a whole rig is started first
 
 
 def ceiling_v(rig: WebRig) -> float:
-    return float((rig.guard_status() or {})["settings"]["v_ceiling_v"])
+    return float(rig.ask_guard("status")["settings"]["v_ceiling_v"])
 
 
 def enter(page: Watched, value: str) -> None:
@@ -38,7 +38,7 @@ def test_a_limit_is_lowered_at_once_and_raised_after_a_question_within_the_rigs(
 
 def test_who_commands_is_named_and_a_refusal_is_told_in_plain_words(page: Watched, rig: WebRig) -> None:
     page.until("document.querySelector('#lease').textContent.startsWith('Nobody')")
-    target = (rig.guard_status() or {})["target_rate"]
+    target = rig.ask_guard("status")["target_rate"]
     with Client(rig.loaded.rig.sockets.control, name="recipe-seven") as client, client.lease():
         page.until("document.querySelector('#lease').textContent.includes('recipe-seven')")
         page.until("document.querySelector('#set-target_rate')")
@@ -49,7 +49,7 @@ def test_who_commands_is_named_and_a_refusal_is_told_in_plain_words(page: Watche
         )
         page.shot("lease")
     page.until("document.querySelector('#lease').textContent.startsWith('Nobody')")
-    assert (rig.guard_status() or {})["target_rate"] == target
+    assert rig.ask_guard("status")["target_rate"] == target
     page.complaints[:] = [
         one for one in page.complaints if "409" not in one
     ]  # the browser's word for a refusal
@@ -58,8 +58,8 @@ def test_who_commands_is_named_and_a_refusal_is_told_in_plain_words(page: Watche
 def test_a_page_that_is_opened_late_has_the_points_of_before(browser: Browser, rig: WebRig) -> None:
     early = open_page(browser, rig.url)
     early.until("document.querySelector('#chip-run dd').textContent.includes('unning')")
-    before = (rig.status() or {})["hits"]
-    wait_for(lambda: (rig.status() or {})["hits"] > before + 2000, "more hits", 60.0)
+    before = rig.ask("status")["hits"]
+    wait_for(lambda: rig.ask("status")["hits"] > before + 2000, "more hits", 60.0)
     early.page.close()
     late = open_page(browser, rig.url)
     late.until("document.querySelector('#chip-run dd').textContent.includes('unning')")

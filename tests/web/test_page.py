@@ -22,9 +22,9 @@ def test_counts_rise_and_agree_with_the_daemon(page: Watched, rig: WebRig) -> No
     page.until(
         f"Number(document.querySelector('#fig-hits').textContent.replace(/\\D/g, '')) > {before + 500}"
     )
-    low = (rig.status() or {})["hits"]
+    low = rig.ask("status")["hits"]
     wait_for(lambda: hits_shown(page) >= low, "the page's count", 20.0)
-    assert hits_shown(page) <= (rig.status() or {})["hits"]
+    assert hits_shown(page) <= rig.ask("status")["hits"]
 
 
 def test_peaks_stand_where_the_specimens_elements_are(page: Watched) -> None:
@@ -54,7 +54,7 @@ def test_histories_begin_with_the_run_also_on_a_page_that_came_late(page: Watche
     begun, first = page.page.evaluate(
         """() => { const t = document.querySelector('#histories .plot').data[0].x; return [Date.now(), +new Date(t[0])]; }"""
     )
-    run = (rig.status() or {})["run"]
+    run = rig.ask("status")["run"]
     assert first < begun - 1000 * (run["elapsed_s"] - 5.0)
 
 
@@ -80,7 +80,7 @@ def test_a_note_goes_into_the_run(page: Watched, rig: WebRig) -> None:
     wait_for(
         lambda: (
             "from the page"
-            in (rig.loaded.layout.runs / (rig.status() or {})["run"]["id"] / "run.json").read_text()
+            in (rig.loaded.layout.runs / rig.ask("status")["run"]["id"] / "run.json").read_text()
         ),
         "the note",
         20.0,
@@ -88,19 +88,19 @@ def test_a_note_goes_into_the_run(page: Watched, rig: WebRig) -> None:
 
 
 def test_a_rise_of_the_target_asks_first_and_no_means_no(page: Watched, rig: WebRig) -> None:
-    target = (rig.guard_status() or {})["target_rate"]
+    target = rig.ask_guard("status")["target_rate"]
     page.page.locator("#set-target_rate").fill(str(100 * target * 1.2))
     page.page.locator("#set-target_rate").press("Enter")
     page.page.get_by_role("button", name="No, leave it").click()
-    assert (rig.guard_status() or {})["target_rate"] == target
+    assert rig.ask_guard("status")["target_rate"] == target
 
 
 def test_a_fall_of_the_target_is_carried_out(page: Watched, rig: WebRig) -> None:
-    target = (rig.guard_status() or {})["target_rate"]
+    target = rig.ask_guard("status")["target_rate"]
     page.page.locator("#set-target_rate").fill(str(100 * target * 0.9))
     page.page.locator("#set-target_rate").press("Enter")
     wait_for(
-        lambda: abs((rig.guard_status() or {})["target_rate"] - 0.9 * target) < 1e-9, "the new target", 20.0
+        lambda: abs(rig.ask_guard("status")["target_rate"] - 0.9 * target) < 1e-9, "the new target", 20.0
     )
 
 
@@ -164,9 +164,9 @@ def test_the_viewers_command_stands_in_the_record(page: Watched, rig: WebRig) ->
 
 def test_a_value_beyond_the_rigs_limits_is_not_even_asked_for(page: Watched, rig: WebRig) -> None:
     page.until("document.querySelector('#set-target_rate')?.max")
-    target = (rig.guard_status() or {})["target_rate"]
+    target = rig.ask_guard("status")["target_rate"]
     page.page.locator("#set-target_rate").fill("99")
     page.page.locator("#set-target_rate").press("Enter")
     assert not page.page.locator("#confirm").is_visible()
     assert page.page.evaluate("document.querySelector('#set-target_rate').validity.rangeOverflow")
-    assert (rig.guard_status() or {})["target_rate"] == target
+    assert rig.ask_guard("status")["target_rate"] == target
