@@ -1,5 +1,18 @@
 // How often something dear is drawn: a slow computer draws it less often, and goes on obeying clicks, ABORT first of all.
 
+// Dear drawings take turns, each behind a picture that has gone to the screen: numbers and the map never wait for a plot.
+let turns = Promise.resolve();
+
+function inTurn(work) {
+  const mine = turns.then(painted).then(work);
+  turns = mine.catch(() => {}); // whose work failed is told by its own caller
+  return mine;
+}
+
+function painted() {
+  return new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+}
+
 export class Pace {
   // Draw every `everyMs` at most, and rest `rest` times as long as drawing took.
   constructor(everyMs, rest) {
@@ -7,23 +20,28 @@ export class Pace {
     this.rest = rest;
     this.due = 0;
     this.busy = false;
+    this.hurried = false;
   }
 
   // The next one is drawn at once.
   hurry() {
     this.due = 0;
+    this.hurried = this.busy;
   }
 
   async draw(work) {
     if (this.busy || document.hidden || performance.now() < this.due) return;
-    const begun = performance.now();
+    let begun = 0;
     this.busy = true;
     try {
-      await work();
+      await inTurn(() => {
+        [begun, this.hurried] = [performance.now(), false];
+        return work();
+      });
     } finally {
       this.busy = false;
-      const took = performance.now() - begun;
-      this.due = begun + Math.max(this.everyMs, (1 + this.rest) * took);
+      this.due = this.hurried ? 0 : begun + Math.max(this.everyMs, (1 + this.rest) * (performance.now() - begun));
     }
+    if (this.hurried) this.draw(work);
   }
 }

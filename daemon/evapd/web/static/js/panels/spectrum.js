@@ -5,7 +5,7 @@ import { Pace } from "../pace.js";
 import { CONFIG, colours, layout, plotly } from "../plotly.js";
 import { array } from "../socket.js";
 
-const EVERY_MS = 400; // plotly redraws a line of 4000 points in 10 ms; the eye needs no more than two a second
+const EVERY_MS = 300; // every second document: plotly needs 15 ms for the line and 15 ms for the names of the peaks
 const REST = 4;
 
 export function mount(root, store) {
