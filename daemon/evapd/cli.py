@@ -71,6 +71,7 @@ def check(config: Config, *, as_json: Json = False) -> None:
     """Check a rig file and report every error at once, as file:line:column; and what acts when the guard dies."""
     from evapd.guard.deadman import dead_man_of
     from evapd.report.named_files import problems_in
+    from evapd.report.named_folders import warnings_of
 
     loaded, problems = check_rig(config)
     found = [str(problem) for problem in problems]
@@ -82,9 +83,11 @@ def check(config: Config, *, as_json: Json = False) -> None:
     assert loaded is not None  # noqa: S101 - no problems means that there is a rig
     text = f"{config}: valid, rig '{loaded.rig.name}', {len(loaded.rig.devices)} devices"
     left = dead_man_of(loaded)
+    warned = list(warnings_of(loaded))
+    text += "".join(f"\nWARNING: {one}" for one in warned)
     text += f"\n{'' if left.exists or left.observes else 'WARNING: '}{left.text}"
-    content = {"valid": True, "digest": loaded.digest, "problems": [], "dead_man": left.document()}
-    _print(content, as_json=as_json, text=text)
+    content = {"valid": True, "digest": loaded.digest, "problems": [], "warnings": warned}
+    _print(content | {"dead_man": left.document()}, as_json=as_json, text=text)
 
 
 @app.command()
