@@ -19,9 +19,10 @@ demo: $(VENV)/.ready  ## a whole experiment on the simulated atom probe, about 9
 replay: $(VENV)/.ready  ## 100 000 tungsten hits through the same path
 	$(BIN)/evapd run config/replay-tungsten.yaml
 
-# Whole experiments and faults have both cores for themselves: some of what they measure is time.
+# More workers than the two cores of a small machine: tests of drivers wait more than they compute. Whole experiments and
+# faults have the machine for themselves: some of what they measure is time.
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest tests/unit tests/wire tests/conformance -n logical --maxprocesses=4 --dist=loadfile
+	$(BIN)/python -m pytest tests/unit tests/wire tests/conformance -n $(or $(WORKERS),3) --dist=loadfile
 	$(BIN)/python -m pytest tests/e2e tests/faults
 
 # Chromium comes from Debian, axe-core from npm; both are for tests only.

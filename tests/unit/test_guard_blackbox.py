@@ -74,6 +74,19 @@ def test_a_trip_leaves_the_minute_before_it_and_the_five_seconds_after(tmp_path)
     assert len(box.records) == pytest.approx(6500, abs=20)
 
 
+def test_what_no_box_can_hold_any_more_is_forgotten(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "evapd.guard.blackbox._READINGS", 10**6
+    )  # devices that are read less often fill it in hours
+    recorder = Recorder(tmp_path)
+    recorder.bench.evaporating()
+    recorder.bench.run_s(90.0)
+    held = len(recorder.box._readings)
+    recorder.bench.run_s(90.0)
+    assert len(recorder.box._readings) == pytest.approx(held, rel=0.02)
+    recorder.closed()
+
+
 def test_a_box_holds_causes_margins_readings_and_events(tmp_path):
     recorder = Recorder(tmp_path).tripped(3.0).closed()
     box = read_box(files(tmp_path)[0])

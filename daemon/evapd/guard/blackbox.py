@@ -32,6 +32,9 @@ TRIPS = frozenset(effect.name.lower() for effect in Effect if effect >= Effect.C
 _RECORDS = 8_192  # 10 ms records, with some to spare
 _TICKS = 4_096  # ticks of 20 ms and more, and the reactions that did something
 _READINGS = 20_000
+_KEPT_S = (
+    BEFORE_S + AFTER_S + 5.0
+)  # of readings, which are objects: a box is cut from them that long after its first one
 _EVENTS = 2_000
 _WAITING = 4  # boxes that wait to be written
 _MOST_FILES = 100  # in one folder
@@ -114,6 +117,8 @@ class BlackBox:
             if reading is not None and reading.t_mono_s != self._read_s.get(name):
                 self._read_s[name] = reading.t_mono_s
                 self._readings.append((name, reading))
+        while self._readings and self._readings[0][1].t_mono_s < now_s - _KEPT_S:
+            self._readings.popleft()
         if margins is not None or decision.events or int(decision.state) != self._state:
             self._state = int(decision.state)
             self._ticks.append(_tick_row(now_s, decision, whole=margins is not None))
