@@ -80,9 +80,9 @@ def test_what_no_box_can_hold_any_more_is_forgotten(tmp_path, monkeypatch):
     )  # devices that are read less often fill it in hours
     recorder = Recorder(tmp_path)
     recorder.bench.evaporating()
-    recorder.bench.run_s(90.0)
+    recorder.bench.run_s(72.0)
     held = len(recorder.box._readings)
-    recorder.bench.run_s(90.0)
+    recorder.bench.run_s(30.0)
     assert len(recorder.box._readings) == pytest.approx(held, rel=0.02)
     recorder.closed()
 
