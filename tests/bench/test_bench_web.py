@@ -20,7 +20,10 @@ LOOK = """async () => {
   window.shown = [];
   window.drawn = [];
   store.on('live', (live) => requestAnimationFrame(() => setTimeout(() => window.shown.push([live.t_utc / 1000, Date.now()]))));
-  document.querySelector('#spectrum .plot').on('plotly_afterplot', () => window.drawn.push([store.live.t_utc / 1000, Date.now()]));
+  document.querySelector('#spectrum .plot').on('plotly_afterplot', () => {
+    const made = store.live.t_utc / 1000;
+    requestAnimationFrame(() => setTimeout(() => window.drawn.push([made, Date.now()])));
+  });
 }"""
 BLOCK_MS = np.arange(0.5, 50.0)  # a hit falls anywhere into its block
 
@@ -28,7 +31,7 @@ BLOCK_MS = np.arange(0.5, 50.0)  # a hit falls anywhere into its block
 def hit_to_picture(made_ms: np.ndarray, shown_ms: np.ndarray) -> np.ndarray:
     """How far pictures are behind the hits in ms: a block ends anywhere between one document that is shown and the next."""
     waits_ms = [
-        shown - made + gap * np.arange(0.01, 1.0, 0.02)
+        shown - made + np.arange(0.0, gap, 4.0)
         for gap, made, shown in zip(np.diff(made_ms), made_ms[1:], shown_ms[1:], strict=True)
     ]
     return np.add.outer(np.concatenate(waits_ms), BLOCK_MS).ravel()

@@ -137,11 +137,12 @@ class Daemon:
             if process.poll() is None:
                 process.kill()
             process.wait(60.0)
-            # What it began ends with it, but a moment later, and may still be writing into the rig's folder.
-            wait_for(lambda leader=process.pid: not alive_in_session(leader), "the end of its children", 30.0)
         self.twin.stop()
         self._control.close()
         self._guard.close()
+        # What they began ends with them, but a moment later, and may still be writing into the rig's folder.
+        for process in self.processes.values():
+            wait_for(lambda leader=process.pid: not alive_in_session(leader), "the end of its children", 60.0)
 
 
 def alive_in_session(leader: int) -> list[int]:

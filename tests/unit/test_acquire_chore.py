@@ -1,6 +1,5 @@
 """A chore is one child of acquire, and nobody's when acquire is gone."""
 
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +13,9 @@ PARENT = """
 import sys, time
 from pathlib import Path
 from evapd.acquire.chore import Chore
-Chore("support.chore_that_stays", Path(sys.argv[1]), on_line=lambda line: print(line["pid"], flush=True))
-time.sleep(600)
+chore = Chore("support.chore_that_stays", Path(sys.argv[1]), on_line=lambda line: print(line["pid"], flush=True))
+while chore.poll() is None:
+    time.sleep(0.1)
 """
 
 
@@ -24,9 +24,11 @@ def test_a_parent_that_is_killed_leaves_no_child_behind(tmp_path: Path) -> None:
         [sys.executable, "-c", PARENT, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=TESTS, start_new_session=True,
     )  # fmt: skip
     with parent:
-        child = int(parent.stdout.readline())  # type: ignore[union-attr]
-        assert sorted(alive_in_session(parent.pid)) == sorted([parent.pid, child])
-        parent.send_signal(signal.SIGKILL)
+        try:
+            child = int(parent.stdout.readline())  # type: ignore[union-attr]
+            assert sorted(alive_in_session(parent.pid)) == sorted([parent.pid, child])
+        finally:
+            parent.kill()
         parent.wait(30.0)
         wait_for(lambda: not alive_in_session(parent.pid), "the child's end", 30.0)
 

@@ -1,5 +1,6 @@
 """`evapd check` tells what stands against recording in the folders that a rig names, and writes nothing to find out."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -48,6 +49,25 @@ def test_a_disk_without_the_room_that_is_kept_free_is_told_for_both(tmp_path: Pa
         "record.second_copy",
     ]
     assert all("MB are free there" in one for one in told)
+
+
+def test_runs_on_a_disk_that_is_not_there_are_told_beside_a_good_second_copy(tmp_path: Path) -> None:
+    (tmp_path / "data").symlink_to(tmp_path / "unplugged")
+    (told,) = warned(tmp_path, second_copy=str(tmp_path / "copies"))
+    assert told.startswith("no run can be recorded in")
+
+
+def test_a_disk_that_gives_an_error_is_told_in_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load_rig(write_rig(tmp_path))
+
+    def gone(_: Path) -> None:
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    monkeypatch.setattr(Path, "lstat", gone)
+    (told,) = warnings_of(loaded)
+    assert told.endswith("Transport endpoint is not connected")
 
 
 def test_a_folder_that_others_own_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,10 @@ def test_points_are_drawn_when_asked_for_and_say_that_they_are_a_preview(page: W
     page.until("document.querySelector('#points .plot').data?.some((one) => one.x.length > 50)", 60.0)
     page.page.get_by_role("button", name="Hide points").click()
     page.until("document.querySelector('#points .plot').hidden")
+    gone = "document.querySelector('#points .plot').data === undefined"
+    page.until(gone)
+    page.page.wait_for_timeout(2500)  # no drawing that was under way or waited brings them back
+    assert page.page.evaluate(gone)
 
 
 def test_a_note_goes_into_the_run(page: Watched, rig: WebRig) -> None:

@@ -12,7 +12,7 @@ from typing import IO, Any
 class Chore:
     """One child process: a module of ours that takes a folder, prints a JSON object per line, and may be killed at any time.
 
-    It ends by itself when this process does, however that comes about: see `chorechild`.
+    It ends by itself when this process does, however that comes about: see `evapd.record.chorechild`.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Chore:
         self.result: dict[str, Any] = {}  # the last object
         self.code: int | None = None
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "evapd.acquire.chorechild", module, "--json", *arguments, str(run_folder)],
+            [sys.executable, "-m", "evapd.record.chorechild", module, "--json", *arguments, str(run_folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -32,9 +32,8 @@ TRIPS = frozenset(effect.name.lower() for effect in Effect if effect >= Effect.C
 _RECORDS = 8_192  # 10 ms records, with some to spare
 _TICKS = 4_096  # ticks of 20 ms and more, and the reactions that did something
 _READINGS = 20_000
-_KEPT_S = (
-    BEFORE_S + AFTER_S + 5.0
-)  # of readings, which are objects: a box is cut from them that long after its first one
+# Readings are objects; all of them are kept while a box waits to be cut from them.
+_KEPT_S = BEFORE_S + AFTER_S
 _EVENTS = 2_000
 _WAITING = 4  # boxes that wait to be written
 _MOST_FILES = 100  # in one folder
@@ -117,8 +116,6 @@ class BlackBox:
             if reading is not None and reading.t_mono_s != self._read_s.get(name):
                 self._read_s[name] = reading.t_mono_s
                 self._readings.append((name, reading))
-        while self._readings and self._readings[0][1].t_mono_s < now_s - _KEPT_S:
-            self._readings.popleft()
         if margins is not None or decision.events or int(decision.state) != self._state:
             self._state = int(decision.state)
             self._ticks.append(_tick_row(now_s, decision, whole=margins is not None))
@@ -131,6 +128,8 @@ class BlackBox:
                 self._tripped(now_s, event)
         if self._trip is not None and now_s >= self._trip.due_s:
             self._hand_over()
+        while self._trip is None and self._readings and self._readings[0][1].t_mono_s < now_s - _KEPT_S:
+            self._readings.popleft()
 
     def close(self) -> None:
         """Write what is pending and end."""

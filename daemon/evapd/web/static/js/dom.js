@@ -17,10 +17,12 @@ export function show(node, text) {
 }
 
 const UNKNOWN = "unknown";
+const FORMATS = new Map(); // by digits: making one takes longer than a hundred uses
 
 export function number(value, digits = 0, unit = "") {
   if (value === null || value === undefined || !Number.isFinite(value)) return UNKNOWN;
-  const text = value.toLocaleString("en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  if (!FORMATS.has(digits)) FORMATS.set(digits, new Intl.NumberFormat("en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+  const text = FORMATS.get(digits).format(value);
   return unit ? `${text} ${unit}` : text;
 }
 

@@ -1,6 +1,7 @@
 // How often something dear is drawn: a slow computer draws it less often, and goes on obeying clicks, ABORT first of all.
 
-// Dear drawings take turns, each behind a picture that has gone to the screen: numbers and the map never wait for a plot.
+// Dear drawings take turns, each behind a picture that has gone to the screen: the numbers and the map of a document are
+// shown before its plots are drawn.
 let turns = Promise.resolve();
 
 function inTurn(work) {

@@ -8,7 +8,10 @@ export function plotly() {
       const script = document.createElement("script");
       script.src = "/plotly.min.js";
       script.onload = () => done(window.Plotly);
-      script.onerror = () => failed(new Error("plotly could not be loaded from this server"));
+      script.onerror = () => {
+        loading = undefined; // the next drawing asks again: the server may have been restarted
+        failed(new Error("plotly could not be loaded from this server"));
+      };
       document.head.append(script);
     };
     requestAnimationFrame(() => setTimeout(load, 0));

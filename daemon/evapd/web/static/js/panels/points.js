@@ -25,9 +25,10 @@ export function mount(root, store) {
     place.hidden = !shown;
     button.textContent = shown ? "Hide points" : "Show points";
     button.setAttribute("aria-pressed", String(shown));
-    pace.hurry();
-    if (!shown) (await plotly()).purge(place);
-    else if (!asked) fetchKept();
+    if (shown) {
+      pace.hurry();
+      if (!asked) fetchKept();
+    } else if (!pace.busy) await clear(); // else whoever draws clears behind itself
   };
   async function fetchKept() {
     asked = true;
@@ -50,7 +51,14 @@ export function mount(root, store) {
     cloud.take(live);
     if (shown) pace.draw(() => draw(live));
   });
+  async function clear() {
+    (await plotly()).purge(place);
+  }
   async function draw(live) {
+    if (shown) await picture(live);
+    if (!shown) await clear(); // hidden meanwhile
+  }
+  async function picture(live) {
     await plot(place, cloud);
     await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))); // the picture is on the screen
     key(legend, cloud);

@@ -1,4 +1,4 @@
-"""The child's side of a chore: run as `python -m evapd.acquire.chorechild MODULE ARGUMENT...`, it ends with its parent.
+"""The child's side of a chore: run as `python -m evapd.record.chorechild MODULE ARGUMENT...`, it ends with its parent.
 
 Standard input is a pipe that the parent holds open and never writes to. A parent that is killed leaves nobody behind who
 still writes into a run that the next process is about to take over.
