@@ -6,6 +6,7 @@ from collections import OrderedDict
 from evapd.stream.frame import HITS, WORDS, Frame
 
 BULK = (HITS, WORDS)
+HELD_BYTES = 740  # of a frame in memory besides its own: objects for its key, header, payload and array, as tracemalloc counts them
 
 
 class _Shelf:
@@ -18,10 +19,10 @@ class _Shelf:
 
     def add(self, seq: int, frame: Frame) -> None:
         self.frames[frame.topic, seq] = frame
-        self.nbytes += frame.nbytes
+        self.nbytes += frame.nbytes + HELD_BYTES
         while self.nbytes > self.budget_bytes:
             _, oldest = self.frames.popitem(last=False)
-            self.nbytes -= oldest.nbytes
+            self.nbytes -= oldest.nbytes + HELD_BYTES
 
 
 class Ring:
@@ -58,7 +59,7 @@ class Ring:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Bytes held, those of the objects around each frame too."""
         with self._lock:
             return self._bulk.nbytes + self._other.nbytes
 
