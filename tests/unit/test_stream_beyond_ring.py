@@ -191,7 +191,7 @@ def test_a_repair_holds_a_few_megabytes_however_long_the_gap(scribe, monkeypatch
     scribe.begin_run(2_000_000)
     for seed in range(60):
         scribe.emit(scribe.framer.words(make_words(2_000, seed)))
-    scribe.settle()
+        scribe.settle()  # of a frame that its queue has no room for the publisher itself tells the subscriber
     with joined(scribe, WORDS) as subscriber:
         subscriber._backlog.append(Gap("first-start", WORDS, 0, 59))
         assert [message.seq for message in everything(scribe, subscriber)] == list(range(60))

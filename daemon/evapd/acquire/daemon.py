@@ -14,6 +14,7 @@ from evapd.acquire.commands import make_commands
 from evapd.acquire.conductor import Conductor
 from evapd.acquire.counts import Counter
 from evapd.acquire.guard_view import GuardView
+from evapd.acquire.handback import HandBack
 from evapd.acquire.herald import Herald
 from evapd.acquire.live import make_analysis, make_service, make_tap
 from evapd.acquire.measured import Measured, Parts
@@ -96,6 +97,7 @@ class Acquire:
             parameters=lambda: parameters(loaded.rig, self.guard.status, self.conductor.status()),
         )
         self.service = Service(sockets.control, dispatcher, access=self.access)
+        self.hand_back = HandBack()
         self.measured = Measured(
             loaded.rig.metrics.address,
             Parts(
@@ -171,6 +173,7 @@ class Acquire:
                 (self.readout.start, lambda: self.readout.stop(2.0)),
                 (self.service.start, self.service.stop),
                 (self.measured.start, self.measured.stop),
+                (self.hand_back.start, self.hand_back.stop),
             ):
                 start()
                 opened.callback(stop)
