@@ -2,11 +2,11 @@
 
 import json
 import os
-import time
+import signal
 
 
 def main(arguments: list[str]) -> int:
     """Never come back."""
     print(json.dumps({"pid": os.getpid(), "progress": 0.5, "arguments": arguments}), flush=True)
     while True:
-        time.sleep(1.0)
+        signal.pause()

@@ -25,7 +25,8 @@ def test_a_parent_that_is_killed_leaves_no_child_behind(tmp_path: Path) -> None:
     )  # fmt: skip
     with parent:
         try:
-            child = int(parent.stdout.readline())  # type: ignore[union-attr]
+            assert parent.stdout is not None
+            child = int(parent.stdout.readline())
             assert sorted(alive_in_session(parent.pid)) == sorted([parent.pid, child])
         finally:
             parent.kill()

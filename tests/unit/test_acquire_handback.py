@@ -2,9 +2,10 @@
 
 import subprocess
 import sys
-
-SHOWN = """
 from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1]
+SHOWN = """
 from evapd.acquire.handback import HandBack
 from support.bench_processes import rss_mb
 from support.wait import wait_for
@@ -24,5 +25,5 @@ print("given back", len(kept))
 
 
 def test_what_lies_free_between_things_that_stay_is_given_back() -> None:
-    told = subprocess.run([sys.executable, "-c", SHOWN], capture_output=True, text=True, timeout=120, check=False, cwd="tests")  # fmt: skip
+    told = subprocess.run([sys.executable, "-c", SHOWN], capture_output=True, text=True, timeout=120, check=False, cwd=TESTS)  # fmt: skip
     assert told.stdout == "given back 1000\n", told.stderr

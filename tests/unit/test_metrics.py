@@ -218,9 +218,8 @@ def test_garbage_gets_an_error_or_a_close_and_the_next_scrape_works(endpoint, re
 
 def test_hundreds_of_connections_that_say_nothing_cost_no_thread_and_keep_no_scrape_out():
     peers = []
-    with serving(
-        clock=lambda: 0.0
-    ) as endpoint:  # none of them ever runs out of patience: a scrape makes its own room
+    # On this clock none of them ever runs out of patience: a scrape must make its own room.
+    with serving(clock=lambda: 0.0) as endpoint:
         threads = threading.active_count()
         try:
             for _ in range(300):

@@ -67,13 +67,12 @@ def test_a_disk_that_gives_an_error_is_told_in_its_words(
 
     monkeypatch.setattr(Path, "lstat", gone)
     (told,) = warnings_of(loaded)
-    assert told.endswith("Transport endpoint is not connected")
+    assert "Transport endpoint is not connected" in told
 
 
 def test_a_folder_that_others_own_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = load_rig(write_rig(tmp_path))
-    monkeypatch.setattr(
-        "os.access", lambda *_: False
-    )  # whoever runs the tests may be root, who may write everywhere
+    # Whoever runs the tests may be root, who may write everywhere.
+    monkeypatch.setattr("os.access", lambda *_: False)
     (told,) = warnings_of(loaded)
     assert "cannot be written by this user" in told

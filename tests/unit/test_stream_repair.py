@@ -1,6 +1,7 @@
 """What was missed is fetched again in order; what cannot be is counted; a restart is told."""
 
 import json
+import tracemalloc
 from collections.abc import Iterator
 
 import pytest
@@ -344,6 +345,17 @@ def test_the_ring_keeps_the_newest_within_its_budget_and_events_apart_from_bulk(
     assert [ring.get(HITS, seq) is not None for seq in (7, 8, 9)] == [False, True, True]
     assert ring.get(EVENT, 0) is not None
     assert ring.nbytes <= 500_000
+
+
+def test_small_frames_cost_the_process_no_more_than_the_ring_counts():
+    framer, ring, block = make_framer(), Ring(bulk_bytes=4_000_000, other_bytes=100_000), make_hits(1)
+    tracemalloc.start()
+    for seq in range(8_000):
+        ring.add(seq, framer.hits(block))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert ring.get(HITS, 0) is None  # it has turned over
+    assert held < 1.1 * 4_000_000
 
 
 def test_a_restarted_daemon_is_found_again(tmp_path):

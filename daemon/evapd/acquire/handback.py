@@ -1,7 +1,7 @@
 """Gives back to the system what the allocator holds free: between small things that stay it would pile up for months.
 
 Frames of a hundred kilobytes come and go between readings that stay for minutes, and glibc gives back only what lies at the
-end of its heap: measured at 200 000 hits/s, 2 to 6 MB more stayed behind at every stall of a subscriber. A fixed
+end of its heap: measured at 200 000 hits/s, 4 and 6 MB more stayed behind at two stalls of a subscriber. A fixed
 M_MMAP_THRESHOLD helps as well, and costs a fifth of the highest rate (docs/decisions/0009-memory-handed-back.md).
 """
 
@@ -24,7 +24,7 @@ def trimmer() -> Callable[[int], int] | None:
 
 
 class HandBack:
-    """A thread that does so every `every_s` seconds; while it does, others wait for memory for some milliseconds."""
+    """A thread that does so every `every_s` seconds; others may wait for memory meanwhile, 2 ms where 60 MB were free."""
 
     def __init__(self, every_s: float = EVERY_S) -> None:
         """Prepare; nothing is done before `start`."""

@@ -14,7 +14,7 @@ def warnings_of(loaded: LoadedRig) -> Iterator[str]:
     runs, second = loaded.layout.runs, loaded.rig.record.second_copy
     runs_disk, hindrance = _disk(runs, reserve_mb)
     if hindrance:
-        yield f"no run can be recorded in {runs}: {hindrance}"
+        yield f"no run can be recorded in {runs}: {hindrance}. Mount or mend that disk, or give `folder` another place"
     if second is None:
         return
     second_disk, hindrance = _disk(second, reserve_mb)

@@ -30,7 +30,8 @@ _WELCOME = re.compile(rb"\x01(welcome\.[A-Za-z0-9_-]{8,64})")
 _MAX_SUBSCRIPTION_BYTES = 256  # also bounds the handshake, whose largest part is the routing id
 _MAX_KEYED_BYTES = 768  # CURVE's INITIATE has 257 bytes and the routing id; and 33 bytes more per message
 _OTHER_QUEUE_BYTES = 8 * 1024 * 1024
-_OTHER_RING_BYTES = 8 * 1024 * 1024  # five minutes of `loop.` and `slow.`
+# Some minutes of `loop.` and `slow.`; older ones are read from the journal.
+_OTHER_RING_BYTES = 8 * 1024 * 1024
 _SUBSCRIPTIONS_PER_TURN = 100
 _LIVE_BUFFER_BYTES = 128 * 1024  # what the kernel holds for a display that stalls is old when it is read
 _LINGER_MS = 500  # so that the last frames of a run reach a subscriber that keeps up
